@@ -1,1 +1,4 @@
 //! The lab.
+
+/// Local AWS services in a process of their own.
+pub mod emulator;
