@@ -1,1 +1,35 @@
-//! The core.
+//! The pure decision core of Steadfast: no clock, no runtime, no AWS, no SQL driver.
+//!
+//! The modules stand in the order of the data:
+//!
+//! 1. [`hint`], [`route`]: something woke us. Never a fact.
+//! 2. [`witness`], [`topology`]: what was seen.
+//! 3. [`snapshot`]: all facts looked at now, frozen, with `now` in it.
+//! 4. [`diagnosis`], [`candidate`]: what the facts mean, who could take over.
+//! 5. [`decision`]: **what we do**: [`decision::decide`] over the numbered rules of [`rules`].
+//! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom.
+//! 7. [`evidence`], [`metric`], [`notice`]: what can be proved and told afterwards.
+
+pub mod candidate;
+pub mod classify;
+pub mod decision;
+pub mod diagnosis;
+pub mod episode;
+pub mod evidence;
+pub mod executor;
+pub mod facts;
+pub mod hint;
+pub mod lease;
+pub mod metric;
+pub mod mode;
+pub mod notice;
+pub mod policy;
+pub mod ports;
+pub mod rds_event;
+pub mod route;
+pub mod rules;
+pub mod snapshot;
+pub mod step;
+pub mod time;
+pub mod topology;
+pub mod witness;

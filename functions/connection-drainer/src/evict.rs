@@ -1,0 +1,143 @@
+//! Eviction: watch the demoted instance until it is back and clean, or time is up.
+
+use std::time::Duration;
+
+use lambda_runtime::Error;
+use serde::Serialize;
+use serde_json::json;
+use steadfast_aws::postgres::{ConnectLimits, Session, Target};
+use steadfast_aws::{clock, log, secret};
+use steadfast_core::metric;
+use steadfast_core::time::Timestamp;
+use steadfast_core::topology::InstanceId;
+
+use crate::FUNCTION;
+use crate::setup::Setup;
+
+/// Between two looks at the demoted instance.
+const PAUSE: Duration = Duration::from_millis(500);
+const LIMITS: ConnectLimits = ConnectLimits { tcp: Duration::from_secs(1), total: Duration::from_secs(3) };
+/// One statement on the demoted instance.
+const STATEMENT: Duration = Duration::from_secs(3);
+
+/// Ends the sessions of `$1` that are not in the middle of a commit that waits for replication:
+/// ending such a wait would show a commit as done that is not replicated.
+const EVICT: &str = "\
+    SELECT pid, usename::text, application_name, host(client_addr), state, pg_terminate_backend(pid) \
+    FROM pg_stat_activity \
+    WHERE backend_type = 'client backend' AND usename = ANY ($1::text[]) AND pid <> pg_backend_pid() \
+      AND wait_event IS DISTINCT FROM 'SyncRep'";
+
+/// One session that was ended.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Evicted {
+    pid: i32,
+    role: String,
+    application: String,
+    address: Option<String>,
+    state: Option<String>,
+}
+
+/// How an eviction ended.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// The instance.
+    demoted: String,
+    /// Whether it was reached at all.
+    reached: bool,
+    /// Why nothing was done, or no more.
+    because: String,
+    /// Who was still there, in the order of their end.
+    evicted: Vec<Evicted>,
+}
+
+/// Watches the demoted instance until `until`, at most for the watch time of the settings.
+pub(crate) async fn evict(setup: &Setup, epoch: u64, demoted: &InstanceId, until: Timestamp) -> Result<Report, Error> {
+    let mut report = Report { demoted: demoted.to_string(), ..Report::default() };
+    let until = until.min(clock::now().plus(setup.watch));
+    let credentials = secret::credentials(&setup.secrets, &setup.secret).await?;
+    while clock::now() < until {
+        if let Some(because) = outdated(setup, epoch).await? {
+            report.because = because;
+            return Ok(report);
+        }
+        match target(setup, demoted).await {
+            Ok(target) => match setup.connector.connect(&target, &credentials, LIMITS).await {
+                Ok(session) => sweep(setup, &session, &mut report).await?,
+                Err(error) => report.because = error.to_string(),
+            },
+            Err(error) => report.because = error,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    if report.reached {
+        report.because = "watched to the end".to_owned();
+    }
+    Ok(report)
+}
+
+/// A newer episode has its own eviction, and may have made this instance the writer again.
+async fn outdated(setup: &Setup, epoch: u64) -> Result<Option<String>, Error> {
+    let state = setup.table.load(&setup.cluster).await?;
+    let latest = state.episode.map(|episode| episode.epoch);
+    Ok((latest != Some(epoch)).then(|| format!("episode {epoch} is not the latest: {latest:?}")))
+}
+
+async fn target(setup: &Setup, demoted: &InstanceId) -> Result<Target, String> {
+    let topology = setup.rds.describe(&setup.cluster).await.map_err(|error| error.to_string())?;
+    let member = topology.member(demoted).ok_or_else(|| format!("{demoted} is no member of {}", setup.cluster))?;
+    Ok(Target {
+        host: member.endpoint.clone(),
+        port: topology.port,
+        database: setup.database.clone(),
+        application: "steadfast-drainer",
+    })
+}
+
+/// One look: ends what is to be ended, if the instance is a reader. An instance that stops
+/// answering is looked at again.
+async fn sweep(setup: &Setup, session: &Session, report: &mut Report) -> Result<(), Error> {
+    let work = async {
+        let row = session.client.query_one("SELECT pg_is_in_recovery()", &[]).await?;
+        if !row.try_get::<_, bool>(0)? {
+            return Ok(None);
+        }
+        session.client.query(EVICT, &[&setup.roles]).await.map(Some)
+    };
+    let rows = match tokio::time::timeout(STATEMENT, work).await {
+        Ok(Ok(Some(rows))) => rows,
+        Ok(Ok(None)) => {
+            report.because = "it says that it is the writer; its sessions are left alone".to_owned();
+            return Ok(());
+        }
+        Ok(Err(error)) => {
+            report.because = error.to_string();
+            return Ok(());
+        }
+        Err(_) => {
+            report.because = "it does not answer".to_owned();
+            return Ok(());
+        }
+    };
+    report.reached = true;
+    let mut ended = 0_u64;
+    for row in rows {
+        if !row.try_get::<_, bool>(5)? {
+            continue;
+        }
+        let evicted = Evicted {
+            pid: row.try_get(0)?,
+            role: row.try_get(1)?,
+            application: row.try_get(2)?,
+            address: row.try_get(3)?,
+            state: row.try_get(4)?,
+        };
+        log::audit(FUNCTION, "session_ended", &json!(evicted));
+        report.evicted.push(evicted);
+        ended = ended.saturating_add(1);
+    }
+    if ended > 0 {
+        log::measure(&[("Cluster", setup.cluster.as_str())], &[(metric::SESSIONS_EVICTED, ended)]);
+    }
+    Ok(())
+}

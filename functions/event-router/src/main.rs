@@ -1,0 +1,70 @@
+//! Turns any event into a typed hint, drops duplicates and stale ones, wakes the coordinator,
+//! tells people by severity.
+//!
+//! Woken by: EventBridge (RDS, CloudWatch alarms, FIS, Secrets Manager), alarms directly. Writes:
+//! a mark per handled event. Never fails on an unknown event, and trusts no payload: whoever is
+//! woken looks for itself.
+
+mod setup;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::{Value, json};
+use steadfast_aws::{clock, log};
+use steadfast_core::hint::{self, Wake};
+use steadfast_core::metric;
+use steadfast_core::route::{self, Dropped, Route};
+
+use setup::Setup;
+
+pub(crate) const FUNCTION: &str = "event-router";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    log::start();
+    let setup = match Setup::from_environment().await {
+        Ok(setup) => setup,
+        Err(error) => {
+            log::fatal(&error);
+            std::process::exit(1);
+        }
+    };
+    lambda_runtime::run(service_fn(|event| handle(&setup, event))).await
+}
+
+async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let hint = hint::parse(&event.payload);
+    let envelope = hint::envelope(&event.payload);
+    let route = match route::stale(&hint, &envelope, clock::now()) {
+        Some(reason) => Route::dropped(reason),
+        None if !first_time(setup, envelope.id.as_deref()).await => Route::dropped(Dropped::Duplicate),
+        None => route::choose(&hint, &setup.cluster),
+    };
+    let dropped = u64::from(route.dropped.is_some());
+    log::audit(FUNCTION, "hint", &json!({ "event": envelope.id, "hint": hint, "route": route }));
+    log::measure(&[("Cluster", setup.cluster.as_str())], &[(metric::HINTS, 1), (metric::HINTS_DROPPED, dropped)]);
+    if route.wakes {
+        let wake = Wake { cluster: setup.cluster.clone(), hint };
+        setup.coordinator.wake(&wake).await?;
+    }
+    if let Some(notice) = &route.notice
+        && let Err(error) = setup.topic.notify(notice).await
+    {
+        log::audit(FUNCTION, "notice_failed", &json!({ "error": error.to_string() }));
+    }
+    Ok(json!(route))
+}
+
+/// Whether this event is new. When the table does not answer it counts as new: a hint too many
+/// only makes somebody look.
+async fn first_time(setup: &Setup, event: Option<&str>) -> bool {
+    let Some(event) = event else {
+        return true;
+    };
+    match setup.table.first_time(event, clock::now(), setup::REMEMBER).await {
+        Ok(first) => first,
+        Err(error) => {
+            log::audit(FUNCTION, "state_lost", &json!({ "error": error.to_string() }));
+            true
+        }
+    }
+}

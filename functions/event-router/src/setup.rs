@@ -1,0 +1,44 @@
+//! Settings and clients, made once at the cold start.
+
+use std::time::Duration;
+
+use steadfast_aws::clients;
+use steadfast_aws::notifier::Topic;
+use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::siblings::Sibling;
+use steadfast_aws::state::Table;
+use steadfast_core::topology::ClusterId;
+
+/// EventBridge retries for 24 hours; a mark is kept longer than that.
+pub(crate) const REMEMBER: Duration = Duration::from_secs(2 * 24 * 3_600);
+
+/// What an environment keeps between invocations.
+pub(crate) struct Setup {
+    pub(crate) cluster: ClusterId,
+    pub(crate) table: Table,
+    pub(crate) coordinator: Sibling,
+    pub(crate) topic: Topic,
+}
+
+impl Setup {
+    /// Reads the settings and makes the clients.
+    pub(crate) async fn from_environment() -> Result<Self, SettingError> {
+        let settings = Settings::from_environment();
+        let cluster = ClusterId::new(settings.text("STEADFAST_CLUSTER", "the DB cluster identifier")?);
+        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
+        let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
+        let coordinator =
+            settings.text("STEADFAST_COORDINATOR", "the name or ARN of the promotion-coordinator function")?;
+        let config = clients::shared().await;
+        let setup = Self {
+            cluster,
+            table: Table::new(clients::dynamodb(&config), table),
+            coordinator: Sibling::new(clients::lambda(&config), coordinator),
+            topic: Topic::new(clients::sns(&config), topic),
+        };
+        if let Err(error) = setup.coordinator.warm().await {
+            tracing::warn!(%error, "the coordinator cannot be reached yet");
+        }
+        Ok(setup)
+    }
+}

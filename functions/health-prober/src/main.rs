@@ -1,0 +1,45 @@
+//! One witness: probes every instance from its Availability Zone and reports what it saw.
+//!
+//! Woken by: a one-minute schedule, one function per Availability Zone, in the VPC. Loops for the
+//! whole invocation, so that two overlap; the newer one takes over. Writes: canary commits on the
+//! writer, its report in the state table. Wakes the coordinator when no writer commits. Never
+//! decides.
+
+mod board;
+mod canary;
+mod endpoint;
+mod probe;
+mod round;
+mod setup;
+mod watch;
+
+use std::sync::Arc;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::{Value, json};
+use steadfast_aws::log;
+use steadfast_core::time::Timestamp;
+
+use setup::Setup;
+
+pub(crate) const FUNCTION: &str = "health-prober";
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Error> {
+    log::start();
+    let setup = match Setup::from_environment().await {
+        Ok(setup) => Arc::new(setup),
+        Err(error) => {
+            log::fatal(&error);
+            std::process::exit(1);
+        }
+    };
+    lambda_runtime::run(service_fn(|event| handle(Arc::clone(&setup), event))).await
+}
+
+async fn handle(setup: Arc<Setup>, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let deadline = Timestamp::from_millis(event.context.deadline).minus(setup::MARGIN);
+    let summary = round::run(setup, deadline).await?;
+    log::audit(FUNCTION, "ended", &json!(summary));
+    Ok(json!(summary))
+}

@@ -1,0 +1,137 @@
+//! One probe of one instance: over the held session, and over a fresh one as soon as that is late.
+
+use std::time::{Duration, Instant};
+
+use steadfast_aws::clock;
+use steadfast_aws::postgres::{ConnectError, ConnectLimits, Target};
+use steadfast_aws::secret::Credentials;
+use steadfast_core::classify;
+use steadfast_core::time::Timestamp;
+use steadfast_core::witness::Outcome;
+use tokio::time::timeout;
+
+use crate::board::Finding;
+use crate::canary::{Answer, Prepared};
+use crate::setup::Setup;
+
+/// A held session that has not answered by then is doubted, and a fresh one is tried beside it.
+/// Healthy probes in one Region take a few milliseconds.
+const DOUBT_AFTER: Duration = Duration::from_millis(250);
+/// TCP within a Region connects in about a millisecond.
+const LIMITS: ConnectLimits = ConnectLimits { tcp: Duration::from_millis(400), total: Duration::from_millis(1_000) };
+/// Answers on a session that is connected.
+const ANSWER_LIMIT: Duration = Duration::from_millis(750);
+/// A canary commit: beyond this, commits count as standing still.
+const COMMIT_LIMIT: Duration = Duration::from_millis(750);
+
+/// Probes once, and keeps or replaces the held session.
+pub(crate) async fn probe(
+    setup: &Setup,
+    target: &Target,
+    credentials: &Credentials,
+    held: &mut Option<Prepared>,
+) -> Finding {
+    let began = Began { sent_at: clock::now(), clock: Instant::now() };
+    let Some(session) = held.take() else {
+        return fresh(setup, target, credentials, held, began).await;
+    };
+    let doubted = {
+        let probe = session.probe(&setup.az, COMMIT_LIMIT);
+        tokio::pin!(probe);
+        match timeout(DOUBT_AFTER, &mut probe).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let mut replacement = None;
+                tokio::select! {
+                    answer = &mut probe => answer,
+                    finding = fresh(setup, target, credentials, &mut replacement, began) => {
+                        *held = replacement;
+                        return finding;
+                    }
+                }
+            }
+        }
+    };
+    match doubted {
+        Ok(Answer::Stalled) => began.answered(Answer::Stalled),
+        Ok(answer) => {
+            *held = Some(session);
+            began.answered(answer)
+        }
+        Err(error) if error.code().is_some_and(|code| classify::sqlstate(code.code()) != Outcome::Restarting) => {
+            began.refused(&error)
+        }
+        // The session is gone; only a fresh one can tell what became of the server.
+        Err(_) => fresh(setup, target, credentials, held, began).await,
+    }
+}
+
+async fn fresh(
+    setup: &Setup,
+    target: &Target,
+    credentials: &Credentials,
+    held: &mut Option<Prepared>,
+    began: Began,
+) -> Finding {
+    let session = match setup.connector.connect(target, credentials, LIMITS).await {
+        Ok(session) => session,
+        Err(error) => return began.unconnected(&error),
+    };
+    let work = async {
+        let prepared = Prepared::new(session, setup.check.as_deref()).await?;
+        let answer = prepared.probe(&setup.az, COMMIT_LIMIT).await?;
+        Ok((prepared, answer))
+    };
+    match timeout(ANSWER_LIMIT.saturating_add(COMMIT_LIMIT), work).await {
+        Ok(Ok((_, Answer::Stalled))) => began.answered(Answer::Stalled),
+        Ok(Ok((prepared, answer))) => {
+            *held = Some(prepared);
+            began.answered(answer)
+        }
+        Ok(Err(error)) => began.refused(&error),
+        Err(_) => began.nothing(Outcome::Silent, "connected, but no answer".to_owned()),
+    }
+}
+
+/// When a probe began, by the shared clock and by one that never jumps.
+#[derive(Clone, Copy)]
+struct Began {
+    sent_at: Timestamp,
+    clock: Instant,
+}
+
+impl Began {
+    fn answered(self, answer: Answer) -> Finding {
+        let (outcome, committed) = match answer {
+            Answer::Reader => (Outcome::Reading, None),
+            Answer::Committed(value) => (Outcome::Committing, Some(value)),
+            Answer::Stalled => (Outcome::Stalled, None),
+            Answer::CheckFailed => (Outcome::CheckFailed, None),
+        };
+        let latency = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Finding { sent_at: self.sent_at, outcome, latency_ms: Some(latency), committed, detail: None }
+    }
+
+    fn refused(self, error: &tokio_postgres::Error) -> Finding {
+        let outcome = error.code().map_or(Outcome::Refused, |code| classify::sqlstate(code.code()));
+        let words = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+        self.nothing(outcome, words)
+    }
+
+    fn unconnected(self, error: &ConnectError) -> Finding {
+        let outcome = match error {
+            ConnectError::Unresolved { .. } => Outcome::Unresolved,
+            ConnectError::Unreachable { .. } => Outcome::Unreachable,
+            ConnectError::Refused { .. } => Outcome::Refused,
+            ConnectError::Silent { .. } => Outcome::Silent,
+            ConnectError::Answered { cause, .. } => {
+                cause.code().map_or(Outcome::Failed, |code| classify::sqlstate(code.code()))
+            }
+        };
+        self.nothing(outcome, error.to_string())
+    }
+
+    fn nothing(self, outcome: Outcome, detail: String) -> Finding {
+        Finding { sent_at: self.sent_at, outcome, latency_ms: None, committed: None, detail: Some(detail) }
+    }
+}

@@ -1,0 +1,72 @@
+//! Settings and clients, made once at the cold start.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use steadfast_aws::clients;
+use steadfast_aws::control_plane::Rds;
+use steadfast_aws::coordinator::World;
+use steadfast_aws::notifier::Topic;
+use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::siblings::Sibling;
+use steadfast_aws::state::Table;
+use steadfast_core::policy::Policy;
+use steadfast_core::ports::{ControlPlane as _, Log as _, StateTable as _};
+use steadfast_core::time::Timestamp;
+use steadfast_core::topology::ClusterId;
+
+/// Left of the invocation's time when the executor stops: enough to release the lease.
+pub(crate) const MARGIN: Duration = Duration::from_secs(3);
+/// How long to look for a quorum. Probers that go on seeing trouble wake us again every 5 s.
+pub(crate) const SUSPICION: Duration = Duration::from_secs(15);
+/// How often people are told that the state table is lost.
+pub(crate) const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// What an environment keeps between invocations.
+pub(crate) struct Setup {
+    pub(crate) cluster: ClusterId,
+    pub(crate) policy: Policy,
+    pub(crate) world: World,
+    pub(crate) told_at: Cell<Timestamp>,
+}
+
+impl Setup {
+    /// Reads the settings, makes the clients and opens their connections.
+    pub(crate) async fn from_environment() -> Result<Self, SettingError> {
+        let settings = Settings::from_environment();
+        let cluster = ClusterId::new(settings.text("STEADFAST_CLUSTER", "the DB cluster identifier")?);
+        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
+        let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
+        let drainer = settings.text("STEADFAST_DRAINER", "the name or ARN of the connection-drainer function")?;
+        let default = Policy::default();
+        let policy = Policy {
+            platform_grace: settings.duration("STEADFAST_PLATFORM_GRACE", default.platform_grace)?,
+            ..default
+        };
+        let config = clients::shared().await;
+        let world = World {
+            table: Table::new(clients::dynamodb(&config), table),
+            rds: Rds::new(clients::rds(&config)),
+            drainer: Sibling::new(clients::lambda(&config), drainer),
+            topic: Topic::new(clients::sns(&config), topic),
+        };
+        warm(&world, &cluster).await;
+        Ok(Self { cluster, policy, world, told_at: Cell::new(Timestamp::default()) })
+    }
+}
+
+/// Opens the connections now: Lambda gives init a full core, and the first handshake is what makes
+/// a cold start slow. A service that does not answer yet is met again when it is needed.
+async fn warm(world: &World, cluster: &ClusterId) {
+    let (state, topology, drainer) = tokio::join!(world.load(cluster), world.describe(cluster), world.drainer.warm());
+    for error in [
+        state.err().map(|error| error.to_string()),
+        topology.err().map(|error| error.to_string()),
+        drainer.err().map(|error| error.to_string()),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        world.audit("not_warm", serde_json::json!({ "error": error }));
+    }
+}

@@ -1,0 +1,99 @@
+//! The coordinator's world: all ports of the core, over AWS.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use steadfast_core::episode::Episode;
+use steadfast_core::evidence::Entry;
+use steadfast_core::lease::Lease;
+use steadfast_core::metric::Metric;
+use steadfast_core::notice::Notice;
+use steadfast_core::ports::{
+    CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
+};
+use steadfast_core::time::Timestamp;
+use steadfast_core::topology::{ClusterId, InstanceId, Topology};
+
+use crate::control_plane::Rds;
+use crate::notifier::Topic;
+use crate::siblings::Sibling;
+use crate::state::Table;
+use crate::{clock, log};
+
+/// Everything the executor reaches.
+pub struct World {
+    /// State.
+    pub table: Table,
+    /// RDS.
+    pub rds: Rds,
+    /// The drainer function.
+    pub drainer: Sibling,
+    /// People.
+    pub topic: Topic,
+}
+
+/// The function's name in audit lines.
+pub const FUNCTION: &str = "promotion-coordinator";
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
+    async fn pause(&self, by: Duration) {
+        tokio::time::sleep(by).await;
+    }
+}
+
+impl StateTable for World {
+    async fn load(&self, cluster: &ClusterId) -> Result<State, StateError> {
+        self.table.load(cluster).await
+    }
+
+    async fn write_lease(&self, cluster: &ClusterId, seen: Option<&Lease>, next: &Lease) -> Result<(), StateError> {
+        self.table.write_lease(cluster, seen, next).await
+    }
+
+    async fn commit(
+        &self,
+        under: Under<'_>,
+        episode: &Episode,
+        seen_version: Option<u64>,
+        entries: &[Entry],
+    ) -> Result<(), StateError> {
+        self.table.commit(under, episode, seen_version, entries).await
+    }
+}
+
+impl ControlPlane for World {
+    async fn describe(&self, cluster: &ClusterId) -> Result<Topology, CallError> {
+        self.rds.describe(cluster).await
+    }
+
+    async fn fail_over(&self, cluster: &ClusterId, target: &InstanceId) -> Result<(), CallError> {
+        self.rds.fail_over(cluster, target).await
+    }
+}
+
+impl Drainer for World {
+    async fn evict(&self, cluster: &ClusterId, epoch: u64, demoted: &InstanceId) -> Result<(), CallError> {
+        let request = json!({ "action": "evict", "cluster": cluster, "epoch": epoch, "demoted": demoted });
+        self.drainer.wake(&request).await
+    }
+}
+
+impl Notifier for World {
+    async fn notify(&self, notice: &Notice) -> Result<(), CallError> {
+        self.topic.notify(notice).await
+    }
+}
+
+impl Log for World {
+    fn audit(&self, what: &str, data: Value) {
+        log::audit(FUNCTION, what, &data);
+    }
+
+    fn measure(&self, cluster: &ClusterId, metrics: &[(Metric, u64)]) {
+        log::measure(&[("Cluster", cluster.as_str())], metrics);
+    }
+}

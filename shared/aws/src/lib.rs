@@ -1,0 +1,17 @@
+//! The world as the core needs it: AWS, PostgreSQL, DNS and the clock.
+//!
+//! Every function reads its settings with [`settings`], makes its clients with [`clients`], and
+//! hands them to the core as one [`coordinator::World`] or uses them one by one.
+
+pub mod clients;
+pub mod clock;
+pub mod control_plane;
+pub mod coordinator;
+pub mod log;
+pub mod notifier;
+pub mod postgres;
+pub mod resolver;
+pub mod secret;
+pub mod settings;
+pub mod siblings;
+pub mod state;

@@ -1,0 +1,47 @@
+//! Audit lines and metrics: raw JSON objects on standard output, one per line.
+//!
+//! Lambda's JSON log format passes lines that are JSON objects already; a tracing layer would
+//! nest them and break the embedded metric format. Everything else goes through `tracing` to
+//! standard error, where it is never mistaken for either.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+use steadfast_core::metric::{self, Metric};
+
+use crate::clock;
+
+/// Sends `tracing` to standard error as JSON, at the level of `AWS_LAMBDA_LOG_LEVEL` (default info).
+pub fn start() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(level.to_lowercase())
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let started = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    if started.is_err() {
+        tracing::debug!("a tracing subscriber is already in place");
+    }
+}
+
+/// One audit line of this function.
+pub fn audit(function: &str, what: &str, data: &Value) {
+    line(&json!({ "audit": what, "at": clock::now(), "function": function, "data": data }));
+}
+
+/// One metrics line in embedded metric format.
+pub fn measure(dimensions: &[(&str, &str)], metrics: &[(Metric, u64)]) {
+    line(&metric::document(clock::now(), dimensions, metrics));
+}
+
+/// The last line of a start that failed.
+pub fn fatal(error: &dyn std::fmt::Display) {
+    let mut err = std::io::stderr().lock();
+    // Nobody is left to tell when standard error is closed.
+    let _closed = writeln!(err, "{error}");
+}
+
+fn line(value: &Value) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{value}").and_then(|()| out.flush()) {
+        tracing::warn!(%error, "standard output does not take the line");
+    }
+}

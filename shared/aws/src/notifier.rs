@@ -1,0 +1,45 @@
+//! People, through SNS.
+
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
+use steadfast_core::notice::Notice;
+use steadfast_core::ports::CallError;
+
+use crate::control_plane::call_error;
+
+/// One topic. Subscribers filter by the message attribute `severity`.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    client: Client,
+    arn: String,
+}
+
+impl Topic {
+    /// A topic by its ARN.
+    pub fn new(client: Client, arn: String) -> Self {
+        Self { client, arn }
+    }
+
+    /// Publishes the notice; returns when SNS has accepted it.
+    ///
+    /// # Errors
+    ///
+    /// When SNS refused it or did not answer.
+    pub async fn notify(&self, notice: &Notice) -> Result<(), CallError> {
+        let severity = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(notice.severity.as_str())
+            .build()
+            .map_err(|error| CallError::Unanswered { action: "Publish", cause: error.to_string() })?;
+        self.client
+            .publish()
+            .topic_arn(&self.arn)
+            .subject(notice.sns_subject())
+            .message(&notice.body)
+            .message_attributes("severity", severity)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| call_error("Publish", &error))
+    }
+}

@@ -1,0 +1,283 @@
+//! The state table: one DynamoDB table, read consistently, written conditionally.
+//!
+//! | partition key | sort key | holds |
+//! | --- | --- | --- |
+//! | `cluster#ID` | `lease` | owner, epoch, end |
+//! | `cluster#ID` | `mode` | what the operator allows, since when and why |
+//! | `cluster#ID` | `episode` | the latest episode, with its version |
+//! | `cluster#ID` | `witness#AZ` | the latest report of one prober |
+//! | `evidence#ID#EPOCH` | sequence, ten digits | one entry of the chain |
+//! | `event#ID` | `seen` | an event that was handled; removed by TTL |
+
+mod items;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use steadfast_core::episode::Episode;
+use steadfast_core::evidence::Entry;
+use steadfast_core::lease::Lease;
+use steadfast_core::mode::Mode;
+use steadfast_core::ports::{State, StateError, Under};
+use steadfast_core::time::Timestamp;
+use steadfast_core::topology::ClusterId;
+use steadfast_core::witness::WitnessReport;
+
+use items::{Item, cluster_key, evidence_key};
+
+pub use items::{PARTITION_KEY, SORT_KEY, TTL};
+
+/// The state table of one installation.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    /// The table `name`.
+    pub fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+
+    /// All that stands there about the cluster, in one consistent query.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer, or holds something unreadable.
+    pub async fn load(&self, cluster: &ClusterId) -> Result<State, StateError> {
+        let mut state = State::default();
+        for item in self.query(cluster_key(cluster)).await? {
+            items::read_into(&mut state, &item, &self.name)?;
+        }
+        Ok(state)
+    }
+
+    /// Writes the lease over exactly the one that was seen.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Superseded`] when another one stands there.
+    pub async fn write_lease(&self, cluster: &ClusterId, seen: Option<&Lease>, next: &Lease) -> Result<(), StateError> {
+        let put = self.lease_put(cluster, seen, next)?;
+        self.client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(put.item))
+            .set_condition_expression(put.condition_expression)
+            .set_expression_attribute_names(put.expression_attribute_names)
+            .set_expression_attribute_values(put.expression_attribute_values)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.write_error(&error))
+    }
+
+    /// Writes episode and evidence in one transaction, only under the lease and over the version seen.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Superseded`] when lease or version have moved on; then nothing was written.
+    pub async fn commit(
+        &self,
+        under: Under<'_>,
+        episode: &Episode,
+        seen_version: Option<u64>,
+        entries: &[Entry],
+    ) -> Result<(), StateError> {
+        let cluster = &episode.cluster;
+        let lease = match under {
+            Under::Held(lease) => TransactWriteItem::builder().condition_check(self.lease_check(cluster, lease)?),
+            Under::Changing { seen, next } => TransactWriteItem::builder().put(self.lease_put(cluster, seen, next)?),
+        };
+        let mut transaction = vec![lease.build(), self.episode_put(episode, seen_version)?];
+        for entry in entries {
+            transaction.push(self.evidence_put(entry)?);
+        }
+        self.client
+            .transact_write_items()
+            .set_transact_items(Some(transaction))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.write_error(&error))
+    }
+
+    /// Writes a witness report, unless a newer run of the same prober has reported.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Superseded`] when a newer run has taken over.
+    pub async fn report(&self, cluster: &ClusterId, report: &WitnessReport) -> Result<(), StateError> {
+        let item = Item::new(&cluster_key(cluster), &items::witness_sort_key(&report.az))
+            .number("run", report.run.as_millis())
+            .body(report);
+        self.client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.build()))
+            .condition_expression("attribute_not_exists(pk) OR #run <= :run")
+            .expression_attribute_names("#run", "run")
+            .expression_attribute_values(":run", AttributeValue::N(report.run.as_millis().to_string()))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.write_error(&error))
+    }
+
+    /// Sets the mode.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer.
+    pub async fn set_mode(
+        &self,
+        cluster: &ClusterId,
+        mode: Mode,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        let item = Item::new(&cluster_key(cluster), items::MODE)
+            .body(&serde_json::json!({ "mode": mode, "reason": reason, "at": now }));
+        self.client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.build()))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.write_error(&error))
+    }
+
+    /// Marks an event as handled; false when it was handled before.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer.
+    pub async fn first_time(&self, event: &str, now: Timestamp, keep: Duration) -> Result<bool, StateError> {
+        let item = Item::new(&format!("event#{event}"), "seen").number(TTL, now.plus(keep).as_millis() / 1_000);
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.build()))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await
+            .map_err(|error| self.write_error(&error));
+        match answer {
+            Ok(_) => Ok(true),
+            Err(StateError::Superseded { .. }) => Ok(false),
+            Err(error @ (StateError::Unavailable { .. } | StateError::Malformed { .. })) => Err(error),
+        }
+    }
+
+    /// The evidence of one episode, in order.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer, or holds something unreadable.
+    pub async fn evidence(&self, cluster: &ClusterId, epoch: u64) -> Result<Vec<Entry>, StateError> {
+        let found = self.query(evidence_key(cluster, epoch)).await?;
+        found.iter().map(|item| items::read_body(item, &self.name)).collect()
+    }
+
+    async fn query(&self, partition: String) -> Result<Vec<items::Attributes>, StateError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(partition))
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while let Some(item) = pages.next().await {
+            found.push(item.map_err(|error| self.write_error(&error))?);
+        }
+        Ok(found)
+    }
+
+    fn lease_put(&self, cluster: &ClusterId, seen: Option<&Lease>, next: &Lease) -> Result<Put, StateError> {
+        let item = items::lease(cluster, next);
+        let put = Put::builder().table_name(&self.name).set_item(Some(item));
+        match seen {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(seen) => put
+                .condition_expression("#owner = :owner AND epoch = :epoch AND expires_at = :expires_at")
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":owner", AttributeValue::S(seen.owner.to_string()))
+                .expression_attribute_values(":epoch", AttributeValue::N(seen.epoch.to_string()))
+                .expression_attribute_values(":expires_at", AttributeValue::N(seen.expires_at.as_millis().to_string())),
+        }
+        .build()
+        .map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    /// The end may have moved by a renewal of our own; owner and epoch may not.
+    fn lease_check(&self, cluster: &ClusterId, lease: &Lease) -> Result<ConditionCheck, StateError> {
+        ConditionCheck::builder()
+            .table_name(&self.name)
+            .key(PARTITION_KEY, AttributeValue::S(cluster_key(cluster)))
+            .key(SORT_KEY, AttributeValue::S(items::LEASE.to_owned()))
+            .condition_expression("#owner = :owner AND epoch = :epoch AND expires_at >= :expires_at")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", AttributeValue::S(lease.owner.to_string()))
+            .expression_attribute_values(":epoch", AttributeValue::N(lease.epoch.to_string()))
+            .expression_attribute_values(":expires_at", AttributeValue::N(lease.expires_at.as_millis().to_string()))
+            .build()
+            .map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    fn episode_put(&self, episode: &Episode, seen_version: Option<u64>) -> Result<TransactWriteItem, StateError> {
+        let item = Item::new(&cluster_key(&episode.cluster), items::EPISODE)
+            .number("version", episode.version)
+            .number("epoch", episode.epoch)
+            .body(episode);
+        let put = Put::builder().table_name(&self.name).set_item(Some(item.build()));
+        let put = match seen_version {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(version) => put
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
+        }
+        .build()
+        .map_err(|error| self.unavailable(error.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn evidence_put(&self, entry: &Entry) -> Result<TransactWriteItem, StateError> {
+        let item = Item::new(&evidence_key(&entry.cluster, entry.epoch), &format!("{:010}", entry.seq)).body(entry);
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item.build()))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|error| self.unavailable(error.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn unavailable(&self, cause: String) -> StateError {
+        StateError::Unavailable { table: self.name.clone(), cause }
+    }
+
+    fn write_error<E, R>(&self, error: &SdkError<E, R>) -> StateError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
+        let failed_condition = code == Some("ConditionalCheckFailedException")
+            || (code == Some("TransactionCanceledException") && message.contains("ConditionalCheckFailed"));
+        if failed_condition {
+            StateError::Superseded { table: self.name.clone() }
+        } else {
+            self.unavailable(DisplayErrorContext(error).to_string())
+        }
+    }
+}

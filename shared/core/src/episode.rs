@@ -1,0 +1,140 @@
+//! One failover from first suspicion to proof, identified by (cluster, epoch).
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::{Diagnosis, WriterState};
+use crate::evidence::Head;
+use crate::policy::Policy;
+use crate::time::Timestamp;
+use crate::topology::{ClusterId, InstanceId};
+
+/// The intention to promote, written before the call is made. At most one per episode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// The explicit target of the call.
+    pub target: InstanceId,
+    /// When the intention was written.
+    pub at: Timestamp,
+    /// The epoch of the lease it was written under.
+    pub epoch: u64,
+}
+
+/// A promotion of an earlier episode, for the anti-flap budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastPromotion {
+    /// When it was intended.
+    pub at: Timestamp,
+    /// What had failed.
+    pub cause: WriterState,
+}
+
+/// Who brought the writes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveredBy {
+    /// Our own call.
+    Steadfast,
+    /// The platform, or an operator: another instance took over without a call of ours.
+    Platform,
+    /// The old writer came back by itself.
+    Itself,
+}
+
+/// How an episode ended: always with a commit that proved it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// When.
+    pub at: Timestamp,
+    /// The instance whose commit proved it.
+    pub writer: InstanceId,
+    /// Who brought it back.
+    pub by: RecoveredBy,
+}
+
+/// The stored state of one episode. The latest one stays in the state table after it closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The epoch of the lease it was opened under.
+    pub epoch: u64,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When a quorum of witnesses had first seen the failure, by their clocks.
+    pub failed_since: Timestamp,
+    /// The writer that failed.
+    pub old_writer: InstanceId,
+    /// What had failed when it was opened.
+    pub cause: WriterState,
+    /// The one promotion, once intended.
+    pub promotion: Option<Promotion>,
+    /// When a commit first proved that writes flow again.
+    pub proved_at: Option<Timestamp>,
+    /// Whether the drainer was told to evict sessions from the old writer.
+    pub evicted: bool,
+    /// The rule for which a human was called last.
+    pub human_called: Option<u16>,
+    /// The rule whose decision was recorded last, so that a repeated one is not recorded again.
+    pub rule: u16,
+    /// How it ended.
+    pub closed: Option<Closed>,
+    /// Our promotions in earlier episodes, within the anti-flap window.
+    pub past: Vec<PastPromotion>,
+    /// The last link of its evidence chain.
+    pub evidence: Head,
+    /// One more at each write: a write is valid only over the version it saw.
+    pub version: u64,
+}
+
+impl Episode {
+    /// A new episode after `previous`, for a writer that `diagnosis` says has failed.
+    pub fn open(
+        cluster: &ClusterId,
+        epoch: u64,
+        diagnosis: &Diagnosis,
+        old_writer: InstanceId,
+        previous: Option<&Self>,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            epoch,
+            opened_at: now,
+            failed_since: diagnosis.since.unwrap_or(now),
+            old_writer,
+            cause: diagnosis.writer,
+            promotion: None,
+            proved_at: None,
+            evicted: false,
+            human_called: None,
+            rule: 0,
+            closed: None,
+            past: previous.map(|episode| episode.past_promotions(now, policy)).unwrap_or_default(),
+            evidence: Head::default(),
+            version: previous.map_or(0, |episode| episode.version),
+        }
+    }
+
+    /// Whether somebody still has to bring it to its end.
+    pub fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// Our promotions that count against the budget at `now`, this episode's included.
+    pub fn past_promotions(&self, now: Timestamp, policy: &Policy) -> Vec<PastPromotion> {
+        let own = self.promotion.iter().map(|promotion| PastPromotion { at: promotion.at, cause: self.cause });
+        let mut past: Vec<_> = self.past.iter().cloned().chain(own).collect();
+        past.retain(|promotion| now.since(promotion.at) < policy.budget_window);
+        past
+    }
+
+    /// Who brought the writes back, given the instance that commits now.
+    pub fn recovered_by(&self, writer: &InstanceId) -> RecoveredBy {
+        match &self.promotion {
+            Some(promotion) if promotion.target == *writer => RecoveredBy::Steadfast,
+            Some(_) | None if *writer == self.old_writer => RecoveredBy::Itself,
+            Some(_) | None => RecoveredBy::Platform,
+        }
+    }
+}

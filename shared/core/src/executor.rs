@@ -1,0 +1,427 @@
+//! Brings an episode to its end: look, decide, step, act, prove, record; then look again.
+//!
+//! Every effect is preceded by a transaction that writes its evidence under the lease. Whoever
+//! dies between any two lines leaves a state from which the next one goes on.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::decision::{self, Decision};
+use crate::episode::{Closed, Episode, Promotion};
+use crate::evidence::{Entry, Kind};
+use crate::lease::{Lease, LeaseState};
+use crate::metric;
+use crate::notice::{self, Notice};
+use crate::policy::Policy;
+use crate::ports::{State, StateError, Under, World};
+use crate::rules::Verdict;
+use crate::snapshot::{Seen, Snapshot};
+use crate::step::{self, Action, Progress};
+use crate::time::Timestamp;
+use crate::topology::{ClusterId, InstanceId, Owner, Topology};
+
+/// How long one invocation stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// When the invocation must have ended.
+    pub until: Timestamp,
+    /// How long to look for a quorum before leaving the rest to the next hint.
+    pub suspicion: Duration,
+}
+
+/// Pause between looks while an episode of ours is open: a proof is seen this late at most.
+const PAUSE_OPEN: Duration = Duration::from_millis(40);
+/// Pause between looks while nothing can be done but wait for others.
+const PAUSE_IDLE: Duration = Duration::from_millis(250);
+/// The description of the cluster is renewed this often while waiting: RDS throttles faster callers.
+const DESCRIBE_EVERY: Duration = Duration::from_secs(1);
+/// Before the promotion the description must be younger than this: look again under the lease.
+const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(300);
+/// A lease with less than this left is renewed: more than one call to the control plane takes.
+const RENEW_BELOW: Duration = Duration::from_secs(7);
+/// The state table is tried this often before it counts as lost.
+const STATE_TRIES: u32 = 3;
+
+/// Why the executor stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The rule that decided last.
+    pub rule: u16,
+    /// What it ordered.
+    pub verdict: Verdict,
+    /// Its sentence.
+    pub says: String,
+}
+
+/// One coordinator at work on one cluster.
+pub struct Executor<'w, W> {
+    world: &'w W,
+    policy: &'w Policy,
+    cluster: ClusterId,
+    me: Owner,
+    topology: Option<Seen<Topology>>,
+    describe_now: bool,
+    logged_rule: Option<u16>,
+    untold: Option<Notice>,
+}
+
+impl<'w, W: World> Executor<'w, W> {
+    /// A coordinator that calls itself `me`, a name nobody else uses.
+    pub fn new(world: &'w W, policy: &'w Policy, cluster: ClusterId, me: Owner) -> Self {
+        Self { world, policy, cluster, me, topology: None, describe_now: true, logged_rule: None, untold: None }
+    }
+
+    /// Runs until nothing is left to do, nothing may be done, or time is up.
+    ///
+    /// Cancelling it anywhere leaves the lease to run out and the episode to the next coordinator.
+    ///
+    /// # Errors
+    ///
+    /// When the state table is lost. Then nothing more is done to the cluster.
+    pub async fn run(mut self, patience: Patience) -> Result<Outcome, StateError> {
+        let began = self.world.now();
+        loop {
+            let snapshot = self.look().await?;
+            let decision = decision::decide(&snapshot, self.policy);
+            self.log_decision(&decision);
+            let acted = match step::next(&snapshot, &decision) {
+                Some((_, Progress::Ready(action))) => self.act(&snapshot, &decision, action).await,
+                Some((_, Progress::Blocked | Progress::Done)) | None => self.wait(&snapshot, &decision).await,
+            };
+            match acted {
+                Ok(()) => {}
+                Err(StateError::Superseded { .. }) => self.describe_now = true,
+                Err(error @ (StateError::Unavailable { .. } | StateError::Malformed { .. })) => return Err(error),
+            }
+            if self.is_over(&snapshot, &decision, began, patience) {
+                self.leave(&decision).await;
+                let Decision { rule, verdict, says, .. } = decision;
+                return Ok(Outcome { rule, verdict, says });
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<Snapshot, StateError> {
+        let now = self.world.now();
+        let due = self.topology.as_ref().is_none_or(|seen| now.since(seen.at) >= DESCRIBE_EVERY);
+        if self.describe_now || due {
+            match self.world.describe(&self.cluster).await {
+                Ok(what) => self.topology = Some(Seen { at: now, what }),
+                Err(error) => self.world.audit("describe_failed", json!({ "error": error.to_string() })),
+            }
+            self.describe_now = false;
+        }
+        let State { mode, lease, episode, reports } = self.load().await?;
+        Ok(Snapshot {
+            now: self.world.now(),
+            me: self.me.clone(),
+            cluster: self.cluster.clone(),
+            mode,
+            lease,
+            topology: self.topology.clone(),
+            reports,
+            episode,
+        })
+    }
+
+    async fn load(&self) -> Result<State, StateError> {
+        let mut tries = 1;
+        loop {
+            match self.world.load(&self.cluster).await {
+                Err(StateError::Unavailable { .. }) if tries < STATE_TRIES => tries += 1,
+                answer => return answer,
+            }
+            self.world.pause(PAUSE_IDLE).await;
+        }
+    }
+
+    fn log_decision(&mut self, decision: &Decision) {
+        if self.logged_rule.replace(decision.rule) != Some(decision.rule) {
+            self.world.audit("decision", json!(decision));
+        }
+    }
+
+    async fn act(&mut self, snapshot: &Snapshot, decision: &Decision, action: Action) -> Result<(), StateError> {
+        match action {
+            Action::TakeLease => self.take_lease(snapshot, decision).await,
+            Action::Promote { target } => self.promote(snapshot, decision, target).await,
+            Action::RecordProof { writer } => self.record_proof(snapshot, decision, &writer).await,
+            Action::Evict { demoted } => self.evict(snapshot, decision, demoted).await,
+            Action::Close { writer } => self.close(snapshot, decision, writer).await,
+            Action::CallHuman => self.call_human(snapshot, decision).await,
+        }
+    }
+
+    async fn take_lease(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
+        self.describe_now = true;
+        let seen = snapshot.lease.as_ref();
+        let Some(next) = Lease::taken(seen, &self.me, snapshot.now, self.policy) else {
+            self.world.pause(PAUSE_IDLE).await;
+            return Ok(());
+        };
+        let under = Under::Changing { seen, next: &next };
+        if let Some(open) = snapshot.open_episode() {
+            let facts = json!({ "lease_epoch": next.epoch, "owner": self.me });
+            return self.write(under, open.clone(), Some(open.version), decision, &[(Kind::Adopted, facts)]).await;
+        }
+        let Some(old_writer) = decision.diagnosis.presumed.clone() else {
+            return Ok(());
+        };
+        let previous = snapshot.episode.as_ref();
+        let episode = Episode::open(
+            &self.cluster,
+            next.epoch,
+            &decision.diagnosis,
+            old_writer,
+            previous,
+            snapshot.now,
+            self.policy,
+        );
+        let facts = json!({
+            "old_writer": episode.old_writer, "cause": episode.cause, "failed_since": episode.failed_since,
+            "mode": snapshot.mode, "policy": self.policy, "topology": snapshot.topology,
+        });
+        self.untold = Some(notice::opened(&episode, decision));
+        let detection = snapshot.now.since(episode.failed_since);
+        self.write(under, episode, previous.map(|p| p.version), decision, &[(Kind::Opened, facts)]).await?;
+        self.world.measure(&self.cluster, &[(metric::EPISODES_OPENED, 1), (metric::DETECTION, millis(detection))]);
+        Ok(())
+    }
+
+    /// The one call that cannot be taken back. Its intention is written first, under the lease, and
+    /// stays the only one of the episode whatever becomes of the call.
+    async fn promote(
+        &mut self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        target: InstanceId,
+    ) -> Result<(), StateError> {
+        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+            return Ok(());
+        };
+        if self.topology.as_ref().is_none_or(|seen| snapshot.now.since(seen.at) > DESCRIPTION_AGE_MAX) {
+            self.describe_now = true;
+            return Ok(());
+        }
+        let mut episode = open.clone();
+        episode.promotion = Some(Promotion { target: target.clone(), at: snapshot.now, epoch: lease.epoch });
+        let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
+            "refused": decision.refused });
+        let seen = Some(open.version);
+        let episode =
+            self.write_returning(Under::Held(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+        let answer = self.world.fail_over(&self.cluster, &target).await;
+        let result = match &answer {
+            Ok(()) => json!({ "action": "FailoverDBCluster", "result": "accepted" }),
+            Err(error) => json!({ "action": "FailoverDBCluster", "result": error.to_string() }),
+        };
+        self.world.audit("answered", result.clone());
+        self.world.measure(&self.cluster, &[(metric::PROMOTION_CALLS, 1)]);
+        let seen = Some(episode.version);
+        self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
+    }
+
+    async fn record_proof(
+        &self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        writer: &InstanceId,
+    ) -> Result<(), StateError> {
+        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+            return Ok(());
+        };
+        let proved_at = decision.diagnosis.committed.as_ref().map_or(snapshot.now, |(_, at)| *at);
+        let mut episode = open.clone();
+        episode.proved_at = Some(proved_at);
+        let canaries: Vec<_> = snapshot
+            .counted_reports(self.policy)
+            .map(|report| json!({ "az": report.az, "canary": report.canary, "cluster_endpoint": report.endpoint }))
+            .collect();
+        let proof = json!({ "writer": writer, "committed_at": proved_at, "by": open.recovered_by(writer),
+            "witnesses": canaries });
+        self.write(Under::Held(lease), episode, Some(open.version), decision, &[(Kind::Proved, proof)]).await?;
+        let recovery = proved_at.since(open.failed_since);
+        self.world.measure(&self.cluster, &[(metric::RECOVERY, millis(recovery))]);
+        Ok(())
+    }
+
+    async fn evict(&self, snapshot: &Snapshot, decision: &Decision, demoted: InstanceId) -> Result<(), StateError> {
+        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+            return Ok(());
+        };
+        let mut episode = open.clone();
+        episode.evicted = true;
+        let intended = json!({ "action": "evict", "demoted": demoted });
+        let seen = Some(open.version);
+        let episode =
+            self.write_returning(Under::Held(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+        let result = match self.world.evict(&self.cluster, episode.epoch, &demoted).await {
+            Ok(()) => json!({ "action": "evict", "result": "drainer asked" }),
+            Err(error) => json!({ "action": "evict", "result": error.to_string() }),
+        };
+        let seen = Some(episode.version);
+        self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
+    }
+
+    async fn close(&mut self, snapshot: &Snapshot, decision: &Decision, writer: InstanceId) -> Result<(), StateError> {
+        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+            return Ok(());
+        };
+        let by = open.recovered_by(&writer);
+        let mut episode = open.clone();
+        episode.closed = Some(Closed { at: snapshot.now, writer: writer.clone(), by });
+        let released = lease.released();
+        let under = Under::Changing { seen: Some(lease), next: &released };
+        let facts = json!({ "writer": writer, "by": by, "promotion": open.promotion });
+        let seen = Some(open.version);
+        let episode = self.write_returning(under, episode, seen, decision, &[(Kind::Closed, facts)]).await?;
+        self.tell_untold().await;
+        self.tell(&notice::closed(&episode, &writer, snapshot.now)).await;
+        Ok(())
+    }
+
+    async fn call_human(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
+        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+            return Ok(());
+        };
+        let mut episode = open.clone();
+        episode.human_called = Some(decision.rule);
+        let intended = json!({ "action": "call_human", "rule": decision.rule });
+        let seen = Some(open.version);
+        let episode =
+            self.write_returning(Under::Held(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+        self.untold = None;
+        self.world.measure(&self.cluster, &[(metric::HUMAN_CALLS, 1)]);
+        self.tell(&notice::human_needed(&episode, decision)).await;
+        Ok(())
+    }
+
+    /// Nothing to do now: keep the record and the lease up to date, tell what is due, let time pass.
+    async fn wait(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
+        if decision.facts.lease == LeaseState::Ours {
+            if let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode())
+                && open.rule != decision.rule
+            {
+                self.write(Under::Held(lease), open.clone(), Some(open.version), decision, &[]).await?;
+            }
+            self.renew(snapshot).await?;
+            self.tell_untold().await;
+        }
+        let open = snapshot.open_episode().is_some() && decision.facts.lease == LeaseState::Ours;
+        self.world.pause(if open { PAUSE_OPEN } else { PAUSE_IDLE }).await;
+        Ok(())
+    }
+
+    async fn renew(&self, snapshot: &Snapshot) -> Result<(), StateError> {
+        let now = self.world.now();
+        let Some(lease) = snapshot.lease.as_ref().filter(|lease| lease.expires_at.since(now) < RENEW_BELOW) else {
+            return Ok(());
+        };
+        match lease.renewed(&self.me, now, self.policy) {
+            Some(next) => self.world.write_lease(&self.cluster, Some(lease), &next).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write(
+        &self,
+        under: Under<'_>,
+        episode: Episode,
+        seen_version: Option<u64>,
+        decision: &Decision,
+        records: &[(Kind, serde_json::Value)],
+    ) -> Result<(), StateError> {
+        self.write_returning(under, episode, seen_version, decision, records).await.map(|_| ())
+    }
+
+    /// Writes the episode with its evidence: the decision if it is a new one, then `records`.
+    async fn write_returning(
+        &self,
+        under: Under<'_>,
+        mut episode: Episode,
+        seen_version: Option<u64>,
+        decision: &Decision,
+        records: &[(Kind, serde_json::Value)],
+    ) -> Result<Episode, StateError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let opening = records.iter().filter(|(kind, _)| matches!(kind, Kind::Opened | Kind::Adopted));
+        for (kind, data) in opening {
+            entries.push(self.link(&mut episode, *kind, data.clone()));
+        }
+        if episode.rule != decision.rule {
+            episode.rule = decision.rule;
+            entries.push(self.link(&mut episode, Kind::Decided, json!(decision)));
+        }
+        for (kind, data) in records.iter().filter(|(kind, _)| !matches!(kind, Kind::Opened | Kind::Adopted)) {
+            entries.push(self.link(&mut episode, *kind, data.clone()));
+        }
+        episode.version = episode.version.saturating_add(1);
+        self.world.commit(under, &episode, seen_version, &entries).await?;
+        for entry in &entries {
+            self.world.audit("evidence", json!(entry));
+        }
+        Ok(episode)
+    }
+
+    fn link(&self, episode: &mut Episode, kind: Kind, data: serde_json::Value) -> Entry {
+        let (entry, head) =
+            episode.evidence.append(&self.cluster, episode.epoch, self.world.now(), &self.me, kind, data);
+        episode.evidence = head;
+        entry
+    }
+
+    async fn tell_untold(&mut self) {
+        if let Some(notice) = self.untold.take() {
+            self.tell(&notice).await;
+        }
+    }
+
+    /// A message that does not get through is logged: it must not hold up the failover.
+    async fn tell(&self, notice: &Notice) {
+        if let Err(error) = self.world.notify(notice).await {
+            self.world.audit("notice_failed", json!({ "subject": notice.subject, "error": error.to_string() }));
+        }
+    }
+
+    fn is_over(&self, snapshot: &Snapshot, decision: &Decision, began: Timestamp, patience: Patience) -> bool {
+        let now = self.world.now();
+        if now >= patience.until {
+            return true;
+        }
+        let episode_open = snapshot.open_episode().is_some();
+        match decision.verdict {
+            Verdict::Rest | Verdict::Hold => true,
+            Verdict::LookAgain => !episode_open && now.since(began) >= patience.suspicion,
+            Verdict::StandBy => !episode_open && now.since(began) >= patience.suspicion,
+            Verdict::CallHuman => {
+                snapshot.open_episode().is_some_and(|episode| episode.human_called == Some(decision.rule))
+            }
+            Verdict::TakeLease
+            | Verdict::AwaitPlatform
+            | Verdict::Observe
+            | Verdict::FailOver
+            | Verdict::WouldFailOver
+            | Verdict::Recovered => false,
+        }
+    }
+
+    /// Gives the lease back, so that the next coordinator need not wait until it has run out.
+    async fn leave(&self, decision: &Decision) {
+        if decision.facts.lease != LeaseState::Ours {
+            return;
+        }
+        let Ok(State { lease: Some(lease), .. }) = self.world.load(&self.cluster).await else {
+            return;
+        };
+        if lease.owner == self.me
+            && let Err(error) = self.world.write_lease(&self.cluster, Some(&lease), &lease.released()).await
+        {
+            self.world.audit("release_failed", json!({ "error": error.to_string() }));
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

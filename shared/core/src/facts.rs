@@ -1,0 +1,141 @@
+//! The few small enums that the rules see: every combination can be tried out in a test.
+
+use serde::{Deserialize, Serialize};
+
+use crate::candidate::{self, Choice};
+use crate::diagnosis::{self, Diagnosis, WriterState};
+use crate::lease::{Lease, LeaseState};
+use crate::mode::Mode;
+use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+use crate::time::Timestamp;
+use crate::topology::ClusterStatus;
+
+/// What the control plane says of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Platform {
+    /// It did not answer, or too long ago.
+    Mute,
+    /// Nothing in progress.
+    Idle,
+    /// A failover is in progress.
+    FailingOver,
+    /// A failover has been in progress for longer than `platform_deadline`.
+    Overdue,
+    /// The cluster is changed on purpose: maintenance, upgrade, renaming.
+    Changing,
+    /// The cluster is stopped, deleted or locked out of its key.
+    Unusable,
+}
+
+impl Platform {
+    /// All values.
+    pub const ALL: [Self; 6] =
+        [Self::Mute, Self::Idle, Self::FailingOver, Self::Overdue, Self::Changing, Self::Unusable];
+}
+
+/// The open episode, as far as the rules care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// No episode is open.
+    None,
+    /// Open, nothing called yet.
+    Open,
+    /// Our promotion was intended, and may or may not have been called and taken effect.
+    Promoting,
+    /// The same, for longer than `promotion_deadline`.
+    Overdue,
+}
+
+impl Progress {
+    /// All values.
+    pub const ALL: [Self; 4] = [Self::None, Self::Open, Self::Promoting, Self::Overdue];
+}
+
+/// What the rules see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Facts {
+    /// What the operator allows.
+    pub mode: Mode,
+    /// Who may act.
+    pub lease: LeaseState,
+    /// The control plane.
+    pub platform: Platform,
+    /// The writer, by quorum.
+    pub writer: WriterState,
+    /// The episode.
+    pub progress: Progress,
+    /// Whether the platform still has time to act first.
+    pub grace_running: bool,
+    /// Whether a safe target exists.
+    pub candidate: bool,
+    /// Whether the anti-flap budget for this cause has a promotion left.
+    pub budget_left: bool,
+}
+
+/// Facts with what they were made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reduced {
+    /// What the rules see.
+    pub facts: Facts,
+    /// The writer's state with its votes.
+    pub diagnosis: Diagnosis,
+    /// The candidates with their refusals.
+    pub choice: Choice,
+}
+
+/// Makes the facts out of a snapshot.
+pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
+    let diagnosis = diagnosis::diagnose(snapshot, policy);
+    let choice =
+        diagnosis.presumed.as_ref().map(|writer| candidate::choose(snapshot, policy, writer)).unwrap_or_default();
+    let failed_since = snapshot.open_episode().map(|episode| episode.failed_since).or(diagnosis.since);
+    let facts = Facts {
+        mode: snapshot.mode,
+        lease: Lease::state(snapshot.lease.as_ref(), &snapshot.me, snapshot.now, policy),
+        platform: platform(snapshot, policy, failed_since),
+        writer: diagnosis.writer,
+        progress: progress(snapshot, policy),
+        grace_running: failed_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace),
+        candidate: choice.chosen.is_some(),
+        budget_left: budget_left(
+            snapshot,
+            policy,
+            snapshot.open_episode().map_or(diagnosis.writer, |episode| episode.cause),
+        ),
+    };
+    Reduced { facts, diagnosis, choice }
+}
+
+fn platform(snapshot: &Snapshot, policy: &Policy, failed_since: Option<Timestamp>) -> Platform {
+    let Some(topology) = snapshot.fresh_topology(policy) else {
+        return Platform::Mute;
+    };
+    match &topology.status {
+        ClusterStatus::Available => Platform::Idle,
+        ClusterStatus::Changing(_) => Platform::Changing,
+        ClusterStatus::Unusable(_) => Platform::Unusable,
+        ClusterStatus::FailingOver => {
+            let overdue = failed_since.is_some_and(|since| {
+                snapshot.now.since(since) > policy.platform_grace.saturating_add(policy.platform_deadline)
+            });
+            if overdue { Platform::Overdue } else { Platform::FailingOver }
+        }
+    }
+}
+
+fn progress(snapshot: &Snapshot, policy: &Policy) -> Progress {
+    match snapshot.open_episode().map(|episode| &episode.promotion) {
+        None => Progress::None,
+        Some(None) => Progress::Open,
+        Some(Some(promotion)) if snapshot.now.since(promotion.at) > policy.promotion_deadline => Progress::Overdue,
+        Some(Some(_)) => Progress::Promoting,
+    }
+}
+
+fn budget_left(snapshot: &Snapshot, policy: &Policy, cause: WriterState) -> bool {
+    let past = snapshot.episode.as_ref().map(|episode| episode.past_promotions(snapshot.now, policy));
+    past.unwrap_or_default().iter().filter(|promotion| promotion.cause == cause).count() < policy.budget
+}

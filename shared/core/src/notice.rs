@@ -1,0 +1,133 @@
+//! What people are told, by severity.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Decision;
+use crate::episode::{Episode, RecoveredBy};
+use crate::time::Timestamp;
+use crate::topology::{ClusterId, InstanceId};
+
+/// How soon somebody should look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// For the record.
+    Info,
+    /// During working hours.
+    Warning,
+    /// Now.
+    Critical,
+}
+
+impl Severity {
+    /// The word for subjects and message attributes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A message a person can act on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// How soon somebody should look.
+    pub severity: Severity,
+    /// One line.
+    pub subject: String,
+    /// What happened, what was done, what is left to do.
+    pub body: String,
+}
+
+impl Notice {
+    /// An SNS subject: printable ASCII, at most 100 characters (SNS `Publish`).
+    pub fn sns_subject(&self) -> String {
+        let text = format!("[{}] {}", self.severity.as_str(), self.subject);
+        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(100).collect()
+    }
+}
+
+/// An episode was opened.
+pub fn opened(episode: &Episode, decision: &Decision) -> Notice {
+    Notice {
+        severity: Severity::Warning,
+        subject: format!("{}: the writer {} has failed", episode.cluster, episode.old_writer),
+        body: format!(
+            "Episode {} of cluster {} is open. State of the writer {}: {:?}, seen by a quorum of Availability Zones. \
+             Nothing to do yet; the next message says how it ended or that you are needed.",
+            episode.epoch, episode.cluster, episode.old_writer, decision.diagnosis.writer
+        ),
+    }
+}
+
+/// No rule can make it better.
+pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
+    let refused: Vec<String> =
+        decision.refused.iter().map(|refused| format!("{} ({:?})", refused.instance, refused.because)).collect();
+    Notice {
+        severity: Severity::Critical,
+        subject: format!("{}: you are needed, rule {}", episode.cluster, decision.rule),
+        body: format!(
+            "Rule {}: {}. Episode {}, writer {} is {:?}. Candidates refused: {}. Steadfast goes on watching and \
+             will not promote. Look at the cluster, then fail over by hand or mend the cause; the episode closes \
+             by itself once a commit proves that writes flow.",
+            decision.rule,
+            decision.says,
+            episode.epoch,
+            episode.old_writer,
+            decision.diagnosis.writer,
+            if refused.is_empty() { "none".to_owned() } else { refused.join(", ") }
+        ),
+    }
+}
+
+/// An episode ended.
+pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice {
+    let how = match episode.recovered_by(writer) {
+        RecoveredBy::Steadfast => "Steadfast promoted it with one FailoverDBCluster call",
+        RecoveredBy::Platform => "the platform or an operator promoted it; Steadfast called nothing",
+        RecoveredBy::Itself => "it is the old writer, which came back",
+    };
+    let proved = episode.proved_at.unwrap_or(now);
+    Notice {
+        severity: Severity::Warning,
+        subject: format!("{}: writes flow again on {writer}", episode.cluster),
+        body: format!(
+            "Episode {} of cluster {} is closed. A commit on {writer} proved it {} ms after the failure was first \
+             seen; {how}. Evidence: {} entries, last hash {}.",
+            episode.epoch,
+            episode.cluster,
+            proved.since(episode.failed_since).as_millis(),
+            episode.evidence.length,
+            episode.evidence.hash
+        ),
+    }
+}
+
+/// The state table cannot be read or written: nothing is done.
+pub fn state_lost(cluster: &ClusterId, error: &str) -> Notice {
+    Notice {
+        severity: Severity::Critical,
+        subject: format!("{cluster}: the state table does not answer; Steadfast acts on nothing"),
+        body: format!(
+            "The state of cluster {cluster} could not be read or written: {error}. Without it Steadfast cannot know \
+             who may act, so it does nothing to the cluster. Check DynamoDB and the function's permissions; watch the \
+             writer yourself until this is mended."
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_fits_what_sns_takes() {
+        let notice = state_lost(&ClusterId::new("ä".repeat(300)), "x");
+        let subject = notice.sns_subject();
+        assert_eq!(subject.chars().count(), 100);
+        assert!(subject.is_ascii());
+    }
+}

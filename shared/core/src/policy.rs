@@ -1,0 +1,57 @@
+//! Every threshold of the rules, with the defaults that ship.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Thresholds of diagnosis and decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// How many Availability Zones must say so. Two: one witness may be the sick one.
+    pub quorum: usize,
+    /// A report older than this is no fact. Probers write at least every 2 s.
+    pub report_age_max: Duration,
+    /// A description of the cluster older than this is no fact.
+    pub topology_age_max: Duration,
+    /// How long a connected but mute writer is given. A crash restart in place takes less.
+    pub silent_after: Duration,
+    /// How long commits may stand still while reads are answered.
+    pub stalled_after: Duration,
+    /// How long Aurora's own failover is awaited for a dead writer before we act.
+    /// Aurora usually starts within 10 s and ends within 30 s.
+    pub platform_grace: Duration,
+    /// How long a platform failover may be in progress before a human is called.
+    pub platform_deadline: Duration,
+    /// How long our own promotion may take until a commit proves it, before a human is called.
+    pub promotion_deadline: Duration,
+    /// A candidate that lagged more than this is refused. Aurora readers lag tens of milliseconds.
+    pub lag_max: Duration,
+    /// Promotions by us within [`Self::budget_window`] for the same cause: the anti-flap budget.
+    pub budget: usize,
+    /// Length of the anti-flap window.
+    pub budget_window: Duration,
+    /// How long a lease lasts without renewal. A crashed coordinator blocks the others this long.
+    pub lease_ttl: Duration,
+    /// How far the clocks of two functions may differ.
+    pub clock_skew_max: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            quorum: 2,
+            report_age_max: Duration::from_secs(5),
+            topology_age_max: Duration::from_secs(5),
+            silent_after: Duration::from_millis(1_500),
+            stalled_after: Duration::from_secs(2),
+            platform_grace: Duration::from_secs(20),
+            platform_deadline: Duration::from_secs(60),
+            promotion_deadline: Duration::from_secs(60),
+            lag_max: Duration::from_secs(30),
+            budget: 2,
+            budget_window: Duration::from_secs(3_600),
+            lease_ttl: Duration::from_secs(10),
+            clock_skew_max: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The outside world as the executor needs it. No word of AWS in here.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::episode::Episode;
+use crate::evidence::Entry;
+use crate::lease::Lease;
+use crate::metric::Metric;
+use crate::mode::Mode;
+use crate::notice::Notice;
+use crate::time::Timestamp;
+use crate::topology::{ClusterId, InstanceId, Topology};
+use crate::witness::WitnessReport;
+
+/// Time.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Timestamp;
+
+    /// Lets time pass. Safe to cancel.
+    fn pause(&self, by: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// What stands in the state table about one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// What the operator allows; a table without a word about it means [`Mode::Shadow`].
+    pub mode: Mode,
+    /// The lease, held or run out.
+    pub lease: Option<Lease>,
+    /// The latest episode, open or closed.
+    pub episode: Option<Episode>,
+    /// The latest report of each witness.
+    pub reports: Vec<WitnessReport>,
+}
+
+/// Why the state table did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// It did not answer, or with an error of its own. The write may have taken effect.
+    #[error("state table {table}: {cause}")]
+    Unavailable {
+        /// The table.
+        table: String,
+        /// What it or the network said.
+        cause: String,
+    },
+    /// Somebody else wrote meanwhile: the lease or the version is no longer what we saw.
+    #[error("state table {table}: somebody else holds the lease or wrote the episode meanwhile")]
+    Superseded {
+        /// The table.
+        table: String,
+    },
+    /// It holds something that is not ours to read.
+    #[error("state table {table}: item {item} cannot be read: {cause}; mend or delete it")]
+    Malformed {
+        /// The table.
+        table: String,
+        /// The item's sort key.
+        item: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// How a write stands to the lease: it takes effect only under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Under<'a> {
+    /// Valid only while this lease stands in the table.
+    Held(&'a Lease),
+    /// Writes `next` over exactly the lease that was seen, in the same transaction.
+    Changing {
+        /// What stood there; None for nothing.
+        seen: Option<&'a Lease>,
+        /// What shall stand there.
+        next: &'a Lease,
+    },
+}
+
+/// The one place where state lives. Reads are consistent, writes are conditional.
+pub trait StateTable {
+    /// All that stands there about the cluster.
+    fn load(&self, cluster: &ClusterId) -> impl Future<Output = Result<State, StateError>> + Send;
+
+    /// Writes only the lease.
+    fn write_lease(
+        &self,
+        cluster: &ClusterId,
+        seen: Option<&Lease>,
+        next: &Lease,
+    ) -> impl Future<Output = Result<(), StateError>> + Send;
+
+    /// Writes the episode and its new evidence in one transaction: all or nothing, only under the
+    /// lease, and only if the episode still has the version `seen_version` (None: there was none).
+    fn commit(
+        &self,
+        under: Under<'_>,
+        episode: &Episode,
+        seen_version: Option<u64>,
+        entries: &[Entry],
+    ) -> impl Future<Output = Result<(), StateError>> + Send;
+}
+
+/// Why a call to the control plane did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It answered with an error: code and message.
+    #[error("{action}: {code}: {message}")]
+    Refused {
+        /// The API action.
+        action: &'static str,
+        /// Its error code.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+    /// No answer: the call may have taken effect.
+    #[error("{action}: no answer, so it may have taken effect: {cause}")]
+    Unanswered {
+        /// The API action.
+        action: &'static str,
+        /// What the network said.
+        cause: String,
+    },
+}
+
+/// The platform's control plane.
+pub trait ControlPlane {
+    /// Describes the cluster and its instances. Eventually consistent.
+    fn describe(&self, cluster: &ClusterId) -> impl Future<Output = Result<Topology, CallError>> + Send;
+
+    /// Calls `FailoverDBCluster` exactly once: never retried, since a second call can flip the
+    /// roles back.
+    fn fail_over(&self, cluster: &ClusterId, target: &InstanceId)
+    -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
+/// The drainer function.
+pub trait Drainer {
+    /// Asks it to end read-write sessions on the demoted instance; returns when it was asked.
+    fn evict(
+        &self,
+        cluster: &ClusterId,
+        epoch: u64,
+        demoted: &InstanceId,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
+/// People.
+pub trait Notifier {
+    /// Tells them; returns when the message was accepted.
+    fn notify(&self, notice: &Notice) -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
+/// The log: audit lines and metrics on standard output. Never blocks, never fails.
+pub trait Log {
+    /// One audit line.
+    fn audit(&self, what: &str, data: serde_json::Value);
+
+    /// One metrics line.
+    fn measure(&self, cluster: &ClusterId, metrics: &[(Metric, u64)]);
+}
+
+/// All of it.
+pub trait World: Clock + StateTable + ControlPlane + Drainer + Notifier + Log {}
+
+impl<T: Clock + StateTable + ControlPlane + Drainer + Notifier + Log> World for T {}

@@ -1,0 +1,128 @@
+//! What RDS events mean, by their id.
+//!
+//! Source: the event message tables of the Aurora and RDS user guides. Ids that are not listed
+//! here are recorded and wake nobody.
+
+use serde::{Deserialize, Serialize};
+
+use crate::notice::Severity;
+
+/// What an event says has happened. A hint, never a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meaning {
+    /// A failover began, whoever asked for it.
+    FailoverStarted,
+    /// A failover ended on another instance.
+    FailoverCompleted,
+    /// A failover ended on the old writer.
+    FailoverReversed,
+    /// A failover failed.
+    FailoverFailed,
+    /// An instance went down.
+    Shutdown,
+    /// An instance came up.
+    Restarted,
+    /// Recovery of an instance began or ended.
+    Recovery,
+    /// Members or roles changed.
+    TopologyChanged,
+    /// Storage runs out.
+    LowStorage,
+    /// An instance or its key is in a state it does not leave by itself.
+    Broken,
+    /// The platform changes the cluster on purpose.
+    Maintenance,
+    /// Any other event.
+    Other,
+}
+
+/// What an event means, how loud it is, and whether the coordinator should look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What it says has happened.
+    pub meaning: Meaning,
+    /// How soon somebody should know. None: nobody is told.
+    pub severity: Option<Severity>,
+    /// Whether the coordinator should look at the cluster now.
+    pub wakes: bool,
+}
+
+const fn reading(meaning: Meaning, severity: Option<Severity>, wakes: bool) -> Reading {
+    Reading { meaning, severity, wakes }
+}
+
+/// Ids that mean something to us, in rising order.
+pub static TABLE: &[(&str, Reading)] = &[
+    ("RDS-EVENT-0004", reading(Meaning::Shutdown, None, true)),
+    ("RDS-EVENT-0006", reading(Meaning::Restarted, None, true)),
+    ("RDS-EVENT-0007", reading(Meaning::LowStorage, Some(Severity::Critical), false)),
+    ("RDS-EVENT-0013", reading(Meaning::FailoverStarted, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0015", reading(Meaning::FailoverCompleted, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0020", reading(Meaning::Recovery, None, true)),
+    ("RDS-EVENT-0021", reading(Meaning::Recovery, None, true)),
+    ("RDS-EVENT-0031", reading(Meaning::Broken, Some(Severity::Critical), true)),
+    ("RDS-EVENT-0034", reading(Meaning::FailoverFailed, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0035", reading(Meaning::Broken, Some(Severity::Critical), true)),
+    ("RDS-EVENT-0036", reading(Meaning::Broken, Some(Severity::Critical), true)),
+    ("RDS-EVENT-0049", reading(Meaning::FailoverCompleted, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0050", reading(Meaning::FailoverStarted, None, true)),
+    ("RDS-EVENT-0051", reading(Meaning::FailoverCompleted, None, true)),
+    ("RDS-EVENT-0052", reading(Meaning::Recovery, None, true)),
+    ("RDS-EVENT-0053", reading(Meaning::Recovery, None, true)),
+    ("RDS-EVENT-0065", reading(Meaning::Recovery, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0069", reading(Meaning::FailoverFailed, Some(Severity::Critical), true)),
+    ("RDS-EVENT-0070", reading(Meaning::FailoverReversed, Some(Severity::Critical), true)),
+    ("RDS-EVENT-0071", reading(Meaning::FailoverCompleted, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0072", reading(Meaning::FailoverStarted, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0073", reading(Meaning::FailoverStarted, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0089", reading(Meaning::LowStorage, Some(Severity::Warning), false)),
+    ("RDS-EVENT-0177", reading(Meaning::Maintenance, Some(Severity::Info), false)),
+    ("RDS-EVENT-0221", reading(Meaning::LowStorage, Some(Severity::Critical), true)),
+    ("RDS-EVENT-0222", reading(Meaning::LowStorage, Some(Severity::Critical), false)),
+    ("RDS-EVENT-0227", reading(Meaning::LowStorage, Some(Severity::Critical), false)),
+    ("RDS-EVENT-0288", reading(Meaning::Maintenance, Some(Severity::Info), false)),
+    ("RDS-EVENT-0385", reading(Meaning::TopologyChanged, None, true)),
+    ("RDS-EVENT-0388", reading(Meaning::Maintenance, Some(Severity::Info), false)),
+    ("RDS-EVENT-0417", reading(Meaning::Maintenance, Some(Severity::Info), false)),
+    ("RDS-EVENT-0418", reading(Meaning::Broken, Some(Severity::Critical), true)),
+    ("RDS-EVENT-0419", reading(Meaning::Broken, Some(Severity::Critical), true)),
+];
+
+/// Reads an event id. An unknown or missing one is [`Meaning::Other`].
+pub fn read(id: Option<&str>) -> Reading {
+    const OTHER: Reading = reading(Meaning::Other, None, false);
+    let Some(id) = id else {
+        return OTHER;
+    };
+    TABLE.binary_search_by(|(known, _)| (*known).cmp(id)).ok().and_then(|at| TABLE.get(at)).map_or(OTHER, |row| row.1)
+}
+
+/// The EventBridge pattern of the events that mean something to us, for instances and clusters
+/// whose identifier begins with `prefix`.
+pub fn pattern(prefix: &str) -> serde_json::Value {
+    let ids: Vec<&str> = TABLE.iter().map(|(id, _)| *id).collect();
+    serde_json::json!({
+        "source": ["aws.rds"],
+        "detail-type": ["RDS DB Cluster Event", "RDS DB Instance Event"],
+        "detail": { "EventID": ids, "SourceIdentifier": [{ "prefix": prefix }] },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_for_the_search() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(read(Some("RDS-EVENT-0071")).meaning, Meaning::FailoverCompleted);
+        assert_eq!(read(Some("RDS-EVENT-9999")).meaning, Meaning::Other);
+        assert_eq!(read(None).meaning, Meaning::Other);
+    }
+
+    #[test]
+    fn the_pattern_stays_within_what_eventbridge_takes() {
+        assert!(pattern(&"x".repeat(63)).to_string().len() <= 4_096);
+    }
+}

@@ -1,0 +1,155 @@
+//! Whom an event concerns.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hint::{Envelope, Hint, RdsHint};
+use crate::notice::{Notice, Severity};
+use crate::rds_event;
+use crate::time::Timestamp;
+use crate::topology::ClusterId;
+
+/// An event older than this is no reason to look: the one-minute sweep has looked since. RDS
+/// events are best effort and may be minutes late.
+const STALE_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Why an event changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dropped {
+    /// It was handled before.
+    Duplicate,
+    /// It happened too long ago.
+    Stale,
+    /// An archive replays it.
+    Replayed,
+    /// It is of another cluster.
+    Foreign,
+    /// Nobody knows what it means.
+    Unknown,
+}
+
+/// What follows from an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Whether the coordinator shall look at the cluster.
+    pub wakes: bool,
+    /// What people are told.
+    pub notice: Option<Notice>,
+    /// Why nothing follows.
+    pub dropped: Option<Dropped>,
+}
+
+impl Route {
+    /// Nothing follows.
+    pub fn dropped(because: Dropped) -> Self {
+        Self { dropped: Some(because), ..Self::default() }
+    }
+
+    fn waking() -> Self {
+        Self { wakes: true, ..Self::default() }
+    }
+}
+
+/// Whether the event is too old, by what it says itself. One without a time counts as new.
+pub fn stale(hint: &Hint, envelope: &Envelope, now: Timestamp) -> Option<Dropped> {
+    if envelope.replay.is_some() {
+        return Some(Dropped::Replayed);
+    }
+    let happened = match hint {
+        Hint::Rds(RdsHint { date: Some(date), .. }) => Timestamp::parse(date),
+        Hint::Rds(_)
+        | Hint::Alarm { .. }
+        | Hint::Experiment { .. }
+        | Hint::Rotation { .. }
+        | Hint::Tick
+        | Hint::Suspicion { .. }
+        | Hint::Operator(_)
+        | Hint::Unknown { .. } => None,
+    };
+    let at = happened.or_else(|| envelope.time.as_deref().and_then(Timestamp::parse))?;
+    (now.since(at) > STALE_AFTER).then_some(Dropped::Stale)
+}
+
+/// Chooses whom to wake and whom to tell.
+pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
+    match hint {
+        Hint::Rds(event) if event.source_type == "CLUSTER" && event.identifier != cluster.as_str() => {
+            Route::dropped(Dropped::Foreign)
+        }
+        Hint::Rds(event) => {
+            let reading = rds_event::read(event.id.as_deref());
+            Route {
+                wakes: reading.wakes,
+                notice: reading.severity.map(|severity| rds_notice(event, severity)),
+                dropped: None,
+            }
+        }
+        Hint::Alarm { state, .. } if state == "ALARM" => Route::waking(),
+        Hint::Experiment { .. } | Hint::Suspicion { .. } | Hint::Tick => Route::waking(),
+        // A rotation wakes nobody: the coordinator meets it when it looks.
+        Hint::Alarm { .. } | Hint::Rotation { .. } => Route::default(),
+        // An operator's order goes to the coordinator itself: an event bus is no place for it.
+        Hint::Operator(_) | Hint::Unknown { .. } => Route::dropped(Dropped::Unknown),
+    }
+}
+
+fn rds_notice(event: &RdsHint, severity: Severity) -> Notice {
+    let id = event.id.as_deref().unwrap_or("RDS event without an id");
+    Notice {
+        severity,
+        subject: format!("{}: {id} {:?}", event.identifier, event.meaning),
+        body: format!(
+            "RDS says about {}: {} ({id}, {}). This is a hint; Steadfast looks at the cluster by itself where it can \
+             help, and another message says what it found.",
+            event.identifier,
+            event.message,
+            event.date.as_deref().unwrap_or("no date")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::hint;
+
+    fn event(id: &str, source_type: &str, identifier: &str, date: &str) -> serde_json::Value {
+        json!({ "id": "1", "time": date, "source": "aws.rds", "detail": { "EventID": id, "SourceType": source_type,
+            "SourceIdentifier": identifier, "Date": date, "Message": "m" } })
+    }
+
+    fn route(event: &serde_json::Value) -> Route {
+        choose(&hint::parse(event), &ClusterId::new("orders"))
+    }
+
+    #[test]
+    fn a_failed_failover_wakes_the_coordinator_and_tells_people_now() {
+        let route = route(&event("RDS-EVENT-0069", "CLUSTER", "orders", "2026-01-01T00:00:00Z"));
+        assert!(route.wakes);
+        assert_eq!(route.notice.expect("told").severity, Severity::Critical);
+    }
+
+    #[test]
+    fn another_cluster_and_an_unknown_event_change_nothing() {
+        let foreign = route(&event("RDS-EVENT-0069", "CLUSTER", "billing", "2026-01-01T00:00:00Z"));
+        assert_eq!(foreign, Route::dropped(Dropped::Foreign));
+        assert_eq!(route(&json!({ "hello": "world" })), Route::dropped(Dropped::Unknown));
+        let unlisted = route(&event("RDS-EVENT-0501", "DB_INSTANCE", "orders-1", "2026-01-01T00:00:00Z"));
+        assert!(!unlisted.wakes && unlisted.notice.is_none());
+    }
+
+    #[test]
+    fn an_event_five_minutes_late_still_counts_and_an_hour_late_does_not() {
+        let event = event("RDS-EVENT-0071", "CLUSTER", "orders", "2026-01-01T00:00:00.000Z");
+        let (hint, envelope) = (hint::parse(&event), hint::envelope(&event));
+        let at = Timestamp::parse("2026-01-01T00:00:00Z").expect("time");
+        assert_eq!(stale(&hint, &envelope, at.plus(Duration::from_secs(300))), None);
+        assert_eq!(stale(&hint, &envelope, at.plus(Duration::from_secs(3_600))), Some(Dropped::Stale));
+        let replayed = Envelope { replay: Some("archive".to_owned()), ..envelope };
+        assert_eq!(stale(&hint, &replayed, at), Some(Dropped::Replayed));
+    }
+}

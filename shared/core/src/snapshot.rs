@@ -1,0 +1,66 @@
+//! All facts looked at now, frozen. The only input of the decision.
+
+use serde::{Deserialize, Serialize};
+
+use crate::episode::Episode;
+use crate::lease::Lease;
+use crate::mode::Mode;
+use crate::policy::Policy;
+use crate::time::Timestamp;
+use crate::topology::{ClusterId, InstanceId, Owner, Topology};
+use crate::witness::WitnessReport;
+
+/// Something seen at a known time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen<T> {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: T,
+}
+
+/// What one coordinator knows at `now`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The only clock of the decision.
+    pub now: Timestamp,
+    /// Who looks.
+    pub me: Owner,
+    /// Which cluster.
+    pub cluster: ClusterId,
+    /// What the operator allows.
+    pub mode: Mode,
+    /// The lease as stored.
+    pub lease: Option<Lease>,
+    /// The latest description of the cluster; None when the control plane did not answer.
+    pub topology: Option<Seen<Topology>>,
+    /// The latest report of each witness, at most one per Availability Zone.
+    pub reports: Vec<WitnessReport>,
+    /// The latest episode, open or closed.
+    pub episode: Option<Episode>,
+}
+
+impl Snapshot {
+    /// The episode that still has to be brought to its end.
+    pub fn open_episode(&self) -> Option<&Episode> {
+        self.episode.as_ref().filter(|episode| episode.is_open())
+    }
+
+    /// The description of the cluster, while it is young enough to be a fact.
+    pub fn fresh_topology(&self, policy: &Policy) -> Option<&Topology> {
+        self.topology.as_ref().filter(|seen| self.now.since(seen.at) <= policy.topology_age_max).map(|seen| &seen.what)
+    }
+
+    /// The instance whose health is in question: an open episode's old writer, else the
+    /// one that the control plane calls writer.
+    pub fn presumed_writer(&self, policy: &Policy) -> Option<InstanceId> {
+        self.open_episode()
+            .map(|episode| episode.old_writer.clone())
+            .or_else(|| self.fresh_topology(policy)?.writer().map(|writer| writer.id.clone()))
+    }
+
+    /// Reports young enough to count, of witnesses that are not blind themselves.
+    pub fn counted_reports<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a WitnessReport> {
+        self.reports.iter().filter(|report| self.now.since(report.at) <= policy.report_age_max && !report.is_blind())
+    }
+}

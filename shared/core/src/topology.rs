@@ -1,0 +1,154 @@
+//! The cluster as the control plane describes it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the name as it is; AWS has validated it.
+            pub fn new(name: impl Into<String>) -> Self {
+                Self(name.into())
+            }
+
+            /// The bare name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// `DBClusterIdentifier`.
+    ClusterId
+}
+name! {
+    /// `DBInstanceIdentifier`.
+    InstanceId
+}
+name! {
+    /// An Availability Zone by name, such as `eu-central-1a`.
+    Az
+}
+name! {
+    /// One invocation of the coordinator: whoever may hold the lease.
+    Owner
+}
+
+/// What the status of a cluster means for acting on it.
+///
+/// Source: the `Status` values of the Aurora guide, "Viewing DB cluster status".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClusterStatus {
+    /// Nothing stands in the way. Backups and storage work do not block a failover.
+    Available,
+    /// The platform moves the writer role right now.
+    FailingOver,
+    /// The platform changes the cluster on purpose; it would refuse or be disturbed by us.
+    Changing(String),
+    /// The cluster cannot serve: stopped, deleted, its key is gone.
+    Unusable(String),
+}
+
+impl ClusterStatus {
+    /// Reads the control plane's word. A word that is not known counts as [`Self::Changing`].
+    pub fn parse(status: &str) -> Self {
+        match status {
+            "available" | "backing-up" | "storage-optimization" => Self::Available,
+            "failing-over" | "promoting" => Self::FailingOver,
+            "stopped"
+            | "stopping"
+            | "starting"
+            | "creating"
+            | "deleting"
+            | "cloning-failed"
+            | "migration-failed"
+            | "inaccessible-encryption-credentials"
+            | "inaccessible-encryption-credentials-recoverable" => Self::Unusable(status.to_owned()),
+            _ => Self::Changing(status.to_owned()),
+        }
+    }
+}
+
+/// One instance of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its identifier.
+    pub id: InstanceId,
+    /// Where it runs, when the control plane says so.
+    pub az: Option<Az>,
+    /// Promotion tier, 0 (first) to 15.
+    pub tier: u8,
+    /// `DBInstanceStatus` as the control plane words it.
+    pub status: String,
+    /// Whether the control plane calls it the writer.
+    pub is_writer: bool,
+    /// `DBInstanceClass`.
+    pub class: String,
+    /// DNS name of its instance endpoint.
+    pub endpoint: String,
+}
+
+impl Member {
+    /// Whether the platform would accept it as a failover target.
+    pub fn is_available(&self) -> bool {
+        matches!(self.status.as_str(), "available" | "backing-up" | "storage-optimization")
+    }
+}
+
+/// The cluster with its members. Eventually consistent: a hint with an age, not the truth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// Its identifier.
+    pub cluster: ClusterId,
+    /// What its status allows.
+    pub status: ClusterStatus,
+    /// DNS name that follows the writer.
+    pub endpoint: String,
+    /// TCP port of all its endpoints.
+    pub port: u16,
+    /// All instances, in the order of the answer.
+    pub members: Vec<Member>,
+}
+
+impl Topology {
+    /// The only member called writer. None while the platform names none, or more than one.
+    pub fn writer(&self) -> Option<&Member> {
+        let mut writers = self.members.iter().filter(|member| member.is_writer);
+        match (writers.next(), writers.next()) {
+            (Some(writer), None) => Some(writer),
+            (Some(_), Some(_)) | (None, _) => None,
+        }
+    }
+
+    /// The member with this identifier.
+    pub fn member(&self, id: &InstanceId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_nobody_knows_is_treated_as_a_change_in_progress() {
+        assert_eq!(ClusterStatus::parse("failing-over"), ClusterStatus::FailingOver);
+        assert_eq!(ClusterStatus::parse("brand-new"), ClusterStatus::Changing("brand-new".to_owned()));
+        assert_eq!(ClusterStatus::parse("backing-up"), ClusterStatus::Available);
+        assert!(matches!(ClusterStatus::parse("stopped"), ClusterStatus::Unusable(_)));
+    }
+}
