@@ -1,1 +1,4 @@
 //! The lab.
+
+/// The RDS control plane on top of real database nodes.
+pub mod rds;
