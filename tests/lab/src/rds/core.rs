@@ -182,18 +182,16 @@ impl State {
     /// A dead instance, and for how long it has been so. Frozen ones look alive.
     pub(super) fn dead_for(&self, instance: &str) -> Option<(NodeHealth, Duration)> {
         let (health, since) = self.health.get(instance)?;
-        match health {
-            NodeHealth::Running | NodeHealth::Frozen => None,
-            NodeHealth::Down | NodeHealth::HostDown => Some((*health, since.elapsed())),
-        }
+        is_dead(*health).then(|| (*health, since.elapsed()))
     }
 
+    /// Dying in stages (the process, then its host) counts from the first.
     pub(super) fn saw(&mut self, instance: &str, health: NodeHealth) {
-        let unchanged = self.health.get(instance).map(|known| known.0) == Some(health);
-        if !unchanged {
-            let now = (health, Instant::now());
-            self.health.insert(instance.to_owned(), now);
-        }
+        let known = self.health.get(instance);
+        let since = known
+            .filter(|(before, _)| is_dead(*before) == is_dead(health))
+            .map_or_else(Instant::now, |(_, since)| *since);
+        self.health.insert(instance.to_owned(), (health, since));
     }
 
     pub(super) fn set_writer(&mut self, writer: &str) {
@@ -214,5 +212,13 @@ impl State {
             status: self.status().to_owned(),
             writer: shown.or(oldest).unwrap_or(&self.writer).clone(),
         }
+    }
+}
+
+/// A frozen instance looks alive to the platform.
+fn is_dead(health: NodeHealth) -> bool {
+    match health {
+        NodeHealth::Running | NodeHealth::Frozen => false,
+        NodeHealth::Down | NodeHealth::HostDown => true,
     }
 }
