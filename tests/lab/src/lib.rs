@@ -2,3 +2,5 @@
 
 /// Local AWS services in a process of their own.
 pub mod emulator;
+/// The RDS control plane on top of real database nodes.
+pub mod rds;

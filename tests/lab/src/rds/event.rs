@@ -1,0 +1,169 @@
+//! RDS events and their EventBridge envelope.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::config::PlatformConfig;
+use super::xml::{iso8601, now_ms};
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceType {
+    /// The cluster.
+    Cluster,
+    /// One instance.
+    Instance,
+}
+
+impl SourceType {
+    /// The spelling of EventBridge's `detail.SourceType`.
+    #[must_use]
+    pub fn eventbridge(self) -> &'static str {
+        match self {
+            Self::Cluster => "CLUSTER",
+            Self::Instance => "DB_INSTANCE",
+        }
+    }
+
+    /// The spelling of `DescribeEvents`.
+    #[must_use]
+    pub fn api(self) -> &'static str {
+        match self {
+            Self::Cluster => "db-cluster",
+            Self::Instance => "db-instance",
+        }
+    }
+
+    fn detail_type(self) -> &'static str {
+        match self {
+            Self::Cluster => "RDS DB Cluster Event",
+            Self::Instance => "RDS DB Instance Event",
+        }
+    }
+}
+
+/// One event as RDS emits it. A copy has the same envelope id, as a redelivery does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RdsEvent {
+    /// EventBridge's id of this event.
+    pub envelope_id: Uuid,
+    /// When it happened, Unix epoch milliseconds.
+    pub at_ms: u64,
+    /// `RDS-EVENT-0072` and its kin.
+    pub event_id: &'static str,
+    /// Event category.
+    pub category: &'static str,
+    /// What it is about.
+    pub source_type: SourceType,
+    /// Identifier of the cluster or of the instance.
+    pub identifier: String,
+    /// ARN of the cluster or of the instance.
+    pub arn: String,
+    /// The text.
+    pub message: String,
+    /// Account id.
+    pub account: String,
+    /// AWS Region.
+    pub region: String,
+    /// Tags of the source.
+    pub tags: Vec<(String, String)>,
+}
+
+impl RdsEvent {
+    /// The documented envelope (Aurora guide, "Overview of events for Aurora").
+    #[must_use]
+    pub fn to_eventbridge(&self) -> Value {
+        let date = iso8601(self.at_ms);
+        let seconds = date.split('.').next().unwrap_or(&date);
+        let mut detail = json!({
+            "EventCategories": [self.category],
+            "SourceType": self.source_type.eventbridge(),
+            "SourceArn": self.arn,
+            "Date": date,
+            "Message": self.message,
+            "SourceIdentifier": self.identifier,
+            "EventID": self.event_id,
+        });
+        if !self.tags.is_empty() {
+            detail["Tags"] = self.tags.iter().cloned().collect();
+        }
+        json!({
+            "version": "0",
+            "id": self.envelope_id.to_string(),
+            "detail-type": self.source_type.detail_type(),
+            "source": "aws.rds",
+            "account": self.account,
+            "time": format!("{seconds}Z"),
+            "region": self.region,
+            "resources": [self.arn],
+            "detail": detail,
+        })
+    }
+
+    pub(super) fn failover_started(config: &PlatformConfig, target: &str, cross_az: bool) -> Self {
+        let (id, scope) = if cross_az {
+            ("RDS-EVENT-0073", "cross")
+        } else {
+            ("RDS-EVENT-0072", "same")
+        };
+        let message = format!("Started {scope} AZ failover to DB instance: {target}");
+        Self::cluster(config, id, message)
+    }
+
+    pub(super) fn failover_completed(config: &PlatformConfig, target: &str) -> Self {
+        let message = format!("Completed failover to DB instance: {target}");
+        Self::cluster(config, "RDS-EVENT-0071", message)
+    }
+
+    pub(super) fn failover_failed(config: &PlatformConfig) -> Self {
+        let message =
+            "Cluster failover failed, check the health of your cluster instances and try again.";
+        Self::cluster(config, "RDS-EVENT-0069", message.to_owned())
+    }
+
+    pub(super) fn shutdown(config: &PlatformConfig, instance: &str) -> Self {
+        Self::instance(config, "RDS-EVENT-0004", "DB instance shutdown", instance)
+    }
+
+    pub(super) fn restarted(config: &PlatformConfig, instance: &str) -> Self {
+        Self::instance(config, "RDS-EVENT-0006", "DB instance restarted", instance)
+    }
+
+    pub(super) fn topology_updated(config: &PlatformConfig, instance: &str) -> Self {
+        let message = "Cluster topology is updated.";
+        let mut event = Self::instance(config, "RDS-EVENT-0385", message, instance);
+        event.category = "notification";
+        event
+    }
+
+    fn cluster(config: &PlatformConfig, event_id: &'static str, message: String) -> Self {
+        Self {
+            envelope_id: Uuid::new_v4(),
+            at_ms: now_ms(),
+            event_id,
+            category: "failover",
+            source_type: SourceType::Cluster,
+            identifier: config.identifier.clone(),
+            arn: config.cluster_arn(),
+            message,
+            account: config.account.clone(),
+            region: config.region.clone(),
+            tags: config.tags.clone(),
+        }
+    }
+
+    fn instance(
+        config: &PlatformConfig,
+        event_id: &'static str,
+        message: &str,
+        instance: &str,
+    ) -> Self {
+        Self {
+            category: "availability",
+            source_type: SourceType::Instance,
+            identifier: instance.to_owned(),
+            arn: config.instance_arn(instance),
+            ..Self::cluster(config, event_id, message.to_owned())
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Faults of the control plane, armed per action.
+
+use std::time::Duration;
+
+use super::error::ApiError;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// 400 `Throttling`, "Rate exceeded"; nothing is done.
+    Throttle,
+    /// 500 `InternalFailure`; nothing is done.
+    InternalError,
+    /// 503 `ServiceUnavailable`; nothing is done.
+    Unavailable,
+    /// 403 `AccessDenied`; nothing is done.
+    AccessDenied,
+    /// The connection is reset; nothing is done.
+    ConnectionReset,
+    /// The request is carried out, then the connection is reset in place of the answer.
+    ReplyLost,
+    /// The request waits this long before it is looked at.
+    Latency(Duration),
+    /// The descriptions show status and writer as they were when this fault was set.
+    StaleTopology,
+}
+
+/// What one request meets.
+#[derive(Debug, Default)]
+pub(super) struct Hits {
+    pub(super) latency: Duration,
+    pub(super) stale: bool,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) reply_lost: bool,
+}
+
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Error(ApiError),
+    Reset,
+}
+
+#[derive(Debug)]
+struct Armed {
+    action: String,
+    kind: FaultKind,
+    left: Option<u32>,
+}
+
+/// All armed faults, in the order in which they were set.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Armed>);
+
+impl Faults {
+    /// `action` is the name of an action or `*`; `times` is how many requests it meets, `None`
+    /// for all until it is cleared.
+    pub(super) fn set(&mut self, action: &str, kind: FaultKind, times: Option<u32>) {
+        self.0.push(Armed {
+            action: action.to_owned(),
+            kind,
+            left: times,
+        });
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The faults that this request meets. Of several refusals the first counts; the others
+    /// keep their count.
+    pub(super) fn take(&mut self, action: &str) -> Hits {
+        let mut hits = Hits::default();
+        for armed in &mut self.0 {
+            let meets = armed.action == "*" || armed.action == action;
+            if !meets || armed.left == Some(0) || !hits.add(armed.kind, action) {
+                continue;
+            }
+            armed.left = armed.left.map(|left| left.saturating_sub(1));
+        }
+        self.0.retain(|armed| armed.left != Some(0));
+        hits
+    }
+}
+
+impl Hits {
+    /// Whether the fault took effect.
+    fn add(&mut self, kind: FaultKind, action: &str) -> bool {
+        let refusal = match kind {
+            FaultKind::Latency(delay) => {
+                self.latency = self.latency.saturating_add(delay);
+                return true;
+            }
+            FaultKind::StaleTopology => {
+                self.stale = true;
+                return true;
+            }
+            FaultKind::ReplyLost => {
+                let first = self.refusal.is_none() && !self.reply_lost;
+                self.reply_lost |= first;
+                return first;
+            }
+            FaultKind::ConnectionReset => Refusal::Reset,
+            FaultKind::Throttle => refuse(400, "Throttling", "Rate exceeded"),
+            FaultKind::InternalError => Refusal::Error(ApiError::internal()),
+            FaultKind::Unavailable => refuse(503, "ServiceUnavailable", "Service unavailable"),
+            FaultKind::AccessDenied => {
+                let message = format!("User is not authorized to perform: rds:{action}");
+                refuse(403, "AccessDenied", &message)
+            }
+        };
+        let first = self.refusal.is_none() && !self.reply_lost;
+        if first {
+            self.refusal = Some(refusal);
+        }
+        first
+    }
+}
+
+fn refuse(status: u16, code: &'static str, message: &str) -> Refusal {
+    Refusal::Error(ApiError::new(status, code, message))
+}
