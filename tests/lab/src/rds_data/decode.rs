@@ -53,10 +53,13 @@ impl<'a> Reader<'a> {
 /// `UnsupportedResultException` for types and array forms that the Data API does not return.
 pub(super) fn field(ty: &Type, raw: &[u8], options: ResultOptions) -> Result<Field, ApiError> {
     let ty = base(ty);
-    let field = match ty.kind() {
-        Kind::Array(_) if options.as_json => return Err(unsupported(ty.name())),
-        Kind::Array(member) => array(base(member), raw)?,
-        _ => scalar(ty, raw, options)?,
+    let field = if let Kind::Array(member) = ty.kind() {
+        if options.as_json {
+            return Err(unsupported(ty.name()));
+        }
+        array(base(member), raw)?
+    } else {
+        scalar(ty, raw, options)?
     };
     field.ok_or_else(|| unsupported(ty.name()))
 }
@@ -72,9 +75,10 @@ impl From<Malformed> for ApiError {
 
 /// The type under a domain.
 fn base(ty: &Type) -> &Type {
-    match ty.kind() {
-        Kind::Domain(inner) => base(inner),
-        _ => ty,
+    if let Kind::Domain(inner) = ty.kind() {
+        base(inner)
+    } else {
+        ty
     }
 }
 

@@ -7,6 +7,7 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -28,6 +29,12 @@ pub(super) async fn run<B: Backend>(
         // An error means that the sender is gone, which also ends the server.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
+    // Small answers would otherwise wait for the peer's delayed acknowledgement.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+    });
     if let Err(error) = axum::serve(listener, router)
         .with_graceful_shutdown(until)
         .await

@@ -78,9 +78,10 @@ fn describe_column(column: &Column, table: Option<&TableColumn>) -> Value {
         Some(table) if table.not_null => NO_NULLS,
         Some(_) => NULLABLE,
     };
-    let member = match ty.kind() {
-        Kind::Array(member) => jdbc_type(member),
-        _ => 0,
+    let member = if let Kind::Array(member) = ty.kind() {
+        jdbc_type(member)
+    } else {
+        0
     };
     json!({
         "arrayBaseColumnType": member,
@@ -116,12 +117,14 @@ fn is_moment(ty: &Type) -> bool {
 
 /// The constants of `java.sql.Types`.
 fn jdbc_type(ty: &Type) -> i32 {
-    match ty.kind() {
-        Kind::Array(_) => return 2003,
-        Kind::Enum(_) => return 12,
-        Kind::Domain(_) => return 2001,
-        Kind::Composite(_) => return 2002,
-        _ => {}
+    if let Kind::Array(_) = ty.kind() {
+        return 2003;
+    }
+    if let Kind::Enum(_) = ty.kind() {
+        return 12;
+    }
+    if let Kind::Composite(_) = ty.kind() {
+        return 2002;
     }
     match *ty {
         Type::BOOL => -7,

@@ -1,12 +1,14 @@
 //! One database connection for the Data API.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Writer;
@@ -170,16 +172,35 @@ async fn connect(
     }
 }
 
-async fn drive(
-    connection: impl Future<Output = Result<(), tokio_postgres::Error>>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    tokio::select! {
-        result = connection => {
-            if let Err(error) = result {
+/// Runs a connection until it ends, breaks, or `stopped` turns true.
+async fn drive<S, T>(mut connection: Connection<S, T>, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        let message = tokio::select! {
+            message = poll_fn(|context| connection.poll_message(context)) => message,
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        match message {
+            None => return,
+            Some(Ok(AsyncMessage::Notice(notice))) if leaves_commit_in_doubt(&notice) => {
+                tracing::debug!(%notice, "a commit is in doubt; the connection is cut");
+                return;
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
                 tracing::debug!(%error, "a connection of the Data API broke");
+                return;
             }
         }
-        _ = stopped.wait_for(|stop| *stop) => {}
     }
+}
+
+/// Whether the wait for synchronous standbys was given up. PostgreSQL then reports success for a
+/// commit that a failover may lose. Aurora's storage has no such state, so the answer must not
+/// reach the caller.
+fn leaves_commit_in_doubt(notice: &tokio_postgres::error::DbError) -> bool {
+    notice.routine() == Some("SyncRepWaitForLSN")
 }

@@ -182,7 +182,7 @@ where
     E: ProvideErrorMetadata,
     T: std::fmt::Debug,
 {
-    let error = result.err().expect("the call has to fail");
+    let error = result.expect_err("the call has to fail");
     let service = error.as_service_error().expect("an answer of the service");
     (
         service.code().unwrap_or_default().to_owned(),

@@ -53,6 +53,31 @@ async fn a_transaction_does_not_survive_a_failover() {
         .await;
 }
 
+#[tokio::test]
+async fn a_commit_without_its_standbys_is_not_acknowledged() {
+    let lab = Lab::start().await;
+    lab.run("CREATE TABLE t (a int4)").await;
+    let admin = lab.postgres.connect().await;
+    for sql in [
+        "ALTER SYSTEM SET synchronous_standby_names = 'absent'",
+        "SELECT pg_reload_conf()",
+    ] {
+        admin.batch_execute(sql).await.unwrap();
+    }
+    lab.until(
+        "SELECT setting = 'absent' FROM pg_settings WHERE name = 'synchronous_standby_names'",
+    )
+    .await;
+    let waiting = tokio::spawn(lab.statement("INSERT INTO t VALUES (1)").send());
+    lab.until("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        .await;
+    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    admin.batch_execute(cancel).await.unwrap();
+    let (code, message) = refused(waiting.await.unwrap());
+    assert_eq!(code, "DatabaseErrorException");
+    assert!(message.ends_with("; SQLState: 08006"), "{message}");
+}
+
 /// Writes a certificate for `localhost` into the data directory.
 fn certificate(data: &Path) -> (String, Option<Arc<rustls::ClientConfig>>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

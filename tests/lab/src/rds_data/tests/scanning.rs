@@ -42,7 +42,7 @@ fn quotes_comments_and_casts_hold_no_names() {
     check("SELECT 1--\r:a", "SELECT 1--\r$1", &["a"]);
 }
 
-/// All texts of up to six pieces: no panic, and nothing but the names changes.
+/// All texts of up to four pieces: no panic, and nothing but the names changes.
 #[test]
 fn any_text_is_scanned() {
     let pieces = [
@@ -50,11 +50,10 @@ fn any_text_is_scanned() {
     ];
     let mut texts = vec![String::new()];
     let mut longest = texts.clone();
-    for _ in 0..5 {
+    for _ in 0..4 {
         longest = longest
             .iter()
             .flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}")))
-            .take(60_000)
             .collect();
         texts.extend(longest.iter().cloned());
     }
