@@ -4,3 +4,5 @@
 pub mod emulator;
 /// The RDS control plane on top of real database nodes.
 pub mod rds;
+/// The RDS Data API on top of real PostgreSQL.
+pub mod rds_data;
