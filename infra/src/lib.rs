@@ -1,0 +1,4 @@
+//! What an installation needs besides its functions.
+
+pub mod bootstrap;
+pub mod script;
