@@ -91,15 +91,16 @@ async fn run(client: &Client, database: &Database, statement: &str) -> Result<()
         .map_err(|error| DisplayErrorContext(&error).to_string())
 }
 
-/// Utility statements take no parameters: the name is checked, the password is quoted.
+/// Utility statements take no parameters: the name is checked, and instead of the password its SCRAM
+/// verifier is sent, so that no server log ever holds the password.
 fn login_statements(role: &str, login: &Login) -> [String; 3] {
-    let password = login.credentials.password.replace('\'', "''");
+    let verifier = postgres_protocol::password::scram_sha_256(login.credentials.password.as_bytes());
     [
         format!(
             "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{role}') THEN \
              CREATE ROLE {role} LOGIN; END IF; END $$"
         ),
-        format!("ALTER ROLE {role} LOGIN PASSWORD '{password}'"),
+        format!("ALTER ROLE {role} LOGIN PASSWORD '{verifier}'"),
         format!("GRANT {} TO {role}", login.group),
     ]
 }
@@ -123,9 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_in_a_password_stays_inside() {
+    fn no_statement_holds_the_password() {
         let credentials = Credentials { username: "a".to_owned(), password: "x'; DROP".to_owned() };
         let statements = login_statements("a", &Login { credentials, group: "steadfast_probe" });
-        assert!(statements[1].ends_with("PASSWORD 'x''; DROP'"));
+        assert!(statements.iter().all(|statement| !statement.contains("DROP")));
+        assert!(statements[1].contains("PASSWORD 'SCRAM-SHA-256$4096:"));
     }
 }
