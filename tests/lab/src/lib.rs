@@ -2,6 +2,8 @@
 
 /// Local AWS services in a process of their own.
 pub mod emulator;
+/// Lambda functions behind the real Runtime and Invoke APIs.
+pub mod lambda;
 /// The RDS control plane on top of real database nodes.
 pub mod rds;
 /// The RDS Data API on top of real PostgreSQL.
