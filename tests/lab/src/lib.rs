@@ -1,1 +1,4 @@
 //! The lab.
+
+pub mod network;
+pub mod proxy;
