@@ -1,0 +1,102 @@
+//! The lab's own superuser connection to a node, kept open.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, NoTls, Row};
+
+use super::error::ClusterError;
+use super::settings::{ADMIN, Layout};
+use crate::network::POSTGRES_PORT;
+
+/// A healthy node answers within a millisecond; a frozen one never does.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Admin {
+    id: String,
+    socket: PathBuf,
+    log: PathBuf,
+    open: Mutex<Option<Arc<Client>>>,
+}
+
+impl Admin {
+    pub(super) fn new(id: &str, layout: &Layout, log: PathBuf) -> Self {
+        Self {
+            id: id.to_owned(),
+            socket: layout.socket(),
+            log,
+            open: Mutex::new(None),
+        }
+    }
+
+    /// A connection of the caller's own.
+    pub(super) async fn connect(&self) -> Result<Client, ClusterError> {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host_path(&self.socket)
+            .port(POSTGRES_PORT)
+            .user(ADMIN)
+            .dbname("postgres")
+            .application_name("lab");
+        let connecting = config.connect(NoTls);
+        let (client, connection) = self.in_time(connecting).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "admin connection ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// The kept connection, opened if need be.
+    pub(super) async fn client(&self) -> Result<Arc<Client>, ClusterError> {
+        let mut open = self.open.lock().await;
+        if let Some(client) = open.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(self.connect().await?);
+        *open = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Forgets the kept connection.
+    pub(super) async fn close(&self) {
+        self.open.lock().await.take();
+    }
+
+    pub(super) async fn query_one(&self, sql: &str) -> Result<Row, ClusterError> {
+        let client = self.client().await?;
+        self.in_time(client.query_one(sql, &[])).await
+    }
+
+    pub(super) async fn execute(&self, sql: &str) -> Result<(), ClusterError> {
+        let client = self.client().await?;
+        self.in_time(client.batch_execute(sql)).await
+    }
+
+    /// A query error that names the node.
+    pub(super) fn error(&self, source: tokio_postgres::Error) -> ClusterError {
+        ClusterError::Query {
+            id: self.id.clone(),
+            source,
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, ClusterError> {
+        match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+            Ok(result) => result.map_err(|source| self.error(source)),
+            Err(_) => Err(ClusterError::Timeout {
+                id: self.id.clone(),
+                what: "an answer to an admin query",
+                limit: ANSWER_LIMIT,
+                log: self.log.clone(),
+            }),
+        }
+    }
+}

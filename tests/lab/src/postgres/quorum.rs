@@ -1,0 +1,123 @@
+//! Which standbys acknowledge commits, and up to where some reachable standby must have got
+//! for a promotion to lose nothing.
+
+use std::sync::Arc;
+
+use super::cluster::Cluster;
+use super::error::ClusterError;
+use super::node::{Node, NodeState, POLL, START_LIMIT};
+use super::settings;
+use super::standby::Lsn;
+
+/// The roles of the nodes. Changed only under the cluster's control lock.
+///
+/// Every acknowledged commit lies at or below `floor`, or has been received by at least one
+/// member of `quorum`. So the most advanced member has them all once it has reached the floor.
+#[derive(Debug)]
+pub(super) struct Roles {
+    /// Index of the writer.
+    pub(super) writer: usize,
+    /// Indexes of the standbys that may acknowledge commits.
+    pub(super) quorum: Vec<usize>,
+    pub(super) floor: Lsn,
+    /// How each node's data relates to the writer's.
+    pub(super) lineage: Vec<Lineage>,
+}
+
+/// How a node's data relates to the writer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lineage {
+    /// A prefix of the writer's.
+    Follows,
+    /// It was the writer, and may hold commits that nobody has.
+    WasWriter,
+    /// It was away during a promotion.
+    Unknown,
+}
+
+impl Cluster {
+    /// Takes a standby out of the quorum, so that a promotion need not ask it. Without a running
+    /// writer it stays a member: then nobody can tell what only it has.
+    pub(super) async fn leave_quorum(&self, index: usize) -> Result<(), ClusterError> {
+        let mut roles = self.roles.lock().await;
+        let writer = self.node_at(roles.writer);
+        let away = self.node_at(index).state() != NodeState::Running;
+        if !away || !roles.quorum.contains(&index) || writer.state() != NodeState::Running {
+            return Ok(());
+        }
+        let rest: Vec<usize> = roles
+            .quorum
+            .iter()
+            .copied()
+            .filter(|member| *member != index)
+            .collect();
+        self.enforce_quorum(writer, &rest).await?;
+        // Alone, the writer acknowledges commits that no standby has.
+        roles.floor = match rest.is_empty() {
+            true => Lsn::UNKNOWN,
+            false => roles.floor.max(writer.flushed().await?),
+        };
+        roles.quorum = rest;
+        Ok(())
+    }
+
+    /// Makes a streaming standby a member.
+    pub(super) async fn join_quorum(
+        &self,
+        roles: &mut Roles,
+        index: usize,
+    ) -> Result<(), ClusterError> {
+        if roles.quorum.contains(&index) {
+            return Ok(());
+        }
+        let writer = self.node_at(roles.writer);
+        roles.quorum.push(index);
+        roles.quorum.sort_unstable();
+        self.enforce_quorum(writer, &roles.quorum).await?;
+        if roles.floor == Lsn::UNKNOWN {
+            roles.floor = writer.flushed().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the member list of a node; it counts once the node is the writer.
+    pub(super) fn write_quorum(&self, node: &Node, members: &[usize]) -> Result<(), ClusterError> {
+        let ids = self.ids_of(members);
+        self.write_file(&node.layout.quorum(), &settings::quorum(&ids))
+    }
+
+    async fn enforce_quorum(
+        &self,
+        writer: &Arc<Node>,
+        members: &[usize],
+    ) -> Result<(), ClusterError> {
+        self.write_quorum(writer, members)?;
+        writer.reload();
+        let wanted = settings::quorum_value(&self.ids_of(members));
+        let applied = async {
+            loop {
+                let row = writer
+                    .admin
+                    .query_one("SHOW synchronous_standby_names")
+                    .await?;
+                let value: String = row
+                    .try_get(0)
+                    .map_err(|source| writer.admin.error(source))?;
+                if value == wanted {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, applied)
+            .await
+            .unwrap_or_else(|_| Err(writer.timeout("the new quorum", START_LIMIT)))
+    }
+
+    fn ids_of(&self, members: &[usize]) -> Vec<&str> {
+        members
+            .iter()
+            .map(|index| self.node_at(*index).id.as_str())
+            .collect()
+    }
+}

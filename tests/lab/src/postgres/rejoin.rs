@@ -1,0 +1,211 @@
+//! Brings nodes back: as standbys of the writer, or the writer itself in place.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cluster::Cluster;
+use super::error::ClusterError;
+use super::node::{Node, NodeState, POLL, START_LIMIT};
+use super::process;
+use super::quorum::Lineage;
+use super::settings;
+use crate::proxy::Link;
+
+/// How a node got data that the writer can continue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejoinMethod {
+    /// Its own was good.
+    Kept,
+    /// pg_rewind took back what only it had.
+    Rewound,
+    /// pg_basebackup copied everything anew.
+    Copied,
+}
+
+/// What a rejoin did.
+#[derive(Debug, Clone, Copy)]
+pub struct Rejoin {
+    /// How the node got its data.
+    pub method: RejoinMethod,
+    /// From the order until the node streamed and was in the quorum.
+    pub total: Duration,
+}
+
+impl Cluster {
+    /// Starts a stopped node as a standby of the present writer and waits until it streams.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the node is the writer, runs already or stands on a dead host, when
+    /// the writer does not run, or when the node does not come up.
+    pub async fn rejoin(&self, id: &str) -> Result<Rejoin, ClusterError> {
+        let start = Instant::now();
+        let mut roles = self.roles.lock().await;
+        let index = self.index_of(id)?;
+        let (node, writer) = (self.node_at(index), self.node_at(roles.writer));
+        if index == roles.writer {
+            return Err(ClusterError::AlreadyWriter { id: id.to_owned() });
+        }
+        require_stopped(node)?;
+        writer.require_running()?;
+        // pg_rewind reads the writer's timeline from its last checkpoint.
+        writer.admin.execute("CHECKPOINT").await?;
+        let lineage = roles
+            .lineage
+            .get(index)
+            .copied()
+            .unwrap_or(Lineage::Unknown);
+        let method = self.prepare_data(node, writer, lineage).await?;
+        self.follow(node, writer, writer)?;
+        self.write_quorum(node, &[])?;
+        self.write_file(&node.layout.standby_signal(), "")?;
+        node.start().await?;
+        streaming(node, writer).await?;
+        self.join_quorum(&mut roles, index).await?;
+        if let Some(lineage) = roles.lineage.get_mut(index) {
+            *lineage = Lineage::Follows;
+        }
+        Ok(Rejoin {
+            method,
+            total: start.elapsed(),
+        })
+    }
+
+    /// Restarts the writer as the writer: crash recovery, no change of role. A running writer is
+    /// killed first.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the node is not the writer, or does not come up.
+    pub async fn restart_in_place(&self, id: &str) -> Result<Duration, ClusterError> {
+        let start = Instant::now();
+        let roles = self.roles.lock().await;
+        let index = self.index_of(id)?;
+        let node = self.node_at(index);
+        if index != roles.writer {
+            return Err(ClusterError::NotWriter {
+                id: id.to_owned(),
+                writer: self.node_at(roles.writer).id.clone(),
+            });
+        }
+        match node.state() {
+            NodeState::Running | NodeState::Frozen => node.kill().await?,
+            NodeState::Stopped => {}
+            NodeState::HostDown => require_stopped(node)?,
+        }
+        node.start().await?;
+        Ok(start.elapsed())
+    }
+
+    /// Ends every fault and brings all three nodes back under the present writer.
+    ///
+    /// # Errors
+    /// [`ClusterError`] of the first node that does not come back.
+    pub async fn recover_all(&self) -> Result<(), ClusterError> {
+        for node in self.nodes() {
+            for view in 0..node.proxies.len() {
+                self.set_link(u8::try_from(view).unwrap_or(0), &node.id, Link::Open)?;
+            }
+            node.repair_host()?;
+        }
+        let writer = self.node_at(self.writer_index());
+        writer.thaw();
+        if writer.state() != NodeState::Running {
+            self.restart_in_place(&writer.id).await?;
+        }
+        for node in self.nodes().iter().filter(|node| node.id != writer.id) {
+            if node.state() == NodeState::Stopped {
+                self.rejoin(&node.id).await?;
+            } else {
+                self.thaw(&node.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare_data(
+        &self,
+        node: &Node,
+        writer: &Node,
+        lineage: Lineage,
+    ) -> Result<RejoinMethod, ClusterError> {
+        match lineage {
+            Lineage::Follows => Ok(RejoinMethod::Kept),
+            Lineage::WasWriter => match rewind(node, writer).await {
+                Ok(()) => Ok(RejoinMethod::Rewound),
+                Err(error) => {
+                    tracing::warn!(id = node.id, %error, "rewind failed, copying");
+                    self.copy(node, writer).await
+                }
+            },
+            Lineage::Unknown => self.copy(node, writer).await,
+        }
+    }
+
+    async fn copy(&self, node: &Node, writer: &Node) -> Result<RejoinMethod, ClusterError> {
+        let data = node.layout.data();
+        let action = format!("remove {}", data.display());
+        tokio::fs::remove_dir_all(&data)
+            .await
+            .map_err(ClusterError::io(action))?;
+        let mut command = node.account.command(node.binaries.path("pg_basebackup"));
+        command
+            .arg("--pgdata")
+            .arg(&data)
+            .arg("--dbname")
+            .arg(settings::admin_conninfo(&writer.layout))
+            .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"]);
+        process::run(command, "pg_basebackup").await?;
+        Ok(RejoinMethod::Copied)
+    }
+}
+
+/// Waits until the writer streams to the node.
+pub(super) async fn streaming(node: &Node, writer: &Node) -> Result<(), ClusterError> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = '{}' AND state = 'streaming')",
+        node.id
+    );
+    let attached = async {
+        loop {
+            let row = writer.admin.query_one(&sql).await?;
+            if row
+                .try_get(0)
+                .map_err(|source| writer.admin.error(source))?
+            {
+                return Ok(());
+            }
+            node.require_running()?;
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(START_LIMIT, attached)
+        .await
+        .unwrap_or_else(|_| Err(node.timeout("streaming replication", START_LIMIT)))
+}
+
+/// Recovers the killed server in single-user mode if need be, then takes back what diverged.
+async fn rewind(node: &Node, writer: &Node) -> Result<(), ClusterError> {
+    let mut command = node.account.command(node.binaries.path("pg_rewind"));
+    command
+        .arg("--target-pgdata")
+        .arg(node.layout.data())
+        .arg("--source-server")
+        .arg(settings::admin_conninfo(&writer.layout))
+        .arg("--config-file")
+        .arg(node.layout.main())
+        .arg("--no-sync");
+    process::run(command, "pg_rewind").await.map(drop)
+}
+
+fn require_stopped(node: &Arc<Node>) -> Result<(), ClusterError> {
+    match node.state() {
+        NodeState::Stopped => Ok(()),
+        state @ NodeState::HostDown => Err(ClusterError::NotRunning {
+            id: node.id.clone(),
+            state,
+        }),
+        state @ (NodeState::Running | NodeState::Frozen) => Err(ClusterError::StillRunning {
+            id: node.id.clone(),
+            state,
+        }),
+    }
+}

@@ -1,0 +1,162 @@
+//! Configuration files of a node.
+//!
+//! They lie beside the data directory, so that pg_rewind and pg_basebackup never copy one
+//! node's settings to another.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::network::POSTGRES_PORT;
+
+/// The lab's own superuser; only the unix socket lets it in.
+pub(super) const ADMIN: &str = "lab";
+/// The role that standbys replicate with.
+pub(super) const REPLICATOR: &str = "replicator";
+
+/// Where the files of one node are.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) directory: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.directory.join("socket")
+    }
+
+    pub(super) fn main(&self) -> PathBuf {
+        self.directory.join("postgresql.conf")
+    }
+
+    pub(super) fn upstream(&self) -> PathBuf {
+        self.directory.join("upstream.conf")
+    }
+
+    pub(super) fn quorum(&self) -> PathBuf {
+        self.directory.join("quorum.conf")
+    }
+
+    pub(super) fn access(&self) -> PathBuf {
+        self.directory.join("pg_hba.conf")
+    }
+
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.directory.join("server.crt")
+    }
+
+    pub(super) fn key(&self) -> PathBuf {
+        self.directory.join("server.key")
+    }
+
+    pub(super) fn standby_signal(&self) -> PathBuf {
+        self.data().join("standby.signal")
+    }
+}
+
+/// The main file: what never changes while the lab lives.
+pub(super) fn main(layout: &Layout, address: SocketAddr, id: &str) -> String {
+    format!(
+        "data_directory = '{data}'
+hba_file = '{access}'
+ident_file = '/dev/null'
+external_pid_file = ''
+listen_addresses = '{ip}'
+port = {port}
+unix_socket_directories = '{socket}'
+max_connections = 100
+superuser_reserved_connections = 5
+password_encryption = 'scram-sha-256'
+ssl = on
+ssl_cert_file = '{certificate}'
+ssl_key_file = '{key}'
+ssl_min_protocol_version = 'TLSv1.2'
+shared_buffers = '32MB'
+max_wal_size = '512MB'
+wal_keep_size = '512MB'
+jit = off
+fsync = on
+synchronous_commit = on
+hot_standby = on
+hot_standby_feedback = on
+wal_level = replica
+wal_log_hints = on
+max_wal_senders = 10
+wal_receiver_status_interval = '1s'
+# The default of 5 s makes a promotion cost seconds instead of a tenth.
+wal_retrieve_retry_interval = '100ms'
+restart_after_crash = off
+cluster_name = '{id}'
+lab.instance_id = '{id}'
+log_destination = 'stderr'
+logging_collector = off
+log_line_prefix = '%n [%p] '
+log_replication_commands = on
+include = 'upstream.conf'
+include = 'quorum.conf'
+",
+        data = layout.data().display(),
+        access = layout.access().display(),
+        ip = address.ip(),
+        port = address.port(),
+        socket = layout.socket().display(),
+        certificate = layout.certificate().display(),
+        key = layout.key().display(),
+    )
+}
+
+/// Who may connect: everybody over TLS with a password, the lab over the unix socket.
+pub(super) fn access() -> String {
+    format!(
+        "local all {ADMIN} trust
+local replication {ADMIN} trust
+hostssl replication {REPLICATOR} 127.0.0.0/8 scram-sha-256
+host all {ADMIN} 0.0.0.0/0 reject
+hostssl all all 127.0.0.0/8 scram-sha-256
+"
+    )
+}
+
+/// Whom a standby follows, and who is the writer as far as it knows.
+pub(super) fn upstream(
+    upstream: SocketAddr,
+    password: &str,
+    authority: &Path,
+    id: &str,
+    writer: &str,
+) -> String {
+    format!(
+        "primary_conninfo = 'host={host} port={port} user={REPLICATOR} password={password} \
+         sslmode=verify-full sslrootcert={authority} application_name={id} connect_timeout=2'
+lab.writer_id = '{writer}'
+",
+        host = upstream.ip(),
+        port = upstream.port(),
+        authority = authority.display(),
+    )
+}
+
+/// The standbys of which any one must acknowledge a commit; none means the writer alone.
+pub(super) fn quorum(ids: &[&str]) -> String {
+    format!("synchronous_standby_names = '{}'\n", quorum_value(ids))
+}
+
+/// The value as `SHOW synchronous_standby_names` reports it.
+pub(super) fn quorum_value(ids: &[&str]) -> String {
+    if ids.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    format!("ANY 1 ({})", quoted.join(", "))
+}
+
+/// libpq parameters of the lab's own superuser.
+pub(super) fn admin_conninfo(layout: &Layout) -> String {
+    format!(
+        "host={} port={POSTGRES_PORT} user={ADMIN} dbname=postgres",
+        layout.socket().display()
+    )
+}
