@@ -1,18 +1,16 @@
-//! The lab.
+//! The lab: a real three-node PostgreSQL cluster, its control plane, local AWS and the real
+//! function binaries, put together so that a function cannot tell it from an account.
+//!
+//! A function reaches it only through the AWS SDK, SQL and DNS.
 
-/// DNS of the lab.
+pub mod assembly;
 pub mod dns;
-/// Local AWS services in a process of their own.
+pub mod drill;
 pub mod emulator;
-/// Lambda functions behind the real Runtime and Invoke APIs.
 pub mod lambda;
-/// The loopback addresses of one lab.
 pub mod network;
-/// A three-node PostgreSQL cluster.
 pub mod postgres;
-/// TCP proxies that inject faults.
 pub mod proxy;
-/// The RDS control plane on top of real database nodes.
 pub mod rds;
-/// The RDS Data API on top of real PostgreSQL.
 pub mod rds_data;
+pub mod workload;

@@ -1,0 +1,106 @@
+//! The functions as they are deployed: settings, time limits, retries.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{LabConfig, Resources, names};
+use crate::lambda::{FailureDestination, FunctionSpec, Settings};
+use crate::postgres::Cluster;
+
+/// Where the functions find AWS, in the variables of the AWS SDK.
+pub(super) struct Endpoints {
+    pub(super) emulator: String,
+    pub(super) rds: SocketAddr,
+    pub(super) lambda: SocketAddr,
+}
+
+/// Account and Region; all waiting times as AWS documents them.
+pub(super) fn settings() -> Settings {
+    Settings { account: names::ACCOUNT.to_owned(), region: names::REGION.to_owned(), ..Settings::default() }
+}
+
+/// What a schedule sends.
+pub(super) fn tick() -> Value {
+    json!({ "hint": "tick", "cluster": names::CLUSTER })
+}
+
+/// Functions with a one-minute schedule: every prober, and the coordinator's sweep.
+pub(super) fn scheduled() -> Vec<String> {
+    names::AZS.iter().map(|az| names::prober(az)).chain([names::COORDINATOR.to_owned()]).collect()
+}
+
+/// All functions of the installation.
+pub(super) fn specs(
+    config: &LabConfig,
+    cluster: &Cluster,
+    resources: &Resources,
+    endpoints: &Endpoints,
+    failures: &FailureDestination,
+) -> Vec<FunctionSpec> {
+    let base = environment(endpoints);
+    let on_failure = Some(failures.clone());
+    let function = |name: &str, package: &str, timeout: u64, variables: &[(&str, String)]| {
+        let mut environment = base.clone();
+        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        FunctionSpec {
+            environment,
+            timeout: Duration::from_secs(timeout),
+            on_failure: on_failure.clone(),
+            ..FunctionSpec::new(name, config.functions.join(package).join("bootstrap"))
+        }
+    };
+    let mut coordinator = vec![
+        ("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()),
+        ("STEADFAST_DRAINER", names::DRAINER.to_owned()),
+    ];
+    if config.native.is_none() {
+        // Nobody else would act: the one setting that differs from what ships.
+        coordinator.push(("STEADFAST_PLATFORM_GRACE", "0s".to_owned()));
+    }
+    let router = [
+        ("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()),
+        ("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()),
+    ];
+    let mut drainer = database(cluster, 0, &resources.drainer_secret_arn);
+    drainer.push(("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()));
+    let mut specs = vec![
+        function(names::COORDINATOR, names::COORDINATOR, 300, &coordinator),
+        function(names::ROUTER, names::ROUTER, 30, &router),
+        function(names::DRAINER, names::DRAINER, 120, &drainer),
+    ];
+    for (view, az) in (1..).zip(names::AZS) {
+        let mut prober = database(cluster, view, &resources.prober_secret_arn);
+        prober.push(("STEADFAST_AZ", az.to_owned()));
+        prober.push(("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()));
+        // A prober is called again within the minute: a retry minutes later would only disturb.
+        let spec = function(&names::prober(az), names::PROBER, 90, &prober);
+        specs.push(FunctionSpec { retries: 0, max_event_age: Duration::from_secs(60), ..spec });
+    }
+    specs
+}
+
+fn environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
+    [
+        ("AWS_ENDPOINT_URL", endpoints.emulator.clone()),
+        ("AWS_ENDPOINT_URL_RDS", format!("http://{}", endpoints.rds)),
+        ("AWS_ENDPOINT_URL_LAMBDA", format!("http://{}", endpoints.lambda)),
+        ("STEADFAST_CLUSTER", names::CLUSTER.to_owned()),
+        ("STEADFAST_TABLE", names::TABLE.to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// Settings of a function in the VPC: it sees the network of its view.
+fn database(cluster: &Cluster, view: u8, secret: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("STEADFAST_SECRET_ARN", secret.to_owned()),
+        ("STEADFAST_DATABASE", names::DATABASE.to_owned()),
+        ("STEADFAST_CA_FILE", cluster.ca_file().display().to_string()),
+        ("STEADFAST_DNS_SERVER", cluster.resolver_address(view).to_string()),
+    ]
+}

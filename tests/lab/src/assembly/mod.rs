@@ -1,0 +1,286 @@
+//! Puts the lab together: database, control plane, local AWS, functions, and the wires between them.
+
+mod data_backend;
+mod error;
+mod events;
+mod functions;
+pub mod names;
+mod nodes;
+mod queue;
+mod resources;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use serde_json::{Value, json};
+use steadfast_aws::state::Table;
+use steadfast_core::mode::Mode;
+use steadfast_core::ports::State;
+use steadfast_core::topology::ClusterId;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+pub use error::AssemblyError;
+pub use nodes::PostgresNodes;
+pub use resources::Resources;
+
+use crate::emulator::Emulator;
+use crate::lambda::Lambda;
+use crate::postgres::{Cluster, ClusterConfig, ClusterNames};
+use crate::rds::{PlatformConfig, Rds, RdsEvent, Timing};
+use crate::rds_data::{self, RdsData};
+
+/// Any free port on the loopback address.
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Generous: cold starts of everything on a loaded machine.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+/// Conditions are looked at this often.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// How to start a lab.
+#[derive(Clone, Debug)]
+pub struct LabConfig {
+    /// The folder with one `NAME/bootstrap` per function, as cargo-lambda builds them.
+    pub functions: PathBuf,
+    /// The virtual environment with the emulator.
+    pub venv: PathBuf,
+    /// Where every log goes.
+    pub logs: PathBuf,
+    /// When the platform fails over by itself; None: never, and then Steadfast gives it no grace.
+    pub native: Option<Duration>,
+    /// Where the Invoke API listens; port 0 for any.
+    pub invoke: SocketAddr,
+}
+
+impl LabConfig {
+    /// The lab of a checkout: everything below its root.
+    pub fn of_checkout(root: &std::path::Path) -> Self {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Self {
+            functions: target.join("lambda"),
+            venv: root.join(".venv"),
+            logs: target.join("lab"),
+            native: None,
+            invoke: ANY_PORT,
+        }
+    }
+}
+
+/// A running lab. Dropping it ends every process in it.
+pub struct Lab {
+    /// PostgreSQL, its proxies and DNS.
+    pub cluster: Arc<Cluster>,
+    /// The control plane.
+    pub rds: Rds<PostgresNodes>,
+    /// The functions.
+    pub lambda: Lambda,
+    /// The state table, read as the functions read it.
+    pub table: Table,
+    /// ARNs and URLs in the emulator.
+    pub resources: Resources,
+    /// How to reach the emulator.
+    pub aws: SdkConfig,
+    emulator: Emulator,
+    data: RdsData,
+    wires: JoinSet<()>,
+}
+
+impl Lab {
+    /// Starts everything and waits until every prober reports a healthy cluster in armed mode.
+    ///
+    /// # Errors
+    ///
+    /// The first part that did not start, with its remedy. What had started is ended.
+    pub async fn start(config: &LabConfig) -> Result<Self, AssemblyError> {
+        let (emulator, cluster) = tokio::join!(
+            async { Emulator::start(&config.venv, &config.logs).await.map_err(AssemblyError::from) },
+            async { Cluster::start(cluster_config(config)).await.map_err(AssemblyError::from) },
+        );
+        let (emulator, cluster) = (emulator?, Arc::new(cluster?));
+        let aws = resources::emulator_config(&emulator.endpoint()).await;
+        let resources = Resources::create(&aws).await?;
+        let lambda = Lambda::start(config.invoke, &config.logs, functions::settings()).await?;
+        let nodes = Arc::new(PostgresNodes::new(Arc::clone(&cluster)));
+        let (events_out, events_in) = mpsc::unbounded_channel();
+        let platform = platform_config(config, &resources);
+        let cluster_arn = platform.cluster_arn();
+        let rds = Rds::start(ANY_PORT, platform, nodes, events_out).await?;
+        let backend = data_backend::LabBackend::new(Arc::clone(&cluster), &aws, cluster_arn.clone())?;
+        let data = rds_data::serve(ANY_PORT, backend, rds_data::Settings::default()).await?;
+        resources::create_master(&cluster, &aws, &resources).await?;
+        resources::bootstrap(&aws, &resources, data.address(), &cluster_arn).await?;
+        let table = Table::new(aws_sdk_dynamodb::Client::new(&aws), names::TABLE.to_owned());
+        let mut lab = Self { cluster, rds, lambda, table, resources, aws, emulator, data, wires: JoinSet::new() };
+        lab.create_functions(config).await?;
+        lab.wire(events_in);
+        lab.set_mode(Mode::Armed, "the lab is ready for a drill").await?;
+        lab.first_ticks().await?;
+        lab.until_healthy().await?;
+        Ok(lab)
+    }
+
+    /// The cluster's identifier.
+    pub fn cluster_id(&self) -> ClusterId {
+        ClusterId::new(names::CLUSTER)
+    }
+
+    /// Orders the coordinator to change the mode, as an operator does.
+    ///
+    /// # Errors
+    ///
+    /// When the coordinator fails.
+    pub async fn set_mode(&self, mode: Mode, reason: &str) -> Result<(), AssemblyError> {
+        let order = json!({ "cluster": names::CLUSTER, "hint": "operator", "order": "set_mode", "mode": mode,
+            "reason": reason });
+        self.invoke(names::COORDINATOR, &order).await.map(|_| ())
+    }
+
+    /// Invokes a function and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// When it answers with a function error.
+    pub async fn invoke(&self, function: &str, payload: &Value) -> Result<Value, AssemblyError> {
+        let answer = self.lambda.invoke(function, payload.to_string().into_bytes()).await?;
+        let text = String::from_utf8_lossy(&answer.payload).into_owned();
+        if answer.function_error.is_some() {
+            return Err(AssemblyError::Function { function: function.to_owned(), answer: text });
+        }
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// What stands in the state table.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer.
+    pub async fn state(&self) -> Result<State, AssemblyError> {
+        self.table.load(&self.cluster_id()).await.map_err(AssemblyError::from)
+    }
+
+    /// Waits until all three probers report, freshly, that every instance is as it should be.
+    ///
+    /// # Errors
+    ///
+    /// [`AssemblyError::NotReady`] with the last reports.
+    pub async fn until_healthy(&self) -> Result<(), AssemblyError> {
+        let began = Instant::now();
+        let asked = steadfast_aws::clock::now();
+        loop {
+            let state = self.state().await?;
+            let healthy = state.reports.iter().filter(|report| {
+                report.at > asked && report.all_healthy() && report.sightings.len() == names::INSTANCES.len()
+            });
+            if healthy.count() == names::AZS.len() {
+                return Ok(());
+            }
+            if began.elapsed() > READY_LIMIT {
+                let reports = state.reports.iter().map(|report| format!("{report:?}")).collect::<Vec<_>>();
+                return Err(AssemblyError::NotReady { limit: READY_LIMIT, seen: reports.join("\n") });
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The emulator, for faults.
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    /// Where the RDS Data API listens.
+    pub fn data_address(&self) -> SocketAddr {
+        self.data.address()
+    }
+
+    /// Ends everything and waits until it has ended.
+    pub async fn shutdown(mut self) {
+        self.wires.shutdown().await;
+        self.lambda.shutdown().await;
+        self.rds.shutdown().await;
+        self.data.shutdown().await;
+        if let Err(error) = self.emulator.shutdown().await {
+            tracing::warn!(%error, "the emulator did not end by itself");
+        }
+        if let Some(cluster) = Arc::into_inner(self.cluster) {
+            cluster.shutdown();
+        }
+    }
+
+    async fn create_functions(&mut self, config: &LabConfig) -> Result<(), AssemblyError> {
+        let (failures, mut failed) = mpsc::unbounded_channel();
+        let endpoints = functions::Endpoints {
+            emulator: self.emulator.endpoint(),
+            rds: self.rds.address(),
+            lambda: self.lambda.address(),
+        };
+        for spec in functions::specs(config, &self.cluster, &self.resources, &endpoints, &failures) {
+            self.lambda.create_function(spec).await?;
+        }
+        let sqs = aws_sdk_sqs::Client::new(&self.aws);
+        let url = self.resources.failures_url.clone();
+        self.wires.spawn(async move {
+            while let Some(record) = failed.recv().await {
+                let sent = sqs.send_message().queue_url(&url).message_body(record.to_string()).send().await;
+                if let Err(error) = sent {
+                    tracing::warn!(%error, "a failed invocation did not reach its queue");
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn wire(&mut self, events: mpsc::UnboundedReceiver<RdsEvent>) {
+        let rule = events::Rule::new(&self.aws);
+        self.wires.spawn(events::deliver(rule, events, self.lambda.clone()));
+        let sqs = aws_sdk_sqs::Client::new(&self.aws);
+        self.wires.spawn(queue::dispatch(sqs, self.resources.ticks_url.clone(), self.lambda.clone()));
+    }
+
+    /// A schedule's first tick may be a minute away; a deployment sends the first one itself.
+    async fn first_ticks(&self) -> Result<(), AssemblyError> {
+        for name in functions::scheduled() {
+            self.lambda.invoke_async(&name, functions::tick().to_string().into_bytes()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn cluster_config(config: &LabConfig) -> ClusterConfig {
+    ClusterConfig {
+        instance_ids: names::INSTANCES.map(str::to_owned).into(),
+        names: ClusterNames {
+            instances: names::INSTANCES.map(names::instance_endpoint).into(),
+            writer: names::cluster_endpoint(),
+            reader: names::reader_endpoint(),
+        },
+        log_directory: config.logs.clone(),
+        dns_ttl: names::DNS_TTL,
+    }
+}
+
+fn platform_config(config: &LabConfig, resources: &Resources) -> PlatformConfig {
+    PlatformConfig {
+        identifier: names::CLUSTER.to_owned(),
+        resource_id: "cluster-LAB7STEADFAST".to_owned(),
+        account: names::ACCOUNT.to_owned(),
+        region: names::REGION.to_owned(),
+        engine: "aurora-postgresql".to_owned(),
+        engine_version: "15.10".to_owned(),
+        database: names::DATABASE.to_owned(),
+        master_username: names::MASTER.to_owned(),
+        port: names::PORT,
+        endpoint: names::cluster_endpoint(),
+        reader_endpoint: names::reader_endpoint(),
+        hosted_zone_id: "Z1RLNUO7B9Q6NB".to_owned(),
+        secret_arn: resources.master_secret_arn.clone(),
+        min_capacity: 0.5,
+        max_capacity: 4.0,
+        tags: vec![("Name".to_owned(), names::CLUSTER.to_owned())],
+        instances: names::instances(),
+        timing: Timing { native_failover: config.native, ..Timing::default() },
+    }
+}

@@ -1,0 +1,78 @@
+//! The names of everything in the lab.
+
+use std::time::Duration;
+
+use crate::rds::InstanceConfig;
+
+/// `DBClusterIdentifier`.
+pub const CLUSTER: &str = "orders";
+/// `DBInstanceIdentifier`s; instance n runs in Availability Zone n.
+pub const INSTANCES: [&str; 3] = ["orders-1", "orders-2", "orders-3"];
+/// Availability Zones; view n of the DNS and the proxies is what zone n sees.
+pub const AZS: [&str; 3] = ["eu-central-1a", "eu-central-1b", "eu-central-1c"];
+/// Region.
+pub const REGION: &str = "eu-central-1";
+/// Account.
+pub const ACCOUNT: &str = "123456789012";
+/// Database.
+pub const DATABASE: &str = "bank";
+/// Master user, as RDS would create it.
+pub const MASTER: &str = "bank_master";
+/// The application's read-write role.
+pub const APPLICATION: &str = "bank_app";
+/// The prober's role.
+pub const PROBER_ROLE: &str = "steadfast_prober";
+/// The drainer's role.
+pub const DRAINER_ROLE: &str = "steadfast_drainer";
+/// The state table.
+pub const TABLE: &str = "steadfast-state";
+/// Port of every database endpoint.
+pub const PORT: u16 = 5432;
+/// TTL of Aurora's endpoint records.
+pub const DNS_TTL: Duration = Duration::from_secs(5);
+
+/// The coordinator function.
+pub const COORDINATOR: &str = "promotion-coordinator";
+/// The router function.
+pub const ROUTER: &str = "event-router";
+/// The drainer function.
+pub const DRAINER: &str = "connection-drainer";
+/// The prober's crate; its functions carry the zone as a suffix.
+pub const PROBER: &str = "health-prober";
+
+/// The prober function of a zone.
+pub fn prober(az: &str) -> String {
+    format!("{PROBER}-{az}")
+}
+
+/// Endpoint of one instance.
+pub fn instance_endpoint(instance: &str) -> String {
+    format!("{instance}.c7steadfast.{REGION}.rds.amazonaws.com")
+}
+
+/// Endpoint that follows the writer.
+pub fn cluster_endpoint() -> String {
+    format!("{CLUSTER}.cluster-c7steadfast.{REGION}.rds.amazonaws.com")
+}
+
+/// Endpoint of the readers.
+pub fn reader_endpoint() -> String {
+    format!("{CLUSTER}.cluster-ro-c7steadfast.{REGION}.rds.amazonaws.com")
+}
+
+/// The members as the control plane describes them: equal tiers, so that lag and zone decide.
+pub(super) fn instances() -> Vec<InstanceConfig> {
+    INSTANCES
+        .iter()
+        .zip(AZS)
+        .map(|(instance, az)| InstanceConfig {
+            identifier: (*instance).to_owned(),
+            resource_id: format!("db-LAB7{}", instance.to_uppercase()),
+            az: az.to_owned(),
+            promotion_tier: 1,
+            class: "db.serverless".to_owned(),
+            address: instance_endpoint(instance),
+            port: PORT,
+        })
+        .collect()
+}

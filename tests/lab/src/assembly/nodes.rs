@@ -1,0 +1,62 @@
+//! The PostgreSQL cluster as the control plane steers it.
+
+use std::sync::Arc;
+
+use crate::postgres::{Cluster, ClusterError, NodeState};
+use crate::rds::{NodeHealth, Nodes, NodesError};
+
+/// The nodes of the lab's cluster.
+pub struct PostgresNodes {
+    cluster: Arc<Cluster>,
+}
+
+impl PostgresNodes {
+    /// The nodes of this cluster.
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        Self { cluster }
+    }
+}
+
+impl Nodes for PostgresNodes {
+    fn instances(&self) -> Vec<String> {
+        self.cluster.ids().into_iter().map(str::to_owned).collect()
+    }
+
+    async fn writer(&self) -> Option<String> {
+        Some(self.cluster.writer().to_owned())
+    }
+
+    async fn health(&self, instance: &str) -> NodeHealth {
+        match self.cluster.state(instance) {
+            Ok(NodeState::Running) => NodeHealth::Running,
+            Ok(NodeState::Frozen) => NodeHealth::Frozen,
+            Ok(NodeState::HostDown) => NodeHealth::HostDown,
+            Ok(NodeState::Stopped) | Err(_) => NodeHealth::Down,
+        }
+    }
+
+    async fn promote(&self, target: &str) -> Result<(), NodesError> {
+        self.cluster.promote(target).await.map(|_| ()).map_err(failed("promote", target))
+    }
+
+    async fn rejoin(&self, instance: &str) -> Result<(), NodesError> {
+        self.cluster.rejoin(instance).await.map(|_| ()).map_err(failed("rejoin", instance))
+    }
+
+    async fn restart_in_place(&self, instance: &str) -> Result<(), NodesError> {
+        self.cluster.restart_in_place(instance).await.map(|_| ()).map_err(failed("restart", instance))
+    }
+
+    async fn set_cluster_endpoint(&self, instance: &str) {
+        let number = self.cluster.ids().iter().position(|id| *id == instance);
+        let node = number.and_then(|index| u8::try_from(index + 1).ok());
+        let moved = node.map(|node| self.cluster.dns().set_cluster_endpoint(node));
+        if !matches!(moved, Some(Ok(()))) {
+            tracing::warn!(instance, "the cluster endpoint cannot move there");
+        }
+    }
+}
+
+fn failed(operation: &'static str, instance: &str) -> impl FnOnce(ClusterError) -> NodesError {
+    move |error| NodesError { operation, instance: instance.to_owned(), reason: error.to_string() }
+}

@@ -1,0 +1,203 @@
+//! What an installation has in its account, made in the emulator.
+
+use std::net::SocketAddr;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials as AwsCredentials;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
+use aws_sdk_rdsdata::config::retry::RetryConfig;
+use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
+use serde_json::json;
+use steadfast_aws::secret::Credentials;
+use steadfast_aws::state::{PARTITION_KEY, SORT_KEY, TTL};
+use steadfast_infra::bootstrap::{self, Database, Login};
+
+use super::error::{AssemblyError, call};
+use super::{events, functions, names};
+use crate::postgres::Cluster;
+
+/// ARNs and URLs of what was made.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    /// Where notices go.
+    pub topic_arn: String,
+    /// A queue that is subscribed to the topic, for reading what people would read.
+    pub notices_url: String,
+    /// Where schedules send their ticks.
+    pub ticks_url: String,
+    /// Where asynchronous invocations end that failed for good.
+    pub failures_url: String,
+    /// Secret of the master user.
+    pub master_secret_arn: String,
+    /// Secret of the prober.
+    pub prober_secret_arn: String,
+    /// Secret of the drainer.
+    pub drainer_secret_arn: String,
+    /// Secret of the application.
+    pub application_secret_arn: String,
+}
+
+/// SDK configuration for the emulator.
+pub(super) async fn emulator_config(endpoint: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(names::REGION))
+        .credentials_provider(AwsCredentials::new(names::ACCOUNT, "lab", None, None, "lab"))
+        .endpoint_url(endpoint)
+        .load()
+        .await
+}
+
+impl Resources {
+    /// Makes everything, for a fresh emulator.
+    pub(super) async fn create(aws: &SdkConfig) -> Result<Self, AssemblyError> {
+        create_table(&aws_sdk_dynamodb::Client::new(aws)).await?;
+        events::create_rule(aws).await?;
+        let sqs = aws_sdk_sqs::Client::new(aws);
+        let (notices_url, notices_arn) = create_queue(&sqs, "steadfast-notices").await?;
+        let (ticks_url, ticks_arn) = create_queue(&sqs, "steadfast-ticks").await?;
+        let (failures_url, _) = create_queue(&sqs, "steadfast-failures").await?;
+        create_schedules(&aws_sdk_scheduler::Client::new(aws), &ticks_arn).await?;
+        let topic_arn = create_topic(&aws_sdk_sns::Client::new(aws), &notices_arn).await?;
+        let secrets = aws_sdk_secretsmanager::Client::new(aws);
+        Ok(Self {
+            topic_arn,
+            notices_url,
+            ticks_url,
+            failures_url,
+            master_secret_arn: create_secret(&secrets, "lab/master", names::MASTER).await?,
+            prober_secret_arn: create_secret(&secrets, "lab/prober", names::PROBER_ROLE).await?,
+            drainer_secret_arn: create_secret(&secrets, "lab/drainer", names::DRAINER_ROLE).await?,
+            application_secret_arn: create_secret(&secrets, "lab/application", names::APPLICATION).await?,
+        })
+    }
+}
+
+/// Creates the master user and the database, as RDS does when it creates a cluster.
+pub(super) async fn create_master(
+    cluster: &Cluster,
+    aws: &SdkConfig,
+    resources: &Resources,
+) -> Result<(), AssemblyError> {
+    let master = credentials(aws, &resources.master_secret_arn).await?;
+    let verifier = scram(&master);
+    let admin = cluster.admin(cluster.writer()).await?;
+    admin
+        .batch_execute(&format!("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD '{verifier}'", names::MASTER))
+        .await?;
+    // No transaction around it: CREATE DATABASE refuses one.
+    admin.batch_execute(&format!("CREATE DATABASE {} OWNER {}", names::DATABASE, names::MASTER)).await?;
+    Ok(())
+}
+
+/// Runs the installation's own bootstrap through the Data API.
+pub(super) async fn bootstrap(
+    aws: &SdkConfig,
+    resources: &Resources,
+    data_api: SocketAddr,
+    cluster_arn: &str,
+) -> Result<(), AssemblyError> {
+    let config = aws_sdk_rdsdata::config::Builder::from(aws)
+        .endpoint_url(format!("http://{data_api}"))
+        .retry_config(RetryConfig::disabled())
+        .build();
+    let database = Database {
+        cluster_arn: cluster_arn.to_owned(),
+        admin_secret_arn: resources.master_secret_arn.clone(),
+        name: names::DATABASE.to_owned(),
+    };
+    let logins = [
+        Login { credentials: credentials(aws, &resources.prober_secret_arn).await?, group: "steadfast_probe" },
+        Login { credentials: credentials(aws, &resources.drainer_secret_arn).await?, group: "steadfast_drain" },
+    ];
+    let client = aws_sdk_rdsdata::Client::from_conf(config);
+    bootstrap::bootstrap(&client, &database, &logins).await.map_err(AssemblyError::from)
+}
+
+/// Reads a secret of the lab.
+pub(crate) async fn credentials(aws: &SdkConfig, arn: &str) -> Result<Credentials, AssemblyError> {
+    let client = aws_sdk_secretsmanager::Client::new(aws);
+    steadfast_aws::secret::credentials(&client, arn)
+        .await
+        .map_err(|error| AssemblyError::Call { action: "GetSecretValue", cause: error.to_string() })
+}
+
+/// What PostgreSQL stores of a password.
+pub(crate) fn scram(credentials: &Credentials) -> String {
+    postgres_protocol::password::scram_sha_256(credentials.password.as_bytes())
+}
+
+async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), AssemblyError> {
+    let built = |error: aws_sdk_dynamodb::error::BuildError| AssemblyError::Call {
+        action: "CreateTable",
+        cause: error.to_string(),
+    };
+    let mut request = client.create_table().table_name(names::TABLE).billing_mode(BillingMode::PayPerRequest);
+    for (name, kind) in [(PARTITION_KEY, KeyType::Hash), (SORT_KEY, KeyType::Range)] {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind);
+        request = request
+            .attribute_definitions(attribute.build().map_err(built)?)
+            .key_schema(key.build().map_err(built)?);
+    }
+    request.send().await.map_err(call("CreateTable"))?;
+    let ttl = TimeToLiveSpecification::builder().attribute_name(TTL).enabled(true).build().map_err(built)?;
+    let update = client.update_time_to_live().table_name(names::TABLE).time_to_live_specification(ttl);
+    update.send().await.map_err(call("UpdateTimeToLive"))?;
+    Ok(())
+}
+
+async fn create_queue(client: &aws_sdk_sqs::Client, name: &str) -> Result<(String, String), AssemblyError> {
+    let created = client.create_queue().queue_name(name).send().await.map_err(call("CreateQueue"))?;
+    let url = created.queue_url().unwrap_or_default().to_owned();
+    Ok((url, format!("arn:aws:sqs:{}:{}:{name}", names::REGION, names::ACCOUNT)))
+}
+
+async fn create_topic(client: &aws_sdk_sns::Client, queue_arn: &str) -> Result<String, AssemblyError> {
+    let created = client.create_topic().name("steadfast-notices").send().await.map_err(call("CreateTopic"))?;
+    let arn = created.topic_arn().unwrap_or_default().to_owned();
+    let subscribe = client.subscribe().topic_arn(&arn).protocol("sqs").endpoint(queue_arn);
+    subscribe.send().await.map_err(call("Subscribe"))?;
+    Ok(arn)
+}
+
+async fn create_secret(
+    client: &aws_sdk_secretsmanager::Client,
+    name: &str,
+    username: &str,
+) -> Result<String, AssemblyError> {
+    let password = uuid::Uuid::new_v4().simple().to_string();
+    let text = json!({ "engine": "postgres", "username": username, "password": password, "dbname": names::DATABASE,
+        "host": names::cluster_endpoint(), "port": names::PORT })
+    .to_string();
+    let created = client.create_secret().name(name).secret_string(text).send().await.map_err(call("CreateSecret"))?;
+    Ok(created.arn().unwrap_or_default().to_owned())
+}
+
+/// One schedule per scheduled function. The emulator's scheduler reaches no function of ours, so
+/// each tick goes through a queue and is handed on.
+async fn create_schedules(client: &aws_sdk_scheduler::Client, queue_arn: &str) -> Result<(), AssemblyError> {
+    let built = |error: aws_sdk_scheduler::error::BuildError| AssemblyError::Call {
+        action: "CreateSchedule",
+        cause: error.to_string(),
+    };
+    for function in functions::scheduled() {
+        let input = json!({ "function": function, "payload": functions::tick() }).to_string();
+        let target = Target::builder()
+            .arn(queue_arn)
+            .role_arn(format!("arn:aws:iam::{}:role/steadfast-scheduler", names::ACCOUNT))
+            .input(input);
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off);
+        client
+            .create_schedule()
+            .name(format!("{function}-every-minute"))
+            .schedule_expression("rate(1 minute)")
+            .flexible_time_window(window.build().map_err(built)?)
+            .target(target.build().map_err(built)?)
+            .send()
+            .await
+            .map_err(call("CreateSchedule"))?;
+    }
+    Ok(())
+}
