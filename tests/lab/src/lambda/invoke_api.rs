@@ -240,32 +240,21 @@ async fn unknown(method: Method, uri: Uri) -> Response {
         "{method} {} is not part of this Lambda endpoint",
         uri.path()
     );
-    let body = json!({ "Type": "User", "Message": message, "message": message });
-    failure(StatusCode::NOT_FOUND, "UnknownOperationException", &body)
+    failure(
+        StatusCode::NOT_FOUND,
+        "UnknownOperationException",
+        "User",
+        &message,
+    )
 }
 
 fn refuse(error: &LambdaError) -> Response {
-    let message = error.to_string();
-    let (status, kind) = match error {
-        LambdaError::NotFound(_) => {
-            // The API's model spells this one's member with a capital.
-            let body = json!({ "Type": "User", "Message": message });
-            return failure(StatusCode::NOT_FOUND, "ResourceNotFoundException", &body);
-        }
-        LambdaError::Throttled => {
-            let reason = "ReservedFunctionConcurrentInvocationLimitExceeded";
-            let body = json!({ "Type": "User", "Reason": reason, "message": message });
-            return failure(
-                StatusCode::TOO_MANY_REQUESTS,
-                "TooManyRequestsException",
-                &body,
-            );
-        }
-        LambdaError::NotJson(_) => (StatusCode::BAD_REQUEST, "InvalidRequestContentException"),
-        LambdaError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException"),
-        LambdaError::InvalidParameter(_) => {
-            (StatusCode::BAD_REQUEST, "InvalidParameterValueException")
-        }
+    let (status, kind, side) = match error {
+        LambdaError::NotFound(_) => (404, "ResourceNotFoundException", "User"),
+        LambdaError::Throttled => (429, "TooManyRequestsException", "User"),
+        LambdaError::NotJson(_) => (400, "InvalidRequestContentException", "User"),
+        LambdaError::TooLarge { .. } => (413, "RequestTooLargeException", "User"),
+        LambdaError::InvalidParameter(_) => (400, "InvalidParameterValueException", "User"),
         LambdaError::Closing
         | LambdaError::Platform { .. }
         | LambdaError::Listen { .. }
@@ -275,16 +264,26 @@ fn refuse(error: &LambdaError) -> Response {
         | LambdaError::NoSetpriv
         | LambdaError::InvalidSetting { .. }
         | LambdaError::Bootstrap { .. }
-        | LambdaError::Exists(_) => {
-            let body = json!({ "Type": "Service", "Message": message });
-            return failure(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", &body);
-        }
+        | LambdaError::Exists(_) => (500, "ServiceException", "Service"),
     };
-    failure(status, kind, &json!({ "Type": "User", "message": message }))
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    failure(status, kind, side, &error.to_string())
 }
 
-fn failure(status: StatusCode, kind: &'static str, body: &Value) -> Response {
-    let mut response = as_json(status, body);
+/// An error document. The API's model calls the message `message` or `Message`, depending on the
+/// error; `errorType` and `errorMessage` are what `cargo lambda invoke` shows.
+fn failure(status: StatusCode, kind: &'static str, side: &str, message: &str) -> Response {
+    let mut body = json!({
+        "Type": side,
+        "Message": message,
+        "message": message,
+        "errorType": kind,
+        "errorMessage": message,
+    });
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        body["Reason"] = "ReservedFunctionConcurrentInvocationLimitExceeded".into();
+    }
+    let mut response = as_json(status, &body);
     response
         .headers_mut()
         .insert("x-amzn-errortype", HeaderValue::from_static(kind));

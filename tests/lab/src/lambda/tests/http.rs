@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use super::{Fixture, LIMIT, until};
 use crate::lambda::{Outcome, Settings};
 
-struct Answered {
-    status: u16,
+pub(super) struct Answered {
+    pub(super) status: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Answered {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         let named = self.head.lines().filter_map(|line| line.split_once(": "));
         named
             .into_iter()
@@ -24,12 +24,12 @@ impl Answered {
             .map(|(_, value)| value)
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-async fn ask(to: SocketAddr, request: &str, headers: &str, body: &[u8]) -> Answered {
+pub(super) async fn ask(to: SocketAddr, request: &str, headers: &str, body: &[u8]) -> Answered {
     let exchange = async {
         let mut stream = TcpStream::connect(to).await.unwrap();
         let length = body.len();

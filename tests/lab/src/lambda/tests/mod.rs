@@ -3,6 +3,7 @@
 mod asynchronous;
 mod http;
 mod life;
+mod runtime;
 mod synchronous;
 
 use std::net::SocketAddr;
