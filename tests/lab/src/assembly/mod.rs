@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 pub use error::AssemblyError;
 pub use nodes::PostgresNodes;
 pub use resources::Resources;
+pub(crate) use resources::{credentials, scram};
 
 use crate::emulator::Emulator;
 use crate::lambda::Lambda;

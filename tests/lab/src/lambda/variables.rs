@@ -47,7 +47,8 @@ pub(super) fn of_environment(
     let task_root = spec.bootstrap.parent().unwrap_or(Path::new("/"));
     let own = [
         ("_HANDLER", "bootstrap".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "lab".to_owned()),
+        // The emulator takes a key of twelve digits as the account's id.
+        ("AWS_ACCESS_KEY_ID", settings.account.clone()),
         ("AWS_DEFAULT_REGION", settings.region.clone()),
         (
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",

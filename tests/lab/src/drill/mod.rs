@@ -1,0 +1,98 @@
+//! Drills: a fault under load, then what the clients, the evidence and the platform say about it.
+
+mod fault;
+mod phases;
+mod result;
+mod run;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use fault::Fault;
+pub use result::{ClientOutage, DrillResult, RunResult, Spread, Summary};
+pub use table::render;
+
+use crate::assembly::{AssemblyError, Lab, LabConfig};
+use crate::workload;
+
+/// What to drill.
+#[derive(Clone, Debug)]
+pub struct DrillPlan {
+    /// What fails.
+    pub fault: Fault,
+    /// How often.
+    pub repeat: u32,
+    /// When the platform fails over by itself; None: never.
+    pub native: Option<Duration>,
+    /// Deliver the coordinator's next event twice during each episode.
+    pub duplicate: bool,
+    /// Which clients.
+    pub workload: workload::Plan,
+    /// Where `result.json` and the evidence files go.
+    pub output: PathBuf,
+}
+
+impl DrillPlan {
+    /// One run of `fault` without the platform's own failover.
+    pub fn new(fault: Fault, output: &Path) -> Self {
+        Self {
+            fault,
+            repeat: 1,
+            native: None,
+            duplicate: false,
+            workload: workload::Plan::default(),
+            output: output.to_owned(),
+        }
+    }
+}
+
+/// Says what is going on.
+pub trait Progress: Sync {
+    /// One line.
+    fn say(&self, line: &str);
+}
+
+/// Starts a lab, drills, and ends the lab. Dropping it ends the lab as well.
+///
+/// # Errors
+///
+/// When the lab does not start or answer, or files cannot be written. A drill that shows a loss is
+/// no error here: the result says so.
+pub async fn drill(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -> Result<DrillResult, DrillError> {
+    progress.say("starting PostgreSQL, its control plane, local AWS and the functions");
+    let config = LabConfig { native: plan.native, ..lab.clone() };
+    let lab = Lab::start(&config).await?;
+    workload::create(&lab).await?;
+    let mut runs = Vec::new();
+    for number in 1..=plan.repeat {
+        progress.say(&format!("run {number} of {}: {}", plan.repeat, plan.fault.sentence()));
+        runs.push(run::run(&lab, plan, number, progress).await?);
+    }
+    lab.shutdown().await;
+    let result = DrillResult::new(plan, runs);
+    result.write(&plan.output)?;
+    Ok(result)
+}
+
+/// Why a drill could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// The lab.
+    #[error(transparent)]
+    Lab(#[from] AssemblyError),
+    /// A fault could not be injected, or the cluster not be brought back.
+    #[error(transparent)]
+    Cluster(#[from] crate::postgres::ClusterError),
+    /// A file could not be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The workload never got going before the fault.
+    #[error("the workload has no acknowledged transfer on every client after {0:?}; see target/lab/*.log")]
+    Idle(Duration),
+}

@@ -1,0 +1,48 @@
+//! When what happened, read from the evidence and the control plane's log.
+
+use serde::Serialize;
+use serde_json::Value;
+use steadfast_core::episode::Episode;
+use steadfast_core::evidence::{Entry, Kind};
+use steadfast_core::time::Timestamp;
+
+use crate::assembly::Lab;
+
+/// Points in time of one episode; None for what did not happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Phases {
+    /// A quorum of witnesses was recognised and the episode opened.
+    pub(super) detected: Option<Timestamp>,
+    /// The decision to promote was written.
+    pub(super) decided: Option<Timestamp>,
+    /// `FailoverDBCluster` reached the control plane.
+    pub(super) called: Option<Timestamp>,
+    /// The new writer accepted writes, by the platform's own word.
+    pub(super) promoted: Option<Timestamp>,
+    /// A canary commit on the new writer was acknowledged.
+    pub(super) proved: Option<Timestamp>,
+}
+
+/// Reads them.
+pub(super) fn phases(lab: &Lab, fault_at: Timestamp, episode: &Episode, evidence: &[Entry]) -> Phases {
+    let after = |at: u64| at >= fault_at.as_millis();
+    let call = lab.rds.calls().into_iter().find(|call| call.action == "FailoverDBCluster" && after(call.at_ms));
+    let promotion = lab.rds.promotions().into_iter().find(|promotion| after(promotion.started_ms));
+    Phases {
+        detected: evidence.iter().find(|entry| entry.kind == Kind::Opened).map(|entry| entry.at),
+        decided: evidence.iter().find(|entry| verdict(entry) == Some("fail_over")).map(|entry| entry.at),
+        called: call.map(|call| Timestamp::from_millis(call.at_ms)),
+        promoted: promotion.and_then(|promotion| promotion.writable_ms).map(Timestamp::from_millis),
+        proved: episode.proved_at,
+    }
+}
+
+/// The rules that decided, in order.
+pub(super) fn rules(evidence: &[Entry]) -> Vec<u64> {
+    let decided = evidence.iter().filter(|entry| entry.kind == Kind::Decided);
+    decided.filter_map(|entry| entry.data.get("rule")?.as_u64()).collect()
+}
+
+fn verdict(entry: &Entry) -> Option<&str> {
+    (entry.kind == Kind::Decided).then(|| entry.data.get("verdict").and_then(Value::as_str)).flatten()
+}

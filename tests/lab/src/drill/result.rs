@@ -1,0 +1,204 @@
+//! The result of a drill as JSON.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use steadfast_core::episode::RecoveredBy;
+
+use super::{DrillError, DrillPlan, Fault};
+use crate::workload::{Audit, Route};
+
+/// How long one client stood still.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientOutage {
+    /// Its number.
+    pub client: usize,
+    /// How it finds the writer.
+    pub route: Route,
+    /// Its longest gap between two acknowledged commits, in seconds.
+    pub outage_s: f64,
+    /// Its first good commit after its first error, in seconds after the fault; None without an error.
+    pub first_good_commit_s: Option<f64>,
+}
+
+/// One run. All `_s` are seconds after the fault; null for what did not happen.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunResult {
+    /// A quorum of witnesses was recognised.
+    pub detected_s: Option<f64>,
+    /// The decision to promote was written; null when the platform did it.
+    pub decided_s: Option<f64>,
+    /// `FailoverDBCluster` was called; null when the platform did it.
+    pub called_s: Option<f64>,
+    /// The new writer accepted writes.
+    pub promoted_s: Option<f64>,
+    /// A canary commit proved it.
+    pub proved_s: Option<f64>,
+    /// The longest gap between two acknowledged commits of all clients together, in seconds.
+    pub outage_s: f64,
+    /// The same for each client alone.
+    pub clients: Vec<ClientOutage>,
+    /// Acknowledged transfers that are not in the database.
+    pub lost: u64,
+    /// Transfers that were applied more than once.
+    pub duplicated: u64,
+    /// Transfers whose COMMIT was not answered.
+    pub in_doubt: u64,
+    /// Transfers without an acknowledgement.
+    pub application_errors: u64,
+    /// Connection attempts that failed.
+    pub refused_connections: u64,
+    /// `FailoverDBCluster` calls in the control plane's log.
+    pub failover_calls: u64,
+    /// The writer that failed.
+    pub old_writer: String,
+    /// The instance whose commit proved the recovery.
+    pub new_writer: Option<String>,
+    /// Who brought the writes back.
+    pub recovered_by: Option<RecoveredBy>,
+    /// The rules that decided, in order.
+    pub rules: Vec<u64>,
+    /// Acknowledged canary commits that the new writer did not hold.
+    pub canary_lost: u64,
+    /// Whether the evidence chain verifies up to the head in the episode.
+    pub chain_verified: bool,
+    /// The chain.
+    pub evidence_file: PathBuf,
+    /// Whether the episode was closed in time.
+    pub recovered: bool,
+    /// All counts of the audit.
+    pub audit: Audit,
+}
+
+impl RunResult {
+    /// What is wrong with it, in words; empty when it passes.
+    pub fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        let mut check = |failed: bool, words: String| {
+            if failed {
+                failures.push(words);
+            }
+        };
+        check(!self.recovered, "no episode was closed in time".to_owned());
+        check(self.lost > 0, format!("{} acknowledged transfers are lost", self.lost));
+        check(self.duplicated > 0, format!("{} transfers were applied twice", self.duplicated));
+        check(self.audit.failed_but_applied > 0, "transfers that failed for certain were applied".to_owned());
+        check(!self.audit.money_conserved, "money is not conserved".to_owned());
+        check(self.canary_lost > 0, format!("{} acknowledged canary commits are lost", self.canary_lost));
+        check(self.failover_calls > 1, format!("FailoverDBCluster was called {} times", self.failover_calls));
+        check(self.recovered && !self.chain_verified, "the evidence chain does not verify".to_owned());
+        failures
+    }
+}
+
+/// Smallest, middle and largest value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Smallest.
+    pub min: f64,
+    /// Middle, or the mean of the two middle ones.
+    pub median: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// None without values.
+    pub fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let upper = *values.get(middle)?;
+        let median = if values.len() % 2 == 1 { upper } else { f64::midpoint(*values.get(middle - 1)?, upper) };
+        Some(Self { min: *values.first()?, median, max: *values.last()? })
+    }
+}
+
+/// All runs together.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Over the runs.
+    pub outage_s: Option<Spread>,
+    /// Over the runs that detected anything.
+    pub detected_s: Option<Spread>,
+    /// Sum over the runs.
+    pub lost: u64,
+    /// Sum over the runs.
+    pub duplicated: u64,
+    /// Sum over the runs.
+    pub in_doubt: u64,
+    /// Sum over the runs.
+    pub failover_calls: u64,
+    /// Sum over the runs.
+    pub application_errors: u64,
+}
+
+/// A drill.
+#[derive(Clone, Debug, Serialize)]
+pub struct DrillResult {
+    /// What failed.
+    pub fault: Fault,
+    /// When the platform would have failed over by itself, in seconds; null for never.
+    pub native_s: Option<f64>,
+    /// Whether the coordinator's events were delivered twice.
+    pub duplicated_invocation: bool,
+    /// The runs in order.
+    pub runs: Vec<RunResult>,
+    /// All of them together.
+    pub summary: Summary,
+}
+
+impl DrillResult {
+    pub(super) fn new(plan: &DrillPlan, runs: Vec<RunResult>) -> Self {
+        let summary = Summary {
+            outage_s: Spread::of(runs.iter().map(|run| run.outage_s)),
+            detected_s: Spread::of(runs.iter().filter_map(|run| run.detected_s)),
+            lost: runs.iter().map(|run| run.lost).sum(),
+            duplicated: runs.iter().map(|run| run.duplicated).sum(),
+            in_doubt: runs.iter().map(|run| run.in_doubt).sum(),
+            failover_calls: runs.iter().map(|run| run.failover_calls).sum(),
+            application_errors: runs.iter().map(|run| run.application_errors).sum(),
+        };
+        Self {
+            fault: plan.fault,
+            native_s: plan.native.map(|native| native.as_secs_f64()),
+            duplicated_invocation: plan.duplicate,
+            runs,
+            summary,
+        }
+    }
+
+    /// What is wrong, run by run; empty when the drill passes.
+    pub fn failures(&self) -> Vec<String> {
+        let numbered = self.runs.iter().zip(1..);
+        numbered.flat_map(|(run, n)| run.failures().into_iter().map(move |what| format!("run {n}: {what}"))).collect()
+    }
+
+    pub(super) fn write(&self, output: &Path) -> Result<(), DrillError> {
+        write_json(&output.join("result.json"), self)
+    }
+}
+
+/// Writes a value as indented JSON, making the folder if it is missing.
+pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DrillError> {
+    let failed = |source| DrillError::Write { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
+        assert_eq!(Spread::of([].into_iter()), None);
+        let spread = Spread::of([4.0, 1.0, 2.0, 3.0].into_iter()).expect("values");
+        assert_eq!(spread, Spread { min: 1.0, median: 2.5, max: 4.0 });
+        assert_eq!(Spread::of([2.0, 9.0, 1.0].into_iter()).expect("values").median, 2.0);
+    }
+}
