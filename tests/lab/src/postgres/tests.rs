@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -196,6 +196,8 @@ async fn dead_host_is_silent_and_loses_no_acknowledged_commit() {
         start.elapsed()
     );
     assert_eq!(cluster.writer(), "orders-2");
+    cluster.set_cluster_endpoint("orders-2").unwrap();
+    cluster.set_reader_endpoint(&["orders-3"]).unwrap();
     let acknowledged = load.end().await;
     assert!(acknowledged.len() >= 200);
     assert_present(cluster, "orders-2", &acknowledged).await;
@@ -231,10 +233,20 @@ async fn target_that_is_behind_catches_up_before_it_is_promoted() {
     let lab = lab().await;
     let cluster = &lab.cluster;
     let (target, writer) = (cluster.node_at(1), cluster.node_at(0));
-    // Away from the writer: it is told to follow itself.
-    cluster.follow(target, target, writer).unwrap();
+    // Away from the writer: it is told to follow an address where nobody listens.
+    let nobody = std::net::SocketAddr::from(([127, cluster.network.octet(), 200, 1], 5432));
+    let text = settings::upstream(
+        nobody,
+        &target.layout.password(),
+        &cluster.authority_file,
+        "orders-2",
+        &writer.id,
+    );
+    cluster
+        .write_file(&target.layout.upstream(), &text)
+        .unwrap();
     target.reload();
-    let detached = async { while target.progress().await.unwrap().streaming {} };
+    let detached = async { while target.progress().await.unwrap().upstream.is_some() {} };
     timeout(GENEROUS, detached).await.unwrap();
     let load = load(cluster, "orders-1").await;
     load.reach(100).await;
@@ -457,14 +469,70 @@ async fn nothing_is_left_after_a_lab() {
     lab.cluster.freeze("orders-2").await.unwrap();
     lab.cluster.kill_host("orders-3").await.unwrap();
     let directory = lab.cluster.ca_file().parent().unwrap().to_owned();
-    assert!(!processes_in(&directory).is_empty());
+    let processes = processes_in(&directory);
+    assert!(!processes.is_empty());
     drop(lab);
-    assert_eq!(processes_in(&directory), Vec::<String>::new());
+    // Zombies would still be listed.
+    for process in processes {
+        assert!(
+            !Path::new("/proc").join(&process).exists(),
+            "{process} is left"
+        );
+    }
     assert!(!directory.exists());
 }
 
-/// Every process that works in a directory or was started with a file in it, zombies included.
-fn processes_in(directory: &std::path::Path) -> Vec<String> {
+const HELD_LAB: &str = "STEADFAST_TEST_HELD_LAB";
+
+/// The body of a process that [`a_killed_lab_leaves_no_process`] kills.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hold_a_lab() {
+    let Some(file) = std::env::var_os(HELD_LAB) else {
+        return;
+    };
+    let lab = lab().await;
+    lab.cluster.freeze("orders-2").await.unwrap();
+    let directory = lab.cluster.ca_file().parent().unwrap().to_str().unwrap();
+    let text = format!("{directory}\n{}", lab.logs.display());
+    std::fs::write(&file, text).unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_lab_leaves_no_process() {
+    let file = std::env::temp_dir().join(format!("held-{}", uuid::Uuid::new_v4().simple()));
+    let mut holder = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "postgres::tests::hold_a_lab"])
+        .env(HELD_LAB, &file)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let told = async {
+        loop {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            if let Some((lab, logs)) = text.split_once('\n') {
+                return (PathBuf::from(lab), PathBuf::from(logs));
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (directory, logs) = timeout(GENEROUS, told).await.unwrap();
+    assert!(!processes_in(&directory).is_empty());
+    holder.kill().await.unwrap();
+    let gone = async {
+        while !processes_in(&directory).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(GENEROUS, gone).await.unwrap();
+    for left in [&directory, &logs] {
+        std::fs::remove_dir_all(left).unwrap();
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+/// The pids that work in a directory or were started with a file in it.
+fn processes_in(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let path = entry.path();
@@ -472,7 +540,7 @@ fn processes_in(directory: &std::path::Path) -> Vec<String> {
         let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).into_owned();
         if place.starts_with(directory) || command.contains(directory.to_str().unwrap()) {
-            found.push(command);
+            found.push(entry.file_name().into_string().unwrap());
         }
     }
     found
