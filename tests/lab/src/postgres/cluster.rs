@@ -108,6 +108,27 @@ impl Cluster {
         &self.dns
     }
 
+    /// Moves the cluster (writer) endpoint to a node; resolvers see it when their answers expire.
+    ///
+    /// # Errors
+    /// [`ClusterError::UnknownNode`].
+    pub fn set_cluster_endpoint(&self, id: &str) -> Result<(), ClusterError> {
+        let node = self.node_at(self.index_of(id)?);
+        Ok(self.dns.set_cluster_endpoint(node.number)?)
+    }
+
+    /// Sets the nodes behind the reader endpoint; with none it leads to the writer.
+    ///
+    /// # Errors
+    /// [`ClusterError::UnknownNode`].
+    pub fn set_reader_endpoint(&self, ids: &[&str]) -> Result<(), ClusterError> {
+        let mut numbers = Vec::new();
+        for id in ids {
+            numbers.push(self.node_at(self.index_of(id)?).number);
+        }
+        Ok(self.dns.set_reader_endpoint(&numbers)?)
+    }
+
     /// The resolver of a view (0 to 3), UDP and TCP.
     #[must_use]
     pub fn resolver_address(&self, view: u8) -> SocketAddr {
@@ -176,7 +197,7 @@ impl Cluster {
     ) -> Result<(), ClusterError> {
         let text = settings::upstream(
             upstream.address,
-            &self.replication_password,
+            &node.layout.password(),
             &self.authority_file,
             &node.id,
             &writer.id,
@@ -210,7 +231,7 @@ impl Drop for Directory {
 
 /// Writes a file that only PostgreSQL's user may read; replaced as a whole, because a server
 /// may be reading it.
-fn write_owned(account: Account, path: &Path, text: &str) -> Result<(), ClusterError> {
+pub(super) fn write_owned(account: Account, path: &Path, text: &str) -> Result<(), ClusterError> {
     use std::os::unix::fs::PermissionsExt;
     let failed = || ClusterError::io(format!("write {}", path.display()));
     let draft = path.with_extension("draft");

@@ -85,6 +85,7 @@ impl Cluster {
         if index == self.writer_index() {
             return Ok(());
         }
-        self.leave_quorum(index).await
+        let mut roles = self.roles.lock().await;
+        self.leave_quorum(&mut roles, index).await
     }
 }

@@ -1,13 +1,16 @@
 //! Makes another node the writer without losing an acknowledged commit.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, write_owned};
 use super::error::ClusterError;
 use super::node::{Node, NodeState, POLL, START_LIMIT};
-use super::quorum::{Lineage, Roles};
+use super::quorum::{Lineage, Roles, without};
+use super::rejoin;
+use super::settings::Retry;
 use super::standby::{Lsn, Progress};
 
 /// A fast shutdown takes a fraction of a second, unless a receiver is frozen.
@@ -74,17 +77,12 @@ impl Cluster {
         let (node, old) = (self.node_at(index), self.node_at(roles.writer));
         fence_off(old, fence).await?;
         let fenced = start.elapsed();
-        let members: Vec<usize> = roles
-            .quorum
-            .iter()
-            .copied()
-            .filter(|member| *member != index)
-            .collect();
-        let (mine, theirs) = self.consult(index, &members).await?;
+        let members = without(&roles.quorum, index);
+        let (mine, theirs) = self.consult(old, index, &members).await?;
         let consulted = start.elapsed();
         let best = theirs.iter().max_by_key(|(_, progress)| progress.received);
         let reached = best.map_or(mine.received, |(_, best)| best.received.max(mine.received));
-        if reached < roles.floor || roles.floor == Lsn::UNKNOWN {
+        if reached < roles.floor {
             return Err(ClusterError::CommitsMissing {
                 target: target.to_owned(),
                 floor: roles.floor,
@@ -96,15 +94,20 @@ impl Cluster {
         }
         let caught_up = start.elapsed();
         self.write_quorum(node, &members)?;
-        node.reload();
-        for member in &members {
-            let member = self.node_at(*member);
-            self.follow(member, node, node)?;
-            member.reload();
+        let standbys: Vec<Arc<Node>> = members
+            .iter()
+            .map(|member| Arc::clone(self.node_at(*member)))
+            .collect();
+        for standby in &standbys {
+            self.follow(standby, node, node)?;
+        }
+        for standby in standbys.iter().chain([node]) {
+            set_retry(standby, Retry::Eager)?;
         }
         promote_now(node).await?;
         let total = start.elapsed();
         self.installed(&mut roles, index, members, reached);
+        drop(tokio::spawn(calm_down(Arc::clone(node), standbys)));
         Ok(Promotion {
             old_writer: old.id.clone(),
             new_writer: node.id.clone(),
@@ -129,6 +132,13 @@ impl Cluster {
         for member in roles.quorum.iter().filter(|member| **member != index) {
             reachable(target, self.node_at(*member))?;
         }
+        if roles.floor == Lsn::UNKNOWN {
+            return Err(ClusterError::CommitsMissing {
+                target: target.id.clone(),
+                floor: roles.floor,
+                reached: Lsn(0),
+            });
+        }
         Ok(())
     }
 
@@ -136,14 +146,15 @@ impl Cluster {
     /// they are. While one is attached its position may still move.
     async fn consult(
         &self,
+        old: &Node,
         target: usize,
         members: &[usize],
     ) -> Result<(Progress, Vec<(usize, Progress)>), ClusterError> {
         let node = self.node_at(target);
-        let mine = settled(node);
+        let mine = settled(node, old);
         let theirs = try_join_all(members.iter().map(|member| async move {
             let standby = self.node_at(*member);
-            match settled(standby).await {
+            match settled(standby, old).await {
                 Ok(progress) => Ok((*member, progress)),
                 // It may have failed while it was asked.
                 Err(error) => Err(reachable(node, standby).err().unwrap_or(error)),
@@ -220,11 +231,46 @@ async fn promote_now(node: &Node) -> Result<(), ClusterError> {
         .unwrap_or_else(|_| Err(node.timeout("the end of recovery", START_LIMIT)))
 }
 
-async fn settled(standby: &Node) -> Result<Progress, ClusterError> {
+/// Ends the eager retries once the standbys are on the new timeline.
+async fn calm_down(writer: Arc<Node>, standbys: Vec<Arc<Node>>) {
+    for standby in &standbys {
+        if let Err(error) = arrived(standby, &writer).await {
+            tracing::warn!(id = standby.id, %error, "does not follow the new writer");
+        }
+    }
+    for node in standbys.iter().chain([&writer]) {
+        if let Err(error) = set_retry(node, Retry::Calm) {
+            tracing::debug!(id = node.id, %error, "retries stay eager");
+        }
+    }
+}
+
+async fn arrived(standby: &Node, writer: &Node) -> Result<(), ClusterError> {
+    rejoin::streaming(standby, writer).await?;
+    let goal = writer.flushed().await?;
+    let there = async {
+        while standby.progress().await?.received < goal {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(START_LIMIT, there)
+        .await
+        .unwrap_or_else(|_| Err(standby.timeout("the new timeline", START_LIMIT)))
+}
+
+fn set_retry(node: &Node, retry: Retry) -> Result<(), ClusterError> {
+    write_owned(node.account, &node.layout.retry(), retry.text())?;
+    node.reload();
+    Ok(())
+}
+
+async fn settled(standby: &Node, old: &Node) -> Result<Progress, ClusterError> {
+    let dead = old.address.ip().to_string();
     let detached = async {
         loop {
             let progress = standby.progress().await?;
-            if !progress.streaming {
+            if progress.upstream.as_deref() != Some(dead.as_str()) {
                 return Ok(progress);
             }
             tokio::time::sleep(POLL).await;

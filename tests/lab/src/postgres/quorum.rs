@@ -36,21 +36,31 @@ pub(super) enum Lineage {
 }
 
 impl Cluster {
-    /// Takes a standby out of the quorum, so that a promotion need not ask it. Without a running
-    /// writer it stays a member: then nobody can tell what only it has.
-    pub(super) async fn leave_quorum(&self, index: usize) -> Result<(), ClusterError> {
-        let mut roles = self.roles.lock().await;
+    /// Takes a standby that is away out of the quorum, so that a promotion need not ask it.
+    /// Without a running writer it stays a member: then nobody can tell what only it has.
+    pub(super) async fn leave_quorum(
+        &self,
+        roles: &mut Roles,
+        index: usize,
+    ) -> Result<(), ClusterError> {
         let writer = self.node_at(roles.writer);
         let away = self.node_at(index).state() != NodeState::Running;
         if !away || !roles.quorum.contains(&index) || writer.state() != NodeState::Running {
             return Ok(());
         }
-        let rest: Vec<usize> = roles
-            .quorum
-            .iter()
-            .copied()
-            .filter(|member| *member != index)
-            .collect();
+        let rest = without(&roles.quorum, index);
+        match self.shrink_quorum(roles, rest).await {
+            // The writer has failed meanwhile: the member stays.
+            Err(error) if writer.state() != NodeState::Running => {
+                tracing::warn!(id = self.node_at(index).id, %error, "still in the quorum");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    async fn shrink_quorum(&self, roles: &mut Roles, rest: Vec<usize>) -> Result<(), ClusterError> {
+        let writer = self.node_at(roles.writer);
         self.enforce_quorum(writer, &rest).await?;
         // Alone, the writer acknowledges commits that no standby has.
         roles.floor = match rest.is_empty() {
@@ -67,12 +77,12 @@ impl Cluster {
         roles: &mut Roles,
         index: usize,
     ) -> Result<(), ClusterError> {
-        if roles.quorum.contains(&index) {
-            return Ok(());
-        }
         let writer = self.node_at(roles.writer);
-        roles.quorum.push(index);
-        roles.quorum.sort_unstable();
+        let mut members = without(&roles.quorum, index);
+        members.push(index);
+        members.sort_unstable();
+        // A member from now on: it may acknowledge before the writer's answer arrives here.
+        roles.quorum = members;
         self.enforce_quorum(writer, &roles.quorum).await?;
         if roles.floor == Lsn::UNKNOWN {
             roles.floor = writer.flushed().await?;
@@ -120,4 +130,13 @@ impl Cluster {
             .map(|index| self.node_at(*index).id.as_str())
             .collect()
     }
+}
+
+/// The members but one.
+pub(super) fn without(members: &[usize], index: usize) -> Vec<usize> {
+    members
+        .iter()
+        .copied()
+        .filter(|member| *member != index)
+        .collect()
 }

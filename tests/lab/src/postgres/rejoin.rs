@@ -7,7 +7,7 @@ use super::cluster::Cluster;
 use super::error::ClusterError;
 use super::node::{Node, NodeState, POLL, START_LIMIT};
 use super::process;
-use super::quorum::Lineage;
+use super::quorum::{Lineage, Roles};
 use super::settings;
 use crate::proxy::Link;
 
@@ -77,7 +77,7 @@ impl Cluster {
     /// [`ClusterError`] when the node is not the writer, or does not come up.
     pub async fn restart_in_place(&self, id: &str) -> Result<Duration, ClusterError> {
         let start = Instant::now();
-        let roles = self.roles.lock().await;
+        let mut roles = self.roles.lock().await;
         let index = self.index_of(id)?;
         let node = self.node_at(index);
         if index != roles.writer {
@@ -92,7 +92,23 @@ impl Cluster {
             NodeState::HostDown => require_stopped(node)?,
         }
         node.start().await?;
+        self.gather(&mut roles).await?;
         Ok(start.elapsed())
+    }
+
+    /// Standbys follow the restarted writer, also those that a failed promotion had led away;
+    /// those that died while there was no writer leave the quorum now.
+    async fn gather(&self, roles: &mut Roles) -> Result<(), ClusterError> {
+        let writer = self.node_at(roles.writer);
+        for (index, standby) in self.nodes().iter().enumerate() {
+            if index == roles.writer {
+                continue;
+            }
+            self.leave_quorum(roles, index).await?;
+            self.follow(standby, writer, writer)?;
+            standby.reload();
+        }
+        Ok(())
     }
 
     /// Ends every fault and brings all three nodes back under the present writer.

@@ -40,6 +40,14 @@ impl Layout {
         self.directory.join("quorum.conf")
     }
 
+    pub(super) fn retry(&self) -> PathBuf {
+        self.directory.join("retry.conf")
+    }
+
+    pub(super) fn password(&self) -> PathBuf {
+        self.directory.join("replication.pgpass")
+    }
+
     pub(super) fn access(&self) -> PathBuf {
         self.directory.join("pg_hba.conf")
     }
@@ -75,6 +83,7 @@ ssl_cert_file = '{certificate}'
 ssl_key_file = '{key}'
 ssl_min_protocol_version = 'TLSv1.2'
 shared_buffers = '32MB'
+min_wal_size = '64MB'
 max_wal_size = '512MB'
 wal_keep_size = '512MB'
 jit = off
@@ -86,8 +95,6 @@ wal_level = replica
 wal_log_hints = on
 max_wal_senders = 10
 wal_receiver_status_interval = '1s'
-# The default of 5 s makes a promotion cost seconds instead of a tenth.
-wal_retrieve_retry_interval = '100ms'
 restart_after_crash = off
 cluster_name = '{id}'
 lab.instance_id = '{id}'
@@ -97,6 +104,7 @@ log_line_prefix = '%n [%p] '
 log_replication_commands = on
 include = 'upstream.conf'
 include = 'quorum.conf'
+include = 'retry.conf'
 ",
         data = layout.data().display(),
         access = layout.access().display(),
@@ -120,23 +128,49 @@ hostssl all all 127.0.0.0/8 scram-sha-256
     )
 }
 
+/// How soon a standby without an upstream tries again. PostgreSQL's default of 5 s makes a
+/// promotion cost seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// 100 ms: costs little while there is no writer.
+    Calm,
+    /// 5 ms: for the moment of a promotion.
+    Eager,
+}
+
+impl Retry {
+    /// The file that says so.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Calm => "wal_retrieve_retry_interval = '100ms'\n",
+            Self::Eager => "wal_retrieve_retry_interval = '5ms'\n",
+        }
+    }
+}
+
 /// Whom a standby follows, and who is the writer as far as it knows.
 pub(super) fn upstream(
     upstream: SocketAddr,
-    password: &str,
+    password: &Path,
     authority: &Path,
     id: &str,
     writer: &str,
 ) -> String {
     format!(
-        "primary_conninfo = 'host={host} port={port} user={REPLICATOR} password={password} \
-         sslmode=verify-full sslrootcert={authority} application_name={id} connect_timeout=2'
+        "primary_conninfo = 'host={host} port={port} user={REPLICATOR} passfile=''{password}'' \
+         sslmode=verify-full sslrootcert=''{authority}'' application_name={id} connect_timeout=2'
 lab.writer_id = '{writer}'
 ",
         host = upstream.ip(),
         port = upstream.port(),
+        password = password.display(),
         authority = authority.display(),
     )
+}
+
+/// The password file that [`upstream`] points at, so that no log ever shows the password.
+pub(super) fn password(password: &str) -> String {
+    format!("*:*:*:{REPLICATOR}:{password}\n")
 }
 
 /// The standbys of which any one must acknowledge a commit; none means the writer alone.

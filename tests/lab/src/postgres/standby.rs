@@ -24,20 +24,20 @@ impl fmt::Display for Lsn {
 }
 
 /// A standby's progress.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Progress {
     /// Durably received.
     pub(super) received: Lsn,
     /// Replayed.
     pub(super) replayed: Lsn,
-    /// Whether its receiver is attached to an upstream.
-    pub(super) streaming: bool,
+    /// The address its receiver is attached to.
+    pub(super) upstream: Option<String>,
 }
 
 const PROGRESS: &str = "SELECT
     (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0')::bigint,
     (pg_last_wal_replay_lsn() - '0/0')::bigint,
-    EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')";
+    (SELECT sender_host FROM pg_stat_wal_receiver WHERE status = 'streaming')";
 
 const FLUSHED: &str = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint";
 
@@ -49,7 +49,7 @@ impl Node {
         Ok(Progress {
             received: lsn(row.try_get(0).map_err(failed)?),
             replayed: lsn(row.try_get(1).map_err(failed)?),
-            streaming: row.try_get(2).map_err(failed)?,
+            upstream: row.try_get(2).map_err(failed)?,
         })
     }
 

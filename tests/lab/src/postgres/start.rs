@@ -19,7 +19,7 @@ use super::node::{Node, NodeParts};
 use super::process;
 use super::quorum::{Lineage, Roles};
 use super::rejoin;
-use super::settings::{self, ADMIN, Layout, REPLICATOR};
+use super::settings::{self, ADMIN, Layout, REPLICATOR, Retry};
 use super::standby::Lsn;
 use crate::dns::{Dns, Zone};
 use crate::network::{LoopbackNetwork, NODES, VIEWS};
@@ -119,6 +119,9 @@ impl Cluster {
             self.write_file(&layout.main(), &main)?;
             self.follow(node, writer, writer)?;
             self.write_quorum(node, &[])?;
+            let password = settings::password(&self.replication_password);
+            self.write_file(&layout.password(), &password)?;
+            self.write_file(&layout.retry(), Retry::Calm.text())?;
         }
         Ok(())
     }
@@ -135,7 +138,10 @@ impl Cluster {
             .arg(writer.layout.data())
             .args(["--username", ADMIN, "--encoding=UTF8", "--locale=C"])
             .args(["--auth-host=scram-sha-256", "--auth-local=trust"])
-            .args(["--data-checksums", "--no-sync"]);
+            .args(["--data-checksums", "--no-sync"])
+            // A promotion copies the current segment, and a standby that changes its upstream
+            // fetches it from its beginning: 16 MB, the default, cost 0.1 s.
+            .arg("--wal-segsize=1");
         process::run(initdb, "initdb").await?;
         try_join_all(standbys.iter().map(|standby| async {
             let mut copy = self.account.command("cp");
@@ -213,7 +219,9 @@ fn proxies(network: &LoopbackNetwork, node: u8) -> Result<Vec<Proxy>, ClusterErr
 }
 
 fn make_directory() -> Result<PathBuf, ClusterError> {
-    let name = format!("steadfast-lab-{}", uuid::Uuid::new_v4().simple());
+    // Short: the path of a unix socket may have 107 bytes.
+    let (name, _) = uuid::Uuid::new_v4().as_u64_pair();
+    let name = format!("steadfast-lab-{name:x}");
     let path = std::env::temp_dir().join(name);
     std::fs::DirBuilder::new()
         .mode(0o711)

@@ -1,0 +1,185 @@
+//! Promotion, fencing and what is refused.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_host_is_silent_and_loses_no_acknowledged_commit() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let old = connect(cluster, "orders-1").await.unwrap();
+    let load = load(cluster, "orders-1").await;
+    load.reach(200).await;
+    cluster.kill_host("orders-1").await.unwrap();
+    assert_eq!(cluster.state("orders-1").unwrap(), NodeState::HostDown);
+    let start = Instant::now();
+    let promotion = cluster.promote("orders-2").await.unwrap();
+    let commit = first_commit(cluster, 1).await;
+    println!(
+        "{promotion:?}, first commit {commit:?}, together {:?}",
+        start.elapsed()
+    );
+    assert_eq!(cluster.writer(), "orders-2");
+    cluster.set_cluster_endpoint("orders-2").unwrap();
+    cluster.set_reader_endpoint(&["orders-3"]).unwrap();
+    let acknowledged = load.end().await;
+    assert!(acknowledged.len() >= 200);
+    assert_present(cluster, "orders-2", &acknowledged).await;
+    assert!(timeout(SILENCE, insert(&old, 2)).await.is_err());
+    assert!(
+        timeout(SILENCE, connect(cluster, "orders-1"))
+            .await
+            .is_err()
+    );
+    let refused = cluster.rejoin("orders-1").await.unwrap_err();
+    assert!(
+        matches!(refused, ClusterError::NotRunning { .. }),
+        "{refused}"
+    );
+    cluster.repair_host("orders-1").unwrap();
+    let lost = timeout(GENEROUS, insert(&old, 2)).await.unwrap();
+    assert!(lost.is_err());
+    println!("{:?}", cluster.rejoin("orders-1").await.unwrap());
+    let reader = connect(cluster, "orders-1").await.unwrap();
+    let refused = insert(&reader, 3).await.unwrap_err();
+    assert_eq!(
+        refused.code(),
+        Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION)
+    );
+    let promotion = cluster.promote("orders-1").await.unwrap();
+    println!("{promotion:?}");
+    first_commit(cluster, 4).await;
+    assert_present(cluster, "orders-1", &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn target_that_is_behind_catches_up_before_it_is_promoted() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let (target, writer) = (cluster.node_at(1), cluster.node_at(0));
+    // Away from the writer: it is told to follow an address where nobody listens.
+    let nobody = std::net::SocketAddr::from(([127, cluster.network.octet(), 200, 1], 5432));
+    let text = settings::upstream(
+        nobody,
+        &target.layout.password(),
+        &cluster.authority_file,
+        "orders-2",
+        &writer.id,
+    );
+    cluster
+        .write_file(&target.layout.upstream(), &text)
+        .unwrap();
+    target.reload();
+    let detached = async { while target.progress().await.unwrap().upstream.is_some() {} };
+    timeout(GENEROUS, detached).await.unwrap();
+    let load = load(cluster, "orders-1").await;
+    load.reach(100).await;
+    cluster.kill_postgres("orders-1").await.unwrap();
+    let promotion = cluster.promote("orders-2").await.unwrap();
+    println!("{promotion:?}");
+    assert!(promotion.promoted_lsn > promotion.target_lsn);
+    let acknowledged = load.end().await;
+    assert!(acknowledged.len() >= 100);
+    assert_present(cluster, "orders-2", &acknowledged).await;
+    println!("first commit {:?}", first_commit(cluster, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frozen_writer_is_fenced_and_rejoins() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let old = connect(cluster, "orders-1").await.unwrap();
+    insert(&old, 1).await.unwrap();
+    cluster.freeze("orders-1").await.unwrap();
+    assert_eq!(cluster.state("orders-1").unwrap(), NodeState::Frozen);
+    assert!(timeout(SILENCE, insert(&old, 2)).await.is_err());
+    let address = cluster.proxy_address(0, "orders-1").unwrap();
+    tokio::net::TcpStream::connect(address).await.unwrap();
+    let promotion = cluster.promote("orders-3").await.unwrap();
+    println!("{promotion:?}");
+    assert_eq!(cluster.state("orders-1").unwrap(), NodeState::Stopped);
+    println!("first commit {:?}", first_commit(cluster, 3).await);
+    cluster.recover_all().await.unwrap();
+    for id in IDS {
+        assert_eq!(cluster.state(id).unwrap(), NodeState::Running);
+    }
+    let switched = cluster.switch("orders-1").await.unwrap();
+    println!("orderly {switched:?}");
+    println!("first commit {:?}", first_commit(cluster, 4).await);
+    println!("{:?}", cluster.rejoin("orders-3").await.unwrap());
+    cluster.freeze("orders-1").await.unwrap();
+    cluster.thaw("orders-1").await.unwrap();
+    first_commit(cluster, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refuses_what_could_lose_commits() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let unknown = cluster.promote("orders-9").await.unwrap_err();
+    assert!(
+        matches!(unknown, ClusterError::UnknownNode { .. }),
+        "{unknown}"
+    );
+    let writer = cluster.promote("orders-1").await.unwrap_err();
+    assert!(
+        matches!(writer, ClusterError::AlreadyWriter { .. }),
+        "{writer}"
+    );
+    // Both at once: what only orders-3 had received cannot be known.
+    cluster.kill_host("orders-1").await.unwrap();
+    cluster.kill_host("orders-3").await.unwrap();
+    let refused = cluster.promote("orders-2").await.unwrap_err();
+    assert!(
+        matches!(&refused, ClusterError::StandbyUnreachable { standby, .. } if standby == "orders-3"),
+        "{refused}"
+    );
+    cluster.recover_all().await.unwrap();
+    assert_eq!(cluster.writer(), "orders-1");
+    first_commit(cluster, 1).await;
+    // Both readers leave: the writer alone has what it acknowledges now.
+    cluster.kill_postgres("orders-2").await.unwrap();
+    cluster.kill_postgres("orders-3").await.unwrap();
+    first_commit(cluster, 2).await;
+    cluster.kill_postgres("orders-1").await.unwrap();
+    let stopped = cluster.promote("orders-2").await.unwrap_err();
+    assert!(
+        matches!(stopped, ClusterError::NotRunning { .. }),
+        "{stopped}"
+    );
+    cluster.restart_in_place("orders-1").await.unwrap();
+    cluster.recover_all().await.unwrap();
+    cluster.promote("orders-3").await.unwrap();
+    first_commit(cluster, 3).await;
+    let client = connect(cluster, "orders-3").await.unwrap();
+    assert_eq!(count(&client).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repeated_drills_lose_nothing() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let mut acknowledged = Vec::new();
+    for round in 0..ROUNDS {
+        let old = cluster.writer().to_owned();
+        let step = usize::try_from(round % 2).unwrap() + 1;
+        let target = IDS[(cluster.index_of(&old).unwrap() + step) % IDS.len()];
+        let load = load_from(cluster, &old, 1_000_000 * (round + 1)).await;
+        load.reach(50).await;
+        match round % 4 {
+            0 => cluster.kill_host(&old).await.unwrap(),
+            1 => cluster.freeze(&old).await.unwrap(),
+            2 => cluster.kill_postgres(&old).await.unwrap(),
+            _ => {}
+        }
+        let promotion = match round % 4 {
+            3 => cluster.switch(target).await,
+            _ => cluster.promote(target).await,
+        };
+        let promotion = promotion.unwrap();
+        let commit = first_commit(cluster, round).await;
+        println!("{round}: {:?}, first commit {commit:?}", promotion.total);
+        acknowledged.extend(load.end().await);
+        assert_present(cluster, target, &acknowledged).await;
+        cluster.recover_all().await.unwrap();
+    }
+}
