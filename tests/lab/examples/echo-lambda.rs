@@ -54,9 +54,8 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
         return Ok(Value::String("x".repeat(usize::try_from(bytes)?)));
     }
     if payload["environment"].as_bool() == Some(true) {
-        let variables: serde_json::Map<String, Value> = std::env::vars()
-            .map(|(name, value)| (name, Value::String(value)))
-            .collect();
+        let variables: serde_json::Map<String, Value> =
+            std::env::vars().map(|(name, value)| (name, Value::String(value))).collect();
         return Ok(Value::Object(variables));
     }
     Ok(json!({

@@ -28,9 +28,7 @@ pub enum NetworkError {
         last: io::Error,
     },
     /// A resolver address cannot be bound.
-    #[error(
-        "no DNS port on {address}: neither {DNS_PORT} nor {UNPRIVILEGED_DNS_PORT} can be bound: {source}"
-    )]
+    #[error("no DNS port on {address}: neither {DNS_PORT} nor {UNPRIVILEGED_DNS_PORT} can be bound: {source}")]
     NoDnsPort {
         /// The address.
         address: Ipv4Addr,
@@ -60,11 +58,7 @@ impl LoopbackNetwork {
             let octet = FIRST_OCTET + u8::try_from((start + step) % span).unwrap_or(0);
             match claim_octet(octet) {
                 Ok(claim) => {
-                    return Ok(Self {
-                        octet,
-                        dns_port: dns_port(Ipv4Addr::new(127, octet, 0, 53))?,
-                        _claim: claim,
-                    });
+                    return Ok(Self { octet, dns_port: dns_port(Ipv4Addr::new(127, octet, 0, 53))?, _claim: claim });
                 }
                 Err(error) => last = error,
             }
@@ -97,20 +91,14 @@ impl LoopbackNetwork {
     }
 
     fn address(&self, third: u8, fourth: u8, port: u16) -> SocketAddr {
-        SocketAddr::V4(SocketAddrV4::new(
-            Ipv4Addr::new(127, self.octet, third, fourth),
-            port,
-        ))
+        SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(127, self.octet, third, fourth), port))
     }
 }
 
 fn claim_octet(octet: u8) -> io::Result<TcpListener> {
     let claim = TcpListener::bind((Ipv4Addr::new(127, octet, 255, 1), POSTGRES_PORT))?;
     for view in [0, 1, 2, 3, 100] {
-        drop(TcpListener::bind((
-            Ipv4Addr::new(127, octet, view, 1),
-            POSTGRES_PORT,
-        ))?);
+        drop(TcpListener::bind((Ipv4Addr::new(127, octet, view, 1), POSTGRES_PORT))?);
     }
     Ok(claim)
 }

@@ -52,10 +52,8 @@ pub(super) fn specs(
             ..FunctionSpec::new(name, config.functions.join(package).join("bootstrap"))
         }
     };
-    let mut coordinator = vec![
-        ("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()),
-        ("STEADFAST_DRAINER", names::DRAINER.to_owned()),
-    ];
+    let mut coordinator =
+        vec![("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()), ("STEADFAST_DRAINER", names::DRAINER.to_owned())];
     if config.native.is_none() {
         // Nobody else would act: the one setting that differs from what ships.
         coordinator.push(("STEADFAST_PLATFORM_GRACE", "0s".to_owned()));

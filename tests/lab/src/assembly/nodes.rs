@@ -48,11 +48,8 @@ impl Nodes for PostgresNodes {
     }
 
     async fn set_cluster_endpoint(&self, instance: &str) {
-        let number = self.cluster.ids().iter().position(|id| *id == instance);
-        let node = number.and_then(|index| u8::try_from(index + 1).ok());
-        let moved = node.map(|node| self.cluster.dns().set_cluster_endpoint(node));
-        if !matches!(moved, Some(Ok(()))) {
-            tracing::warn!(instance, "the cluster endpoint cannot move there");
+        if let Err(error) = self.cluster.set_cluster_endpoint(instance) {
+            tracing::warn!(%error, instance, "the cluster endpoint cannot move there");
         }
     }
 }

@@ -137,9 +137,8 @@ async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), AssemblyE
     for (name, kind) in [(PARTITION_KEY, KeyType::Hash), (SORT_KEY, KeyType::Range)] {
         let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
         let key = KeySchemaElement::builder().attribute_name(name).key_type(kind);
-        request = request
-            .attribute_definitions(attribute.build().map_err(built)?)
-            .key_schema(key.build().map_err(built)?);
+        request =
+            request.attribute_definitions(attribute.build().map_err(built)?).key_schema(key.build().map_err(built)?);
     }
     request.send().await.map_err(call("CreateTable"))?;
     let ttl = TimeToLiveSpecification::builder().attribute_name(TTL).enabled(true).build().map_err(built)?;

@@ -61,31 +61,17 @@ impl Dns {
     ///
     /// # Errors
     /// [`DnsError`] when an address is taken or a name is not one.
-    pub async fn start(
-        zone: Zone,
-        views: u8,
-        address: impl Fn(u8) -> SocketAddr,
-    ) -> Result<Self, DnsError> {
+    pub async fn start(zone: Zone, views: u8, address: impl Fn(u8) -> SocketAddr) -> Result<Self, DnsError> {
         let records = Arc::new(Records::new(zone)?);
-        let mut dns = Self {
-            records,
-            resolvers: Vec::new(),
-            servers: Vec::new(),
-        };
+        let mut dns = Self { records, resolvers: Vec::new(), servers: Vec::new() };
         for view in 0..views {
             let address = address(view);
             let failed = |source| DnsError::Bind { address, source };
             let udp = UdpSocket::bind(address).await.map_err(failed)?;
             let tcp = TcpListener::bind(address).await.map_err(failed)?;
             let resolver = Arc::new(Resolver::new(view, Arc::clone(&dns.records)));
-            dns.servers.push(tokio::spawn(resolver::serve_udp(
-                Arc::clone(&resolver),
-                udp,
-            )));
-            dns.servers.push(tokio::spawn(resolver::serve_tcp(
-                Arc::clone(&resolver),
-                tcp,
-            )));
+            dns.servers.push(tokio::spawn(resolver::serve_udp(Arc::clone(&resolver), udp)));
+            dns.servers.push(tokio::spawn(resolver::serve_tcp(Arc::clone(&resolver), tcp)));
             dns.resolvers.push(resolver);
         }
         Ok(dns)

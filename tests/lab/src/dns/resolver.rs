@@ -32,12 +32,7 @@ struct Cached {
 
 impl Resolver {
     pub(super) fn new(view: u8, records: Arc<Records>) -> Self {
-        Self {
-            view,
-            records,
-            stale: AtomicBool::new(false),
-            cache: Mutex::default(),
-        }
+        Self { view, records, stale: AtomicBool::new(false), cache: Mutex::default() }
     }
 
     pub(super) fn view(&self) -> u8 {
@@ -68,10 +63,7 @@ impl Resolver {
         cache.remove(name);
         let target = self.records.look_up(name)?;
         let ttl = self.records.ttl();
-        let cached = Cached {
-            target: target.clone(),
-            expires: now + ttl,
-        };
+        let cached = Cached { target: target.clone(), expires: now + ttl };
         cache.insert(name.clone(), cached);
         Some((target, seconds(ttl)))
     }

@@ -23,28 +23,17 @@ async fn dns(ttl: Duration) -> (LoopbackNetwork, Dns) {
         instances: (1..=3).map(instance).collect(),
         writer: WRITER.to_owned(),
         reader: READER.to_owned(),
-        addresses: (0..2)
-            .map(|view| {
-                (1..=3)
-                    .map(|node| network.proxy_address(view, node).ip())
-                    .collect()
-            })
-            .collect(),
+        addresses: (0..2).map(|view| (1..=3).map(|node| network.proxy_address(view, node).ip()).collect()).collect(),
         ttl,
     };
-    let dns = Dns::start(zone, 2, |view| network.resolver_address(view))
-        .await
-        .unwrap();
+    let dns = Dns::start(zone, 2, |view| network.resolver_address(view)).await.unwrap();
     (network, dns)
 }
 
 fn question(name: &str, wanted: RecordType) -> Message {
     let mut message = Message::new(7, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
-    message.add_query(Query::query(
-        Name::from_ascii(format!("{name}.")).unwrap(),
-        wanted,
-    ));
+    message.add_query(Query::query(Name::from_ascii(format!("{name}.")).unwrap(), wanted));
     message.set_edns(Edns::new());
     message
 }
@@ -54,10 +43,7 @@ async fn ask(server: SocketAddr, name: &str, wanted: RecordType) -> Message {
     let packet = question(name, wanted).to_vec().unwrap();
     socket.send_to(&packet, server).await.unwrap();
     let mut reply = [0; 4096];
-    let length = tokio::time::timeout(GENEROUS, socket.recv(&mut reply))
-        .await
-        .unwrap()
-        .unwrap();
+    let length = tokio::time::timeout(GENEROUS, socket.recv(&mut reply)).await.unwrap().unwrap();
     Message::from_vec(&reply[..length]).unwrap()
 }
 
@@ -84,10 +70,7 @@ async fn each_view_has_its_own_addresses() {
             assert_eq!(resolve(&network, view, &instance(node)).await, [expected]);
         }
         let writer = network.proxy_address(view, 1).ip();
-        assert_eq!(
-            resolve(&network, view, &WRITER.to_uppercase()).await,
-            [writer]
-        );
+        assert_eq!(resolve(&network, view, &WRITER.to_uppercase()).await, [writer]);
     }
 }
 
@@ -100,12 +83,8 @@ async fn says_what_it_does_not_have() {
     assert!(reply.answers.is_empty());
     let reply = ask(server, "unknown.example", RecordType::A).await;
     assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain);
-    dns.add_name("unknown.example", Ipv4Addr::new(127, 0, 0, 9))
-        .unwrap();
-    assert_eq!(
-        resolve(&network, 0, "unknown.example").await,
-        [IpAddr::from([127, 0, 0, 9])]
-    );
+    dns.add_name("unknown.example", Ipv4Addr::new(127, 0, 0, 9)).unwrap();
+    assert_eq!(resolve(&network, 0, "unknown.example").await, [IpAddr::from([127, 0, 0, 9])]);
     assert!(dns.set_cluster_endpoint(4).is_err());
     assert!(dns.set_cluster_endpoint(0).is_err());
 }
@@ -113,10 +92,7 @@ async fn says_what_it_does_not_have() {
 #[tokio::test]
 async fn moved_endpoint_is_seen_when_the_answer_expires() {
     let (network, dns) = dns(Duration::from_secs(1)).await;
-    let (old, new) = (
-        network.proxy_address(0, 1).ip(),
-        network.proxy_address(0, 2).ip(),
-    );
+    let (old, new) = (network.proxy_address(0, 1).ip(), network.proxy_address(0, 2).ip());
     assert_eq!(resolve(&network, 0, WRITER).await, [old]);
     dns.set_cluster_endpoint(2).unwrap();
     // Nobody in view 1 has asked before.
@@ -129,18 +105,12 @@ async fn moved_endpoint_is_seen_when_the_answer_expires() {
 #[tokio::test]
 async fn stale_resolver_keeps_its_answer() {
     let (network, dns) = dns(Duration::ZERO).await;
-    let (old, new) = (
-        network.proxy_address(0, 1).ip(),
-        network.proxy_address(0, 3).ip(),
-    );
+    let (old, new) = (network.proxy_address(0, 1).ip(), network.proxy_address(0, 3).ip());
     assert_eq!(resolve(&network, 0, WRITER).await, [old]);
     dns.set_stale(Some(0), true);
     dns.set_cluster_endpoint(3).unwrap();
     assert_eq!(resolve(&network, 0, WRITER).await, [old]);
-    assert_eq!(
-        resolve(&network, 1, WRITER).await,
-        [network.proxy_address(1, 3).ip()]
-    );
+    assert_eq!(resolve(&network, 1, WRITER).await, [network.proxy_address(1, 3).ip()]);
     dns.set_stale(None, false);
     assert_eq!(resolve(&network, 0, WRITER).await, [new]);
 }
@@ -179,10 +149,7 @@ async fn answers_over_tcp_and_survives_garbage() {
     }
     let mut stream = TcpStream::connect(server).await.unwrap();
     let packet = question(WRITER, RecordType::A).to_vec().unwrap();
-    stream
-        .write_u16(packet.len().try_into().unwrap())
-        .await
-        .unwrap();
+    stream.write_u16(packet.len().try_into().unwrap()).await.unwrap();
     stream.write_all(&packet).await.unwrap();
     let length = stream.read_u16().await.unwrap();
     let mut reply = vec![0; length.into()];

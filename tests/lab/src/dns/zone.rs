@@ -56,15 +56,8 @@ struct State {
 
 impl Records {
     pub(super) fn new(zone: Zone) -> Result<Self, DnsError> {
-        let instances = zone
-            .instances
-            .iter()
-            .map(|name| absolute(name))
-            .collect::<Result<Vec<Name>, DnsError>>()?;
-        let state = State {
-            readers: (1..instances.len()).collect(),
-            ..State::default()
-        };
+        let instances = zone.instances.iter().map(|name| absolute(name)).collect::<Result<Vec<Name>, DnsError>>()?;
+        let state = State { readers: (1..instances.len()).collect(), ..State::default() };
         Ok(Self {
             instances,
             writer: absolute(&zone.writer)?.into(),
@@ -94,10 +87,7 @@ impl Records {
         if let Some(address) = state.fixed.get(name) {
             return Some(Target::Fixed(*address));
         }
-        self.instances
-            .iter()
-            .position(|instance| LowerName::new(instance) == *name)
-            .map(Target::Instance)
+        self.instances.iter().position(|instance| LowerName::new(instance) == *name).map(Target::Instance)
     }
 
     /// The address a view has for a node.
@@ -114,10 +104,7 @@ impl Records {
     }
 
     pub(super) fn set_readers(&self, nodes: &[u8]) -> Result<(), DnsError> {
-        let readers = nodes
-            .iter()
-            .map(|node| self.index(*node))
-            .collect::<Result<Vec<usize>, DnsError>>()?;
+        let readers = nodes.iter().map(|node| self.index(*node)).collect::<Result<Vec<usize>, DnsError>>()?;
         self.state().readers = readers;
         Ok(())
     }
@@ -147,10 +134,7 @@ impl Records {
 }
 
 fn absolute(name: &str) -> Result<Name, DnsError> {
-    let mut parsed = Name::from_ascii(name).map_err(|source| DnsError::Name {
-        name: name.to_owned(),
-        source,
-    })?;
+    let mut parsed = Name::from_ascii(name).map_err(|source| DnsError::Name { name: name.to_owned(), source })?;
     parsed.set_fqdn(true);
     Ok(parsed)
 }

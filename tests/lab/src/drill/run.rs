@@ -95,7 +95,12 @@ async fn until_recovered(
             {
                 said_open = true;
                 let after = episode.opened_at.since(fault_at);
-                progress.say(&format!("  {:.2} s: episode {} is open: {:?}", after.as_secs_f64(), episode.epoch, episode.cause));
+                progress.say(&format!(
+                    "  {:.2} s: episode {} is open: {:?}",
+                    after.as_secs_f64(),
+                    episode.epoch,
+                    episode.cause
+                ));
             }
             closed = latest.filter(|episode| !episode.is_open());
         } else if good_since.is_none() {

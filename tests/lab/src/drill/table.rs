@@ -6,7 +6,8 @@ use super::result::{DrillResult, RunResult, Spread};
 
 /// Columns: seconds after the fault, then the outage and the counts.
 const HEADS: [&str; 12] = [
-    "fault", "detected", "decided", "called", "promoted", "proved", "outage", "slowest", "lost", "twice", "doubt", "calls",
+    "fault", "detected", "decided", "called", "promoted", "proved", "outage", "slowest", "lost", "twice", "doubt",
+    "calls",
 ];
 
 /// Renders the runs, the clients' first good commits and the summary.

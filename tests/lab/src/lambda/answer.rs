@@ -36,10 +36,7 @@ pub(super) fn answer(
                 "Response payload size exceeded maximum allowed payload size \
                  ({LARGEST_RESPONSE} bytes)."
             );
-            (
-                document(&error_type, &message),
-                Outcome::FunctionError { error_type },
-            )
+            (document(&error_type, &message), Outcome::FunctionError { error_type })
         }
         Ending::Exited(how) => {
             let message = format!("RequestId: {request_id} Error: {how}");
@@ -47,8 +44,7 @@ pub(super) fn answer(
         }
         Ending::TimedOut => {
             let seconds = spec.timeout.as_secs_f64();
-            let message =
-                format!("RequestId: {request_id} Error: Task timed out after {seconds:.2} seconds");
+            let message = format!("RequestId: {request_id} Error: Task timed out after {seconds:.2} seconds");
             (document("Sandbox.Timedout", &message), Outcome::TimedOut)
         }
         Ending::Closing => return Err(LambdaError::Closing),
@@ -58,27 +54,16 @@ pub(super) fn answer(
         }
     };
     let function_error = (outcome != Outcome::Succeeded).then_some("Unhandled");
-    Ok((
-        Answer {
-            payload,
-            function_error,
-            log_tail,
-        },
-        outcome,
-    ))
+    Ok((Answer { payload, function_error, log_tail }, outcome))
 }
 
 fn document(error_type: &str, message: &str) -> Bytes {
-    json!({ "errorType": error_type, "errorMessage": message })
-        .to_string()
-        .into()
+    json!({ "errorType": error_type, "errorMessage": message }).to_string().into()
 }
 
 /// The `errorType` of an error document; `Unknown` when there is none.
 pub(super) fn error_type(document: &[u8]) -> String {
     let parsed: Option<Value> = serde_json::from_slice(document).ok();
-    let named = parsed
-        .as_ref()
-        .and_then(|document| document.get("errorType")?.as_str());
+    let named = parsed.as_ref().and_then(|document| document.get("errorType")?.as_str());
     named.unwrap_or("Unknown").to_owned()
 }

@@ -28,14 +28,7 @@ impl Environment {
     /// Runs one event; `None` when the environment ended before the process saw it.
     pub(super) async fn run(&self, event: Event, since: Option<Instant>) -> Option<Ran> {
         let (reply, ran) = oneshot::channel();
-        self.jobs
-            .send(Job {
-                event,
-                since,
-                reply,
-            })
-            .await
-            .ok()?;
+        self.jobs.send(Job { event, since, reply }).await.ok()?;
         ran.await.ok()
     }
 }
@@ -89,25 +82,17 @@ pub(super) async fn start(
     let address = listener.local_addr().map_err(failed)?;
     let (calls, received) = mpsc::channel(4);
     let endpoint = Endpoint(tokio::spawn(runtime_api::serve(listener, calls)));
-    let variables =
-        variables::of_environment(&platform.settings, &function.spec, address, log.name());
+    let variables = variables::of_environment(&platform.settings, &function.spec, address, log.name());
     let begun = Instant::now();
     let bootstrap = function.spec.bootstrap.clone();
-    let mut process = platform
-        .spawner
-        .spawn(bootstrap, variables)
-        .await
-        .map_err(failed)?;
+    let mut process = platform.spawner.spawn(bootstrap, variables).await.map_err(failed)?;
     let pipe = process.take_output();
     let pipe = pipe.ok_or_else(|| Ending::Platform("the process has no output".to_owned()))?;
     let output = Output::new(pipe, Arc::clone(log)).map_err(failed)?;
     let (jobs, queued) = mpsc::channel(1);
     let kill = Arc::new(Notify::new());
     let mut worker = Worker {
-        handle: Environment {
-            id: function.enlist(Arc::clone(&kill)),
-            jobs,
-        },
+        handle: Environment { id: function.enlist(Arc::clone(&kill)), jobs },
         function: Arc::clone(function),
         log: Arc::clone(log),
         process,
@@ -190,11 +175,7 @@ impl Worker {
 
     async fn live(mut self) {
         while let Some(job) = self.next_job().await {
-            let Job {
-                event,
-                since,
-                reply,
-            } = job;
+            let Job { event, since, reply } = job;
             let ran = self.serve(event, since).await;
             let goes_on = self.parked.is_some();
             if goes_on {
@@ -247,8 +228,7 @@ impl Worker {
         let timeout = self.function.spec.timeout;
         let started_ms = epoch_ms();
         let left = timeout.saturating_sub(begun.elapsed());
-        event.deadline_ms =
-            started_ms.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        event.deadline_ms = started_ms.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
         self.process.thaw();
         let ending = self.exchange(event, begun + timeout).await;
         let took = begun.elapsed();
@@ -264,12 +244,7 @@ impl Worker {
             ending: &ending,
         };
         let log_tail = self.log.end(&report.line());
-        Ran {
-            ending,
-            started_ms,
-            ended_ms: epoch_ms(),
-            log_tail,
-        }
+        Ran { ending, started_ms, ended_ms: epoch_ms(), log_tail }
     }
 
     /// Hands over `event` and waits for its result and for the request for the next event.
@@ -330,10 +305,7 @@ impl Worker {
 }
 
 /// Gives `event` to the waiting process; hands it back when nobody waits.
-fn hand_over(
-    parked: Option<oneshot::Sender<Result<Event, Refusal>>>,
-    event: Event,
-) -> Option<Event> {
+fn hand_over(parked: Option<oneshot::Sender<Result<Event, Refusal>>>, event: Event) -> Option<Event> {
     match parked {
         None => Some(event),
         Some(parked) => parked.send(Ok(event)).err().and_then(Result::ok),

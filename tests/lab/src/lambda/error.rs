@@ -70,9 +70,7 @@ pub enum LambdaError {
     #[error("Could not parse request body into json: {0}")]
     NotJson(String),
     /// The payload is larger than the invocation type allows.
-    #[error(
-        "{bytes} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"
-    )]
+    #[error("{bytes} byte payload is too large for the {kind} invocation type (limit {limit} bytes)")]
     TooLarge {
         /// Size of the payload, in bytes; when it was not read to its end, what was read.
         bytes: usize,

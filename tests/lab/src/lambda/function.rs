@@ -82,14 +82,7 @@ impl Function {
     pub(super) fn new(spec: FunctionSpec, arn: String, platform: Arc<Platform>) -> Self {
         let modified = SystemTime::now();
         let duplicates = AtomicU32::new(0);
-        Self {
-            spec,
-            arn,
-            platform,
-            modified,
-            duplicates,
-            pool: Mutex::default(),
-        }
+        Self { spec, arn, platform, modified, duplicates, pool: Mutex::default() }
     }
 
     /// Runs one attempt to its end, also when the caller goes away meanwhile.
@@ -149,12 +142,7 @@ impl Function {
                 return self.try_cold(attempt).await;
             };
             if let Some(ran) = environment.run(self.event(attempt), None).await {
-                return Ok(Tried {
-                    ran,
-                    cold_start: false,
-                    init_ms: None,
-                    init_failed: false,
-                });
+                return Ok(Tried { ran, cold_start: false, init_ms: None, init_failed: false });
             }
             self.check_open()?;
         }
@@ -183,30 +171,16 @@ impl Function {
             }
         };
         match environment.run(self.event(attempt), since).await {
-            Some(ran) => Ok(Tried {
-                ran,
-                cold_start: true,
-                init_ms,
-                init_failed: false,
-            }),
+            Some(ran) => Ok(Tried { ran, cold_start: true, init_ms, init_failed: false }),
             None => {
                 self.check_open()?;
                 let reason = format!("it ended before the event: {}", log.tail());
-                Err(LambdaError::Platform {
-                    function: self.spec.name.clone(),
-                    reason,
-                })
+                Err(LambdaError::Platform { function: self.spec.name.clone(), reason })
             }
         }
     }
 
-    fn init_failed(
-        &self,
-        attempt: &Attempt,
-        log: &LogStream,
-        since: Instant,
-        ending: Ending,
-    ) -> Tried {
+    fn init_failed(&self, attempt: &Attempt, log: &LogStream, since: Instant, ending: Ending) -> Tried {
         log.note(init_report(since, "invoke", &ending));
         let timeout = self.spec.timeout;
         if let Some(line) = complaint(&ending, &attempt.request_id, timeout) {
@@ -214,52 +188,25 @@ impl Function {
         }
         let took = since.elapsed();
         let memory_mb = self.spec.memory_mb;
-        let report = Report {
-            took,
-            init_ms: None,
-            memory_mb,
-            peak_mb: 0,
-            ending: &ending,
-        };
+        let report = Report { took, init_ms: None, memory_mb, peak_mb: 0, ending: &ending };
         let log_tail = log.end(&report.line());
         let ended_ms = epoch_ms();
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let started_ms = ended_ms.saturating_sub(took_ms);
-        let ran = Ran {
-            ending,
-            started_ms,
-            ended_ms,
-            log_tail,
-        };
-        Tried {
-            ran,
-            cold_start: true,
-            init_ms: None,
-            init_failed: true,
-        }
+        let ran = Ran { ending, started_ms, ended_ms, log_tail };
+        Tried { ran, cold_start: true, init_ms: None, init_failed: true }
     }
 
     fn check_start(&self, ending: &Ending) -> Result<(), LambdaError> {
         if let Ending::Platform(reason) = ending {
             let function = self.spec.name.clone();
-            return Err(LambdaError::Platform {
-                function,
-                reason: reason.clone(),
-            });
+            return Err(LambdaError::Platform { function, reason: reason.clone() });
         }
-        if matches!(ending, Ending::Closing) {
-            Err(LambdaError::Closing)
-        } else {
-            Ok(())
-        }
+        if matches!(ending, Ending::Closing) { Err(LambdaError::Closing) } else { Ok(()) }
     }
 
     fn check_open(&self) -> Result<(), LambdaError> {
-        if *self.platform.closing.borrow() {
-            Err(LambdaError::Closing)
-        } else {
-            Ok(())
-        }
+        if *self.platform.closing.borrow() { Err(LambdaError::Closing) } else { Ok(()) }
     }
 
     fn event(&self, attempt: &Attempt) -> Event {
@@ -298,17 +245,8 @@ impl Function {
                 record.init_ms = tried.init_ms;
                 record.started_ms = tried.ran.started_ms;
                 record.ended_ms = tried.ran.ended_ms;
-                let (answer, outcome) = answer(
-                    &self.spec,
-                    &attempt.request_id,
-                    tried.ran.ending,
-                    tried.ran.log_tail,
-                )?;
-                record.outcome = if tried.init_failed {
-                    Outcome::InitFailed
-                } else {
-                    outcome
-                };
+                let (answer, outcome) = answer(&self.spec, &attempt.request_id, tried.ran.ending, tried.ran.log_tail)?;
+                record.outcome = if tried.init_failed { Outcome::InitFailed } else { outcome };
                 if answer.function_error.is_some() {
                     let payload = String::from_utf8_lossy(&answer.payload);
                     record.detail = Some(format!("{payload}\n{}", answer.log_tail));
@@ -333,11 +271,7 @@ struct Slot(Arc<Function>);
 impl Slot {
     fn take(function: &Arc<Function>) -> Option<Self> {
         let mut pool = lock(&function.pool);
-        if function
-            .spec
-            .reserved_concurrency
-            .is_some_and(|limit| pool.running >= limit)
-        {
+        if function.spec.reserved_concurrency.is_some_and(|limit| pool.running >= limit) {
             return None;
         }
         pool.running += 1;

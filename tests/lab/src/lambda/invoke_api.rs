@@ -35,19 +35,12 @@ struct Parameters {
 }
 
 /// Serves the Invoke API until `closing`.
-pub(super) async fn serve(
-    listener: TcpListener,
-    lambda: Lambda,
-    mut closing: watch::Receiver<bool>,
-) {
+pub(super) async fn serve(listener: TcpListener, lambda: Lambda, mut closing: watch::Receiver<bool>) {
     let router = Router::new()
         .route("/2015-03-31/functions", get(list))
         .route("/2015-03-31/functions/", get(list))
         .route("/2015-03-31/functions/{name}", get(describe))
-        .route(
-            "/2015-03-31/functions/{name}/configuration",
-            get(describe_configuration),
-        )
+        .route("/2015-03-31/functions/{name}/configuration", get(describe_configuration))
         .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -76,15 +69,7 @@ async fn invoke(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match invoke_function(
-        &lambda,
-        &name,
-        parameters.qualifier.as_deref(),
-        &headers,
-        body,
-    )
-    .await
-    {
+    match invoke_function(&lambda, &name, parameters.qualifier.as_deref(), &headers, body).await {
         Ok(response) => response,
         Err(error) => refuse(&error),
     }
@@ -99,16 +84,10 @@ async fn invoke_function(
 ) -> Result<Response, LambdaError> {
     let payload = read(body).await?;
     let function = lambda.function(name, qualifier)?;
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let about = Headers {
         trace_id: text("x-amzn-trace-id").map(str::to_owned),
-        client_context: text("x-amz-client-context")
-            .map(client_context)
-            .transpose()?,
+        client_context: text("x-amz-client-context").map(client_context).transpose()?,
     };
     match text("x-amz-invocation-type").unwrap_or("RequestResponse") {
         "RequestResponse" => {
@@ -156,17 +135,10 @@ async fn read(body: Body) -> Result<Bytes, LambdaError> {
 }
 
 fn client_context(encoded: &str) -> Result<String, LambdaError> {
-    let decoded = STANDARD
-        .decode(encoded)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded
-        .filter(|text| serde_json::from_str::<Value>(text).is_ok())
-        .ok_or_else(|| {
-            LambdaError::InvalidParameter(
-                "Client context must be a valid Base64-encoded JSON object".to_owned(),
-            )
-        })
+    let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.filter(|text| serde_json::from_str::<Value>(text).is_ok()).ok_or_else(|| {
+        LambdaError::InvalidParameter("Client context must be a valid Base64-encoded JSON object".to_owned())
+    })
 }
 
 async fn list(State(lambda): State<Lambda>) -> Response {
@@ -186,9 +158,7 @@ async fn describe(
                 "Configuration": configuration(&function),
                 "Code": { "RepositoryType": "file", "Location": location },
             });
-            if let (Some(reserved), Some(fields)) =
-                (function.spec.reserved_concurrency, body.as_object_mut())
-            {
+            if let (Some(reserved), Some(fields)) = (function.spec.reserved_concurrency, body.as_object_mut()) {
                 let concurrency = json!({ "ReservedConcurrentExecutions": reserved });
                 fields.insert("Concurrency".to_owned(), concurrency);
             }
@@ -211,11 +181,7 @@ async fn describe_configuration(
 
 fn configuration(function: &Arc<Function>) -> Value {
     let spec = &function.spec;
-    let architecture = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "x86_64"
-    };
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let modified = humantime::format_rfc3339_millis(function.modified).to_string();
     json!({
         "FunctionName": spec.name,
@@ -236,16 +202,8 @@ fn configuration(function: &Arc<Function>) -> Value {
 }
 
 async fn unknown(method: Method, uri: Uri) -> Response {
-    let message = format!(
-        "{method} {} is not part of this Lambda endpoint",
-        uri.path()
-    );
-    failure(
-        StatusCode::NOT_FOUND,
-        "UnknownOperationException",
-        "User",
-        &message,
-    )
+    let message = format!("{method} {} is not part of this Lambda endpoint", uri.path());
+    failure(StatusCode::NOT_FOUND, "UnknownOperationException", "User", &message)
 }
 
 fn refuse(error: &LambdaError) -> Response {
@@ -284,17 +242,12 @@ fn failure(status: StatusCode, kind: &'static str, side: &str, message: &str) ->
         body["Reason"] = "ReservedFunctionConcurrentInvocationLimitExceeded".into();
     }
     let mut response = as_json(status, &body);
-    response
-        .headers_mut()
-        .insert("x-amzn-errortype", HeaderValue::from_static(kind));
+    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
     response
 }
 
 fn as_json(status: StatusCode, body: &Value) -> Response {
-    let named = vec![
-        ("content-type", "application/json".to_owned()),
-        ("x-amzn-requestid", new_request_id()),
-    ];
+    let named = vec![("content-type", "application/json".to_owned()), ("x-amzn-requestid", new_request_id())];
     respond(status, named, body.to_string().into())
 }
 

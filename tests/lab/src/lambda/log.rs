@@ -48,25 +48,15 @@ pub(super) struct LogSink {
 
 impl LogSink {
     pub(super) fn start(folder: &Path) -> Result<Self, LambdaError> {
-        std::fs::create_dir_all(folder).map_err(|source| LambdaError::LogFolder {
-            path: folder.to_owned(),
-            source,
-        })?;
+        std::fs::create_dir_all(folder).map_err(|source| LambdaError::LogFolder { path: folder.to_owned(), source })?;
         let (entries, received) = mpsc::channel();
         let folder = folder.to_owned();
         let writer = std::thread::Builder::new()
             .name("lambda-log".to_owned())
             .spawn(move || write_files(&folder, &received))
-            .map_err(|source| LambdaError::Thread {
-                name: "lambda-log",
-                source,
-            })?;
+            .map_err(|source| LambdaError::Thread { name: "lambda-log", source })?;
         let live = broadcast::Sender::new(LIVE_LINES);
-        Ok(Self {
-            entries,
-            live,
-            writer: Mutex::new(Some(writer)),
-        })
+        Ok(Self { entries, live, writer: Mutex::new(Some(writer)) })
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<LogLine> {
@@ -86,10 +76,7 @@ impl LogSink {
     fn add(&self, stream: &str, line: LogLine) {
         let text = format!("{} {stream} {}\n", line.at_ms, line.line);
         // Both fail only when nobody listens: at the end, or without subscribers.
-        drop(self.entries.send(Entry::Line {
-            function: Arc::clone(&line.function),
-            text,
-        }));
+        drop(self.entries.send(Entry::Line { function: Arc::clone(&line.function), text }));
         drop(self.live.send(line));
     }
 }
@@ -100,15 +87,11 @@ fn write_files(folder: &Path, entries: &mpsc::Receiver<Entry>) {
         let path: PathBuf = folder.join(format!("{function}.log"));
         let written = match files.get_mut(&function) {
             Some(file) => file.write_all(text.as_bytes()),
-            None => OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .and_then(|mut file| {
-                    file.write_all(text.as_bytes())?;
-                    files.insert(function, file);
-                    Ok(())
-                }),
+            None => OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                files.insert(function, file);
+                Ok(())
+            }),
         };
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "cannot write a function log");
@@ -135,18 +118,8 @@ struct State {
 
 impl LogStream {
     pub(super) fn new(sink: Arc<LogSink>, function: Arc<str>) -> Self {
-        let stream = uuid::Uuid::new_v4()
-            .simple()
-            .to_string()
-            .chars()
-            .take(8)
-            .collect();
-        Self {
-            sink,
-            function,
-            stream,
-            state: Mutex::default(),
-        }
+        let stream = uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect();
+        Self { sink, function, stream, state: Mutex::default() }
     }
 
     /// The stream's name: the eight characters in every line of this environment.
@@ -159,10 +132,7 @@ impl LogStream {
         let mut state = lock(&self.state);
         state.request_id = Some(request_id.into());
         state.tail.clear();
-        self.add(
-            &mut state,
-            format!("START RequestId: {request_id} Version: $LATEST"),
-        );
+        self.add(&mut state, format!("START RequestId: {request_id} Version: $LATEST"));
     }
 
     /// Ends the invocation and returns its last 4 KB.
@@ -170,10 +140,7 @@ impl LogStream {
         let mut state = lock(&self.state);
         if let Some(request_id) = state.request_id.clone() {
             self.add(&mut state, format!("END RequestId: {request_id}"));
-            self.add(
-                &mut state,
-                format!("REPORT RequestId: {request_id}\t{report}"),
-            );
+            self.add(&mut state, format!("REPORT RequestId: {request_id}\t{report}"));
         }
         state.request_id = None;
         std::mem::take(&mut state.tail)
@@ -206,9 +173,7 @@ impl LogStream {
 
     fn flush(&self, state: &mut State) {
         let bytes = std::mem::take(&mut state.unfinished);
-        let line = String::from_utf8_lossy(&bytes)
-            .trim_end_matches('\r')
-            .to_owned();
+        let line = String::from_utf8_lossy(&bytes).trim_end_matches('\r').to_owned();
         self.add(state, line);
     }
 
@@ -221,15 +186,7 @@ impl LogStream {
         }
         let request_id = state.request_id.clone();
         let function = Arc::clone(&self.function);
-        self.sink.add(
-            &self.stream,
-            LogLine {
-                function,
-                request_id,
-                at_ms: epoch_ms(),
-                line,
-            },
-        );
+        self.sink.add(&self.stream, LogLine { function, request_id, at_ms: epoch_ms(), line });
     }
 }
 
@@ -248,17 +205,8 @@ impl Output {
     pub(super) fn new(pipe: io::PipeReader, stream: Arc<LogStream>) -> io::Result<Self> {
         let pipe = Arc::new(pipe::Receiver::from_owned_fd(OwnedFd::from(pipe))?);
         let reading = Arc::new(Mutex::new(()));
-        let reader = tokio::spawn(read_on(
-            Arc::clone(&pipe),
-            Arc::clone(&stream),
-            Arc::clone(&reading),
-        ));
-        Ok(Self {
-            pipe,
-            stream,
-            reading,
-            reader,
-        })
+        let reader = tokio::spawn(read_on(Arc::clone(&pipe), Arc::clone(&stream), Arc::clone(&reading)));
+        Ok(Self { pipe, stream, reading, reader })
     }
 
     /// Takes everything that the process has written up to now.

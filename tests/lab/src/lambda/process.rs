@@ -42,44 +42,25 @@ impl Spawner {
                     drop(order.reply.send(process));
                 }
             })
-            .map_err(|source| LambdaError::Thread {
-                name: "lambda-spawner",
-                source,
-            })?;
+            .map_err(|source| LambdaError::Thread { name: "lambda-spawner", source })?;
         Ok(Self(orders))
     }
 
     /// Starts `bootstrap` in its folder with exactly `variables`.
-    pub(super) async fn spawn(
-        &self,
-        bootstrap: PathBuf,
-        variables: BTreeMap<String, String>,
-    ) -> io::Result<Process> {
+    pub(super) async fn spawn(&self, bootstrap: PathBuf, variables: BTreeMap<String, String>) -> io::Result<Process> {
         let (reply, started) = oneshot::channel();
         let gone = || io::Error::other("the spawner thread has ended");
-        self.0
-            .send(Order {
-                bootstrap,
-                variables,
-                reply,
-            })
-            .map_err(|_| gone())?;
+        self.0.send(Order { bootstrap, variables, reply }).map_err(|_| gone())?;
         started.await.map_err(|_| gone())?
     }
 }
 
 fn find_setpriv() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join("setpriv"))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join("setpriv")).find(|file| file.is_file())
 }
 
-fn spawn(
-    setpriv: &Path,
-    bootstrap: &Path,
-    variables: &BTreeMap<String, String>,
-) -> io::Result<Process> {
+fn spawn(setpriv: &Path, bootstrap: &Path, variables: &BTreeMap<String, String>) -> io::Result<Process> {
     let (output, written) = io::pipe()?;
     let child = Command::new(setpriv)
         .args(["--pdeathsig", "KILL"])
@@ -98,12 +79,7 @@ fn spawn(
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::other("the process has no id"))?;
-    Ok(Process {
-        child,
-        group,
-        output: Some(output),
-        peak_kb: 0,
-    })
+    Ok(Process { child, group, output: Some(output), peak_kb: 0 })
 }
 
 /// A function process and whatever it started: its process group.
@@ -152,9 +128,7 @@ impl Process {
     pub(super) fn peak_mb(&mut self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.group));
         let peak_kb = status.ok().and_then(|status| {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("VmHWM:"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
             line.trim().strip_suffix(" kB")?.parse().ok()
         });
         self.peak_kb = peak_kb.unwrap_or(self.peak_kb);

@@ -14,11 +14,7 @@ use super::name::LATEST;
 
 /// Accepts one event; delivers it twice if a duplicate was asked for.
 pub(super) fn accept(function: &Arc<Function>, attempt: &Attempt) {
-    let spare = function
-        .duplicates
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |spare| {
-            spare.checked_sub(1)
-        });
+    let spare = function.duplicates.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |spare| spare.checked_sub(1));
     let deliveries = if spare.is_ok() { 2 } else { 1 };
     for _ in 0..deliveries {
         let function = Arc::clone(function);
@@ -52,14 +48,7 @@ impl<'a> Delivery<'a> {
     fn new(function: &'a Arc<Function>, attempt: Attempt) -> Self {
         let expires = Instant::now() + function.spec.max_event_age;
         let backoff = function.platform.settings.backoff;
-        Self {
-            function,
-            attempt,
-            expires,
-            backoff,
-            runs: 0,
-            last: None,
-        }
+        Self { function, attempt, expires, backoff, runs: 0, last: None }
     }
 
     async fn run(mut self) {
@@ -76,9 +65,7 @@ impl<'a> Delivery<'a> {
                 }
                 Err(LambdaError::Closing) => return,
                 // A function turned off by reserved concurrency 0 gets no retries.
-                Err(LambdaError::Throttled)
-                    if self.function.spec.reserved_concurrency == Some(0) =>
-                {
+                Err(LambdaError::Throttled) if self.function.spec.reserved_concurrency == Some(0) => {
                     return self.give_up(Condition::RetriesExhausted);
                 }
                 Err(_) => self.next_backoff(),

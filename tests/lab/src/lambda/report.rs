@@ -11,15 +11,8 @@ use super::environment::Ending;
 pub(super) fn complaint(ending: &Ending, request_id: &str, timeout: Duration) -> Option<String> {
     match ending {
         Ending::Exited(how) => Some(format!("RequestId: {request_id} Error: {how}")),
-        Ending::TimedOut => Some(format!(
-            "{request_id} Task timed out after {:.2} seconds",
-            timeout.as_secs_f64()
-        )),
-        Ending::Answered(_)
-        | Ending::Reported(_)
-        | Ending::TooLarge
-        | Ending::Closing
-        | Ending::Platform(_) => None,
+        Ending::TimedOut => Some(format!("{request_id} Task timed out after {:.2} seconds", timeout.as_secs_f64())),
+        Ending::Answered(_) | Ending::Reported(_) | Ending::TooLarge | Ending::Closing | Ending::Platform(_) => None,
     }
 }
 
@@ -48,11 +41,7 @@ impl Report<'_> {
         match self.ending {
             Ending::TimedOut => line.push_str("\tStatus: timeout"),
             Ending::Exited(_) => line.push_str("\tStatus: error\tError Type: Runtime.ExitError"),
-            Ending::Answered(_)
-            | Ending::Reported(_)
-            | Ending::TooLarge
-            | Ending::Closing
-            | Ending::Platform(_) => {}
+            Ending::Answered(_) | Ending::Reported(_) | Ending::TooLarge | Ending::Closing | Ending::Platform(_) => {}
         }
         line
     }
@@ -64,9 +53,7 @@ pub(super) fn init_report(begun: Instant, phase: &str, ending: &Ending) -> Strin
         Ending::TimedOut => ("timeout", String::new()),
         Ending::Exited(_) => ("error", "\tError Type: Runtime.ExitError".to_owned()),
         Ending::Reported(document) => ("error", format!("\tError Type: {}", error_type(document))),
-        Ending::Answered(_) | Ending::TooLarge | Ending::Closing | Ending::Platform(_) => {
-            ("error", String::new())
-        }
+        Ending::Answered(_) | Ending::TooLarge | Ending::Closing | Ending::Platform(_) => ("error", String::new()),
     };
     format!(
         "INIT_REPORT Init Duration: {:.2} ms\tPhase: {phase}\tStatus: {status}{kind}",

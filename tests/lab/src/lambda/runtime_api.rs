@@ -19,15 +19,9 @@ pub(super) const LARGEST_RESPONSE: usize = 6 * 1024 * 1024 + 100;
 #[derive(Debug)]
 pub(super) enum Call {
     /// It is ready for the next event.
-    Next {
-        reply: oneshot::Sender<Result<Event, Refusal>>,
-    },
+    Next { reply: oneshot::Sender<Result<Event, Refusal>> },
     /// It has dealt with an event.
-    Done {
-        request_id: String,
-        submission: Submission,
-        reply: Reply,
-    },
+    Done { request_id: String, submission: Submission, reply: Reply },
     /// It cannot become ready.
     InitError { body: Bytes, reply: Reply },
 }
@@ -72,10 +66,7 @@ pub(super) struct Event {
 pub(super) async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>) {
     let router = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route(
-            "/2018-06-01/runtime/invocation/{id}/response",
-            post(response),
-        )
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
         .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
         .route("/2018-06-01/runtime/init/error", post(init_error))
         .fallback(unknown)
@@ -101,16 +92,10 @@ async fn next(State(calls): State<mpsc::Sender<Call>>) -> Response {
 
 fn deliver(event: Event) -> Response {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let named = [
         ("lambda-runtime-aws-request-id", Some(event.request_id)),
-        (
-            "lambda-runtime-deadline-ms",
-            Some(event.deadline_ms.to_string()),
-        ),
+        ("lambda-runtime-deadline-ms", Some(event.deadline_ms.to_string())),
         ("lambda-runtime-invoked-function-arn", Some(event.arn)),
         ("lambda-runtime-trace-id", Some(event.trace_id)),
         ("lambda-runtime-client-context", event.client_context),
@@ -123,40 +108,22 @@ fn deliver(event: Event) -> Response {
     (headers, event.payload).into_response()
 }
 
-async fn response(
-    State(calls): State<mpsc::Sender<Call>>,
-    Path(request_id): Path<String>,
-    body: Body,
-) -> Response {
+async fn response(State(calls): State<mpsc::Sender<Call>>, Path(request_id): Path<String>, body: Body) -> Response {
     let submission = match read(body).await {
         Ok(Some(body)) => Submission::Response(body),
         Ok(None) => Submission::TooLarge,
         Err(refused) => return *refused,
     };
-    post_to(&calls, |reply| Call::Done {
-        request_id,
-        submission,
-        reply,
-    })
-    .await
+    post_to(&calls, |reply| Call::Done { request_id, submission, reply }).await
 }
 
-async fn error(
-    State(calls): State<mpsc::Sender<Call>>,
-    Path(request_id): Path<String>,
-    body: Body,
-) -> Response {
+async fn error(State(calls): State<mpsc::Sender<Call>>, Path(request_id): Path<String>, body: Body) -> Response {
     let submission = match read(body).await {
         Ok(Some(body)) => Submission::Error(body),
         Ok(None) => Submission::TooLarge,
         Err(refused) => return *refused,
     };
-    post_to(&calls, |reply| Call::Done {
-        request_id,
-        submission,
-        reply,
-    })
-    .await
+    post_to(&calls, |reply| Call::Done { request_id, submission, reply }).await
 }
 
 async fn init_error(State(calls): State<mpsc::Sender<Call>>, body: Body) -> Response {
@@ -169,10 +136,7 @@ async fn init_error(State(calls): State<mpsc::Sender<Call>>, body: Body) -> Resp
 
 async fn unknown() -> Response {
     let message = "No such call in the Lambda Runtime API 2018-06-01";
-    answer(
-        StatusCode::NOT_FOUND,
-        json!({ "errorType": "NotFound", "errorMessage": message }),
-    )
+    answer(StatusCode::NOT_FOUND, json!({ "errorType": "NotFound", "errorMessage": message }))
 }
 
 /// The whole body, `None` when it is too large; then its rest is read too, as a client that still
@@ -209,26 +173,17 @@ async fn post_to(calls: &mpsc::Sender<Call>, call: impl FnOnce(Reply) -> Call) -
 
 fn refuse(refusal: Refusal) -> Response {
     let (status, kind, message) = match refusal {
-        Refusal::UnknownRequest => (
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestID",
-            "Invalid request ID".to_owned(),
-        ),
-        Refusal::NotNow => (
-            StatusCode::FORBIDDEN,
-            "InvalidStateTransition",
-            "State transition is not allowed".to_owned(),
-        ),
+        Refusal::UnknownRequest => (StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID".to_owned()),
+        Refusal::NotNow => {
+            (StatusCode::FORBIDDEN, "InvalidStateTransition", "State transition is not allowed".to_owned())
+        }
         Refusal::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",
             format!("Exceeded maximum allowed payload size ({LARGEST_RESPONSE} bytes)."),
         ),
     };
-    answer(
-        status,
-        json!({ "errorType": kind, "errorMessage": message }),
-    )
+    answer(status, json!({ "errorType": kind, "errorMessage": message }))
 }
 
 fn ended() -> Response {

@@ -67,18 +67,11 @@ impl Lambda {
     ///
     /// Function logs go to `log_dir/<function>.log`. Fails without `setpriv`, a free address or a
     /// folder to write to.
-    pub async fn start(
-        listen: SocketAddr,
-        log_dir: &Path,
-        settings: Settings,
-    ) -> Result<Self, LambdaError> {
+    pub async fn start(listen: SocketAddr, log_dir: &Path, settings: Settings) -> Result<Self, LambdaError> {
         if !listen.ip().is_loopback() {
             return Err(LambdaError::NotLoopback(listen));
         }
-        let unusable = |source| LambdaError::Listen {
-            address: listen,
-            source,
-        };
+        let unusable = |source| LambdaError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let (alive, ended) = mpsc::channel(1);
@@ -114,11 +107,7 @@ impl Lambda {
         spec.check()?;
         spec.bootstrap = std::path::absolute(&spec.bootstrap).map_err(|error| {
             let (function, path) = (spec.name.clone(), spec.bootstrap.clone());
-            LambdaError::Bootstrap {
-                function,
-                path,
-                problem: error.to_string(),
-            }
+            LambdaError::Bootstrap { function, path, problem: error.to_string() }
         })?;
         let mut functions = lock(&self.0.functions);
         if functions.contains_key(&spec.name) {
@@ -137,9 +126,7 @@ impl Lambda {
     /// answers with a status of 400 and more.
     pub async fn invoke(&self, name: &str, payload: Vec<u8>) -> Result<Invocation, LambdaError> {
         let function = self.function(name, None)?;
-        let (request_id, answer) = self
-            .invoke_now(&function, payload.into(), Headers::default())
-            .await?;
+        let (request_id, answer) = self.invoke_now(&function, payload.into(), Headers::default()).await?;
         Ok(Invocation {
             request_id,
             payload: answer.payload.into(),
@@ -156,9 +143,7 @@ impl Lambda {
 
     /// A fault: the next asynchronous event of `name` is delivered twice, as AWS says it may be.
     pub async fn duplicate_next(&self, name: &str) -> Result<(), LambdaError> {
-        self.function(name, None)?
-            .duplicates
-            .fetch_add(1, Ordering::SeqCst);
+        self.function(name, None)?.duplicates.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -200,11 +185,7 @@ impl Lambda {
         lock(&self.0.functions).values().cloned().collect()
     }
 
-    pub(super) fn function(
-        &self,
-        given: &str,
-        qualifier: Option<&str>,
-    ) -> Result<Arc<Function>, LambdaError> {
+    pub(super) fn function(&self, given: &str, qualifier: Option<&str>) -> Result<Arc<Function>, LambdaError> {
         let resolved = name::resolve(self.settings(), given, qualifier)?;
         let found = lock(&self.0.functions).get(&resolved).cloned();
         found.ok_or_else(|| LambdaError::NotFound(name::arn(self.settings(), &resolved)))
@@ -234,12 +215,7 @@ impl Lambda {
         Ok(attempt.request_id)
     }
 
-    fn attempt(
-        &self,
-        payload: Bytes,
-        headers: Headers,
-        kind: InvocationKind,
-    ) -> Result<Attempt, LambdaError> {
+    fn attempt(&self, payload: Bytes, headers: Headers, kind: InvocationKind) -> Result<Attempt, LambdaError> {
         if *self.0.platform.closing.borrow() {
             return Err(LambdaError::Closing);
         }
@@ -276,8 +252,5 @@ fn new_trace_id(now_ms: u64) -> String {
     let parent = uuid::Uuid::new_v4().simple().to_string();
     let root = random.get(..24).unwrap_or_default();
     let parent = parent.get(..16).unwrap_or_default();
-    format!(
-        "Root=1-{:08x}-{root};Parent={parent};Sampled=0",
-        now_ms / 1000
-    )
+    format!("Root=1-{:08x}-{root};Parent={parent};Sampled=0", now_ms / 1000)
 }

@@ -54,28 +54,16 @@ impl FunctionSpec {
 
     pub(super) fn check(&self) -> Result<(), LambdaError> {
         let invalid = |setting: &'static str, value: String, remedy: &'static str| {
-            Err(LambdaError::InvalidSetting {
-                function: self.name.clone(),
-                setting,
-                value,
-                remedy,
-            })
+            Err(LambdaError::InvalidSetting { function: self.name.clone(), setting, value, remedy })
         };
         let name_is_valid = (1..=64).contains(&self.name.len())
-            && self
-                .name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !name_is_valid {
             return invalid("name", self.name.clone(), "use 1 to 64 of a-z A-Z 0-9 - _");
         }
         let seconds = self.timeout.as_secs();
         if !(1..=900).contains(&seconds) || self.timeout.subsec_nanos() != 0 {
-            return invalid(
-                "timeout",
-                format!("{:?}", self.timeout),
-                "use whole seconds, 1 to 900",
-            );
+            return invalid("timeout", format!("{:?}", self.timeout), "use whole seconds, 1 to 900");
         }
         if !(128..=10_240).contains(&self.memory_mb) {
             return invalid("memory_mb", self.memory_mb.to_string(), "use 128 to 10240");
@@ -84,30 +72,14 @@ impl FunctionSpec {
             return invalid("retries", self.retries.to_string(), "use 0 to 2");
         }
         if self.max_event_age > Duration::from_secs(6 * 3600) {
-            return invalid(
-                "max_event_age",
-                format!("{:?}", self.max_event_age),
-                "use at most 6 h",
-            );
+            return invalid("max_event_age", format!("{:?}", self.max_event_age), "use at most 6 h");
         }
         if let Some(reserved) = variables::reserved(&self.environment) {
-            return invalid(
-                "environment",
-                reserved.to_owned(),
-                "Lambda sets this variable itself",
-            );
+            return invalid("environment", reserved.to_owned(), "Lambda sets this variable itself");
         }
-        let bytes: usize = self
-            .environment
-            .iter()
-            .map(|(n, v)| n.len() + v.len())
-            .sum();
+        let bytes: usize = self.environment.iter().map(|(n, v)| n.len() + v.len()).sum();
         if bytes > 4096 {
-            return invalid(
-                "environment",
-                format!("{bytes} bytes"),
-                "use at most 4096 bytes",
-            );
+            return invalid("environment", format!("{bytes} bytes"), "use at most 4096 bytes");
         }
         self.check_bootstrap()
     }
@@ -116,16 +88,10 @@ impl FunctionSpec {
         let problem = match std::fs::metadata(&self.bootstrap) {
             Err(error) => error.to_string(),
             Ok(found) if !found.is_file() => "it is not a file".to_owned(),
-            Ok(found) if found.permissions().mode() & 0o111 == 0 => {
-                "it is not executable: chmod +x it".to_owned()
-            }
+            Ok(found) if found.permissions().mode() & 0o111 == 0 => "it is not executable: chmod +x it".to_owned(),
             Ok(_) => return Ok(()),
         };
-        Err(LambdaError::Bootstrap {
-            function: self.name.clone(),
-            path: self.bootstrap.clone(),
-            problem,
-        })
+        Err(LambdaError::Bootstrap { function: self.name.clone(), path: self.bootstrap.clone(), problem })
     }
 }
 

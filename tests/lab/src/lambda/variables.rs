@@ -31,10 +31,7 @@ const RESERVED: [&str; 18] = [
 
 /// The first of `variables` that only Lambda may set.
 pub(super) fn reserved(variables: &BTreeMap<String, String>) -> Option<&str> {
-    variables
-        .keys()
-        .map(String::as_str)
-        .find(|name| RESERVED.contains(name))
+    variables.keys().map(String::as_str).find(|name| RESERVED.contains(name))
 }
 
 /// All variables of one environment; nothing is inherited from this process.
@@ -50,17 +47,11 @@ pub(super) fn of_environment(
         // The emulator takes a key of twelve digits as the account's id.
         ("AWS_ACCESS_KEY_ID", settings.account.clone()),
         ("AWS_DEFAULT_REGION", settings.region.clone()),
-        (
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            spec.memory_mb.to_string(),
-        ),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", spec.name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", LATEST.to_owned()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
-        (
-            "AWS_LAMBDA_LOG_GROUP_NAME",
-            format!("/aws/lambda/{}", spec.name),
-        ),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name)),
         ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream.to_owned()),
         ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string()),
         ("AWS_REGION", settings.region.clone()),
@@ -72,10 +63,8 @@ pub(super) fn of_environment(
         ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin".to_owned()),
         ("TZ", ":UTC".to_owned()),
     ];
-    let mut variables: BTreeMap<String, String> = own
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+    let mut variables: BTreeMap<String, String> =
+        own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     variables.extend(spec.environment.clone());
     variables
 }

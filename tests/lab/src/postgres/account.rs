@@ -22,19 +22,14 @@ impl Account {
             return Self { change_to: None };
         }
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        Self {
-            change_to: Some(ids_of("postgres", &passwd).unwrap_or((NOBODY, NOBODY))),
-        }
+        Self { change_to: Some(ids_of("postgres", &passwd).unwrap_or((NOBODY, NOBODY))) }
     }
 
     /// A command that runs as this user and dies with the thread that starts it.
     pub(super) fn command(self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("setpriv");
         if let Some((user, group)) = self.change_to {
-            command
-                .arg(format!("--reuid={user}"))
-                .arg(format!("--regid={group}"))
-                .arg("--clear-groups");
+            command.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups");
         }
         command.args(["--pdeathsig", "KILL", "--"]).arg(program);
         command.env_clear();
@@ -56,9 +51,7 @@ impl Account {
 }
 
 fn ids_of(name: &str, passwd: &str) -> Option<(u32, u32)> {
-    let line = passwd
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
+    let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     let user = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;

@@ -24,23 +24,18 @@ pub(super) struct Admin {
 
 impl Admin {
     pub(super) fn new(id: &str, layout: &Layout, log: PathBuf) -> Self {
-        Self {
-            id: id.to_owned(),
-            socket: layout.socket(),
-            log,
-            open: Mutex::new(None),
-        }
+        Self { id: id.to_owned(), socket: layout.socket(), log, open: Mutex::new(None) }
     }
 
     /// A connection of the caller's own.
     pub(super) async fn connect(&self) -> Result<Client, ClusterError> {
+        self.connect_to("postgres").await
+    }
+
+    /// The same, to another database than the one every server has.
+    pub(super) async fn connect_to(&self, database: &str) -> Result<Client, ClusterError> {
         let mut config = tokio_postgres::Config::new();
-        config
-            .host_path(&self.socket)
-            .port(POSTGRES_PORT)
-            .user(ADMIN)
-            .dbname("postgres")
-            .application_name("lab");
+        config.host_path(&self.socket).port(POSTGRES_PORT).user(ADMIN).dbname(database).application_name("lab");
         let connecting = config.connect(NoTls);
         let (client, connection) = self.in_time(connecting).await?;
         tokio::spawn(async move {
@@ -79,10 +74,7 @@ impl Admin {
 
     /// A query error that names the node.
     pub(super) fn error(&self, source: tokio_postgres::Error) -> ClusterError {
-        ClusterError::Query {
-            id: self.id.clone(),
-            source,
-        }
+        ClusterError::Query { id: self.id.clone(), source }
     }
 
     async fn in_time<T>(

@@ -28,9 +28,7 @@ impl Binaries {
             .collect();
         // Stable: among equal versions the one pg_config names stays first.
         found.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
-        found.into_iter().next().ok_or(ClusterError::NoPostgres {
-            oldest: OLDEST_MAJOR,
-        })
+        found.into_iter().next().ok_or(ClusterError::NoPostgres { oldest: OLDEST_MAJOR })
     }
 
     /// The major version, for example 15.

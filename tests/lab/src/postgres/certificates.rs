@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 
 /// Signs server certificates. Its key never leaves memory.
@@ -23,17 +23,12 @@ impl Authority {
     /// Makes a fresh authority.
     pub(super) fn create() -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::new(Vec::new())?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Steadfast lab CA");
+        params.distinguished_name.push(DnType::CommonName, "Steadfast lab CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
         let pem = params.self_signed(&key)?.pem();
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        })
+        Ok(Self { issuer: Issuer::new(params, key), pem })
     }
 
     /// The authority's own certificate, PEM.
@@ -42,11 +37,7 @@ impl Authority {
     }
 
     /// A server certificate for DNS names and addresses.
-    pub(super) fn sign(
-        &self,
-        names: &[&str],
-        addresses: &[IpAddr],
-    ) -> Result<ServerCertificate, rcgen::Error> {
+    pub(super) fn sign(&self, names: &[&str], addresses: &[IpAddr]) -> Result<ServerCertificate, rcgen::Error> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names)?;
         let addresses = addresses.iter().copied().map(SanType::IpAddress);
@@ -55,9 +46,6 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(ServerCertificate {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(ServerCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }

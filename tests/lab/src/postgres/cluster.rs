@@ -90,6 +90,14 @@ impl Cluster {
         self.node_at(self.index_of(id)?).admin.connect().await
     }
 
+    /// The same, to another database than `postgres`.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the node is unknown or does not answer.
+    pub async fn admin_to(&self, id: &str, database: &str) -> Result<Client, ClusterError> {
+        self.node_at(self.index_of(id)?).admin.connect_to(database).await
+    }
+
     /// The certificate authority of every server, PEM.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
@@ -162,10 +170,7 @@ impl Cluster {
     }
 
     /// Indexes come from [`Self::index_of`] and [`Roles`] only, so they are in range.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "there are three nodes for the cluster's whole life"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "there are three nodes for the cluster's whole life")]
     pub(super) fn node_at(&self, index: usize) -> &Arc<Node> {
         &self.nodes[index]
     }
@@ -174,10 +179,7 @@ impl Cluster {
         self.nodes
             .iter()
             .position(|node| node.id == id)
-            .ok_or_else(|| ClusterError::UnknownNode {
-                id: id.to_owned(),
-                known: self.ids().join(", "),
-            })
+            .ok_or_else(|| ClusterError::UnknownNode { id: id.to_owned(), known: self.ids().join(", ") })
     }
 
     pub(super) fn writer_index(&self) -> usize {
@@ -189,19 +191,9 @@ impl Cluster {
     }
 
     /// Points a standby at its upstream; effective after a reload or start.
-    pub(super) fn follow(
-        &self,
-        node: &Node,
-        upstream: &Node,
-        writer: &Node,
-    ) -> Result<(), ClusterError> {
-        let text = settings::upstream(
-            upstream.address,
-            &node.layout.password(),
-            &self.authority_file,
-            &node.id,
-            &writer.id,
-        );
+    pub(super) fn follow(&self, node: &Node, upstream: &Node, writer: &Node) -> Result<(), ClusterError> {
+        let text =
+            settings::upstream(upstream.address, &node.layout.password(), &self.authority_file, &node.id, &writer.id);
         self.write_file(&node.layout.upstream(), &text)
     }
 

@@ -20,9 +20,7 @@ pub enum ClusterError {
         oldest: u32,
     },
     /// Wrong number of instance ids.
-    #[error(
-        "the cluster has 3 nodes, {given} instance ids were given; name exactly 3, all different"
-    )]
+    #[error("the cluster has 3 nodes, {given} instance ids were given; name exactly 3, all different")]
     InstanceCount {
         /// How many were given.
         given: usize,

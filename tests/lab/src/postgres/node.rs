@@ -114,9 +114,7 @@ impl Node {
             .append(true)
             .open(&self.log)
             .map_err(ClusterError::io(format!("open {}", self.log.display())))?;
-        let errors = log
-            .try_clone()
-            .map_err(ClusterError::io("open the log twice"))?;
+        let errors = log.try_clone().map_err(ClusterError::io("open the log twice"))?;
         let mut command = self.account.command(self.binaries.path("postgres"));
         command
             .arg("-c")
@@ -160,10 +158,7 @@ impl Node {
         let postmaster = self.condition().postmaster.clone();
         if let Some(postmaster) = postmaster {
             postmaster.signal(rustix::process::Signal::INT);
-            if tokio::time::timeout(limit, postmaster.exited())
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(limit, postmaster.exited()).await.is_err() {
                 tracing::warn!(id = self.id, ?limit, "fast shutdown too slow, killing");
             }
         }
@@ -220,21 +215,13 @@ impl Node {
         match self.state() {
             NodeState::Running => Ok(()),
             state @ (NodeState::Stopped | NodeState::Frozen | NodeState::HostDown) => {
-                Err(ClusterError::NotRunning {
-                    id: self.id.clone(),
-                    state,
-                })
+                Err(ClusterError::NotRunning { id: self.id.clone(), state })
             }
         }
     }
 
     pub(super) fn timeout(&self, what: &'static str, limit: Duration) -> ClusterError {
-        ClusterError::Timeout {
-            id: self.id.clone(),
-            what,
-            limit,
-            log: self.log.clone(),
-        }
+        ClusterError::Timeout { id: self.id.clone(), what, limit, log: self.log.clone() }
     }
 
     async fn answering(&self, postmaster: &Postmaster) -> Result<(), ClusterError> {
@@ -280,8 +267,6 @@ impl Node {
     }
 
     fn condition(&self) -> MutexGuard<'_, Condition> {
-        self.condition
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

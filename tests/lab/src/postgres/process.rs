@@ -61,13 +61,7 @@ impl Postmaster {
             .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
             .and_then(|pid| pid.ok_or_else(|| io::ErrorKind::InvalidData.into()))
             .map_err(ClusterError::io(format!("start postgres for {id}")))?;
-        Ok(Self {
-            pid,
-            shared,
-            exit,
-            thread: Mutex::new(Some(thread)),
-            warden: Mutex::new(None),
-        })
+        Ok(Self { pid, shared, exit, thread: Mutex::new(Some(thread)), warden: Mutex::new(None) })
     }
 
     /// False once it and its children are gone.
@@ -179,9 +173,7 @@ impl Shared {
     fn wait(&self, mut child: Child, pid: Option<Pid>) {
         if let Some(pid) = pid {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while let Err(rustix::io::Errno::INTR) =
-                rustix::process::waitid(WaitId::Pid(pid), options)
-            {}
+            while let Err(rustix::io::Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), options) {}
         }
         {
             let mut reaped = lock(&self.reaped);
@@ -192,9 +184,7 @@ impl Shared {
         }
         for orphan in lock(&self.orphans).drain(..) {
             // ECHILD: the postmaster itself had reaped it.
-            while let Err(rustix::io::Errno::INTR) =
-                rustix::process::waitpid(Some(orphan), WaitOptions::empty())
-            {}
+            while let Err(rustix::io::Errno::INTR) = rustix::process::waitpid(Some(orphan), WaitOptions::empty()) {}
         }
     }
 }
@@ -228,12 +218,7 @@ pub(super) async fn run(mut command: Command, program: &str) -> Result<Output, C
 fn warden(postmaster: Pid, children: &[Pid]) -> io::Result<Child> {
     Command::new("sh")
         .args(["-c", "read answer || kill -KILL \"$@\"", "warden"])
-        .args(
-            children
-                .iter()
-                .chain([&postmaster])
-                .map(|pid| pid.as_raw_nonzero().to_string()),
-        )
+        .args(children.iter().chain([&postmaster]).map(|pid| pid.as_raw_nonzero().to_string()))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

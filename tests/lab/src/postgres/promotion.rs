@@ -83,21 +83,14 @@ impl Cluster {
         let best = theirs.iter().max_by_key(|(_, progress)| progress.received);
         let reached = best.map_or(mine.received, |(_, best)| best.received.max(mine.received));
         if reached < roles.floor {
-            return Err(ClusterError::CommitsMissing {
-                target: target.to_owned(),
-                floor: roles.floor,
-                reached,
-            });
+            return Err(ClusterError::CommitsMissing { target: target.to_owned(), floor: roles.floor, reached });
         }
         if let Some((ahead, _)) = best.filter(|(_, best)| best.received > mine.received) {
             self.catch_up(node, self.node_at(*ahead), reached).await?;
         }
         let caught_up = start.elapsed();
         self.write_quorum(node, &members)?;
-        let standbys: Vec<Arc<Node>> = members
-            .iter()
-            .map(|member| Arc::clone(self.node_at(*member)))
-            .collect();
+        let standbys: Vec<Arc<Node>> = members.iter().map(|member| Arc::clone(self.node_at(*member))).collect();
         for standby in &standbys {
             self.follow(standby, node, node)?;
         }
@@ -124,9 +117,7 @@ impl Cluster {
     fn check_target(&self, roles: &Roles, index: usize) -> Result<(), ClusterError> {
         let target = self.node_at(index);
         if index == roles.writer {
-            return Err(ClusterError::AlreadyWriter {
-                id: target.id.clone(),
-            });
+            return Err(ClusterError::AlreadyWriter { id: target.id.clone() });
         }
         target.require_running()?;
         for member in roles.quorum.iter().filter(|member| **member != index) {
@@ -211,16 +202,11 @@ async fn fence_off(old: &Node, fence: Fence) -> Result<(), ClusterError> {
 
 async fn promote_now(node: &Node) -> Result<(), ClusterError> {
     // pg_promote(wait => true) looks only every 100 ms.
-    node.admin
-        .query_one("SELECT pg_promote(wait => false)")
-        .await?;
+    node.admin.query_one("SELECT pg_promote(wait => false)").await?;
     let promoted = async {
         loop {
             let row = node.admin.query_one("SELECT pg_is_in_recovery()").await?;
-            if !row
-                .try_get::<_, bool>(0)
-                .map_err(|source| node.admin.error(source))?
-            {
+            if !row.try_get::<_, bool>(0).map_err(|source| node.admin.error(source))? {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
@@ -285,11 +271,7 @@ fn reachable(target: &Node, standby: &Node) -> Result<(), ClusterError> {
     match standby.state() {
         NodeState::Running => Ok(()),
         state @ (NodeState::Stopped | NodeState::Frozen | NodeState::HostDown) => {
-            Err(ClusterError::StandbyUnreachable {
-                target: target.id.clone(),
-                standby: standby.id.clone(),
-                state,
-            })
+            Err(ClusterError::StandbyUnreachable { target: target.id.clone(), standby: standby.id.clone(), state })
         }
     }
 }

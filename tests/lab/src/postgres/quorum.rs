@@ -38,11 +38,7 @@ pub(super) enum Lineage {
 impl Cluster {
     /// Takes a standby that is away out of the quorum, so that a promotion need not ask it.
     /// Without a running writer it stays a member: then nobody can tell what only it has.
-    pub(super) async fn leave_quorum(
-        &self,
-        roles: &mut Roles,
-        index: usize,
-    ) -> Result<(), ClusterError> {
+    pub(super) async fn leave_quorum(&self, roles: &mut Roles, index: usize) -> Result<(), ClusterError> {
         let writer = self.node_at(roles.writer);
         let away = self.node_at(index).state() != NodeState::Running;
         if !away || !roles.quorum.contains(&index) || writer.state() != NodeState::Running {
@@ -72,11 +68,7 @@ impl Cluster {
     }
 
     /// Makes a streaming standby a member.
-    pub(super) async fn join_quorum(
-        &self,
-        roles: &mut Roles,
-        index: usize,
-    ) -> Result<(), ClusterError> {
+    pub(super) async fn join_quorum(&self, roles: &mut Roles, index: usize) -> Result<(), ClusterError> {
         let writer = self.node_at(roles.writer);
         let mut members = without(&roles.quorum, index);
         members.push(index);
@@ -96,23 +88,14 @@ impl Cluster {
         self.write_file(&node.layout.quorum(), &settings::quorum(&ids))
     }
 
-    async fn enforce_quorum(
-        &self,
-        writer: &Arc<Node>,
-        members: &[usize],
-    ) -> Result<(), ClusterError> {
+    async fn enforce_quorum(&self, writer: &Arc<Node>, members: &[usize]) -> Result<(), ClusterError> {
         self.write_quorum(writer, members)?;
         writer.reload();
         let wanted = settings::quorum_value(&self.ids_of(members));
         let applied = async {
             loop {
-                let row = writer
-                    .admin
-                    .query_one("SHOW synchronous_standby_names")
-                    .await?;
-                let value: String = row
-                    .try_get(0)
-                    .map_err(|source| writer.admin.error(source))?;
+                let row = writer.admin.query_one("SHOW synchronous_standby_names").await?;
+                let value: String = row.try_get(0).map_err(|source| writer.admin.error(source))?;
                 if value == wanted {
                     return Ok(());
                 }
@@ -125,18 +108,11 @@ impl Cluster {
     }
 
     fn ids_of(&self, members: &[usize]) -> Vec<&str> {
-        members
-            .iter()
-            .map(|index| self.node_at(*index).id.as_str())
-            .collect()
+        members.iter().map(|index| self.node_at(*index).id.as_str()).collect()
     }
 }
 
 /// The members but one.
 pub(super) fn without(members: &[usize], index: usize) -> Vec<usize> {
-    members
-        .iter()
-        .copied()
-        .filter(|member| *member != index)
-        .collect()
+    members.iter().copied().filter(|member| *member != index).collect()
 }

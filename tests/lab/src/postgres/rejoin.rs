@@ -49,11 +49,7 @@ impl Cluster {
         writer.require_running()?;
         // pg_rewind reads the writer's timeline from its last checkpoint.
         writer.admin.execute("CHECKPOINT").await?;
-        let lineage = roles
-            .lineage
-            .get(index)
-            .copied()
-            .unwrap_or(Lineage::Unknown);
+        let lineage = roles.lineage.get(index).copied().unwrap_or(Lineage::Unknown);
         let method = self.prepare_data(node, writer, lineage).await?;
         self.follow(node, writer, writer)?;
         self.write_quorum(node, &[])?;
@@ -64,10 +60,7 @@ impl Cluster {
         if let Some(lineage) = roles.lineage.get_mut(index) {
             *lineage = Lineage::Follows;
         }
-        Ok(Rejoin {
-            method,
-            total: start.elapsed(),
-        })
+        Ok(Rejoin { method, total: start.elapsed() })
     }
 
     /// Restarts the writer as the writer: crash recovery, no change of role. A running writer is
@@ -81,10 +74,7 @@ impl Cluster {
         let index = self.index_of(id)?;
         let node = self.node_at(index);
         if index != roles.writer {
-            return Err(ClusterError::NotWriter {
-                id: id.to_owned(),
-                writer: self.node_at(roles.writer).id.clone(),
-            });
+            return Err(ClusterError::NotWriter { id: id.to_owned(), writer: self.node_at(roles.writer).id.clone() });
         }
         match node.state() {
             NodeState::Running | NodeState::Frozen => node.kill().await?,
@@ -137,12 +127,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn prepare_data(
-        &self,
-        node: &Node,
-        writer: &Node,
-        lineage: Lineage,
-    ) -> Result<RejoinMethod, ClusterError> {
+    async fn prepare_data(&self, node: &Node, writer: &Node, lineage: Lineage) -> Result<RejoinMethod, ClusterError> {
         match lineage {
             Lineage::Follows => Ok(RejoinMethod::Kept),
             Lineage::WasWriter => match rewind(node, writer).await {
@@ -159,16 +144,13 @@ impl Cluster {
     async fn copy(&self, node: &Node, writer: &Node) -> Result<RejoinMethod, ClusterError> {
         let data = node.layout.data();
         let action = format!("remove {}", data.display());
-        tokio::fs::remove_dir_all(&data)
-            .await
-            .map_err(ClusterError::io(action))?;
+        tokio::fs::remove_dir_all(&data).await.map_err(ClusterError::io(action))?;
         let mut command = node.account.command(node.binaries.path("pg_basebackup"));
-        command
-            .arg("--pgdata")
-            .arg(&data)
-            .arg("--dbname")
-            .arg(settings::admin_conninfo(&writer.layout))
-            .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"]);
+        command.arg("--pgdata").arg(&data).arg("--dbname").arg(settings::admin_conninfo(&writer.layout)).args([
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--no-sync",
+        ]);
         process::run(command, "pg_basebackup").await?;
         Ok(RejoinMethod::Copied)
     }
@@ -183,10 +165,7 @@ pub(super) async fn streaming(node: &Node, writer: &Node) -> Result<(), ClusterE
     let attached = async {
         loop {
             let row = writer.admin.query_one(&sql).await?;
-            if row
-                .try_get(0)
-                .map_err(|source| writer.admin.error(source))?
-            {
+            if row.try_get(0).map_err(|source| writer.admin.error(source))? {
                 return Ok(());
             }
             node.require_running()?;
@@ -215,13 +194,9 @@ async fn rewind(node: &Node, writer: &Node) -> Result<(), ClusterError> {
 fn require_stopped(node: &Arc<Node>) -> Result<(), ClusterError> {
     match node.state() {
         NodeState::Stopped => Ok(()),
-        state @ NodeState::HostDown => Err(ClusterError::NotRunning {
-            id: node.id.clone(),
-            state,
-        }),
-        state @ (NodeState::Running | NodeState::Frozen) => Err(ClusterError::StillRunning {
-            id: node.id.clone(),
-            state,
-        }),
+        state @ NodeState::HostDown => Err(ClusterError::NotRunning { id: node.id.clone(), state }),
+        state @ (NodeState::Running | NodeState::Frozen) => {
+            Err(ClusterError::StillRunning { id: node.id.clone(), state })
+        }
     }
 }

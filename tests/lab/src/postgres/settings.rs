@@ -149,13 +149,7 @@ impl Retry {
 }
 
 /// Whom a standby follows, and who is the writer as far as it knows.
-pub(super) fn upstream(
-    upstream: SocketAddr,
-    password: &Path,
-    authority: &Path,
-    id: &str,
-    writer: &str,
-) -> String {
+pub(super) fn upstream(upstream: SocketAddr, password: &Path, authority: &Path, id: &str, writer: &str) -> String {
     format!(
         "primary_conninfo = 'host={host} port={port} user={REPLICATOR} passfile=''{password}'' \
          sslmode=verify-full sslrootcert=''{authority}'' application_name={id} connect_timeout=2'
@@ -189,8 +183,5 @@ pub(super) fn quorum_value(ids: &[&str]) -> String {
 
 /// libpq parameters of the lab's own superuser.
 pub(super) fn admin_conninfo(layout: &Layout) -> String {
-    format!(
-        "host={} port={POSTGRES_PORT} user={ADMIN} dbname=postgres",
-        layout.socket().display()
-    )
+    format!("host={} port={POSTGRES_PORT} user={ADMIN} dbname=postgres", layout.socket().display())
 }

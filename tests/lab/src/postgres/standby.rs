@@ -56,14 +56,10 @@ impl Node {
     /// Asks a writer how far it is.
     pub(super) async fn flushed(&self) -> Result<Lsn, ClusterError> {
         let row = self.admin.query_one(FLUSHED).await?;
-        Ok(lsn(row
-            .try_get(0)
-            .map_err(|source| self.admin.error(source))?))
+        Ok(lsn(row.try_get(0).map_err(|source| self.admin.error(source))?))
     }
 }
 
 fn lsn(bytes: Option<i64>) -> Lsn {
-    Lsn(bytes
-        .and_then(|bytes| u64::try_from(bytes).ok())
-        .unwrap_or(0))
+    Lsn(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
 }

@@ -43,29 +43,22 @@ impl Cluster {
         let authority = Authority::create()?;
         let authority_file = directory.0.join("ca.pem");
         write_public(&authority_file, authority.pem())?;
-        std::fs::create_dir_all(&config.log_directory).map_err(ClusterError::io(format!(
-            "create {}",
-            config.log_directory.display()
-        )))?;
+        std::fs::create_dir_all(&config.log_directory)
+            .map_err(ClusterError::io(format!("create {}", config.log_directory.display())))?;
         let mut nodes = Vec::new();
         for (number, id) in (1..=NODES).zip(&config.instance_ids) {
             nodes.push(Arc::new(Node::new(NodeParts {
                 number,
                 id: id.clone(),
                 address: network.node_address(number),
-                layout: Layout {
-                    directory: directory.0.join(format!("node-{number}")),
-                },
+                layout: Layout { directory: directory.0.join(format!("node-{number}")) },
                 log: config.log_directory.join(format!("{id}.log")),
                 proxies: proxies(&network, number)?,
                 account,
                 binaries: binaries.clone(),
             })));
         }
-        let dns = Dns::start(zone(&config, &network), VIEWS, |view| {
-            network.resolver_address(view)
-        })
-        .await?;
+        let dns = Dns::start(zone(&config, &network), VIEWS, |view| network.resolver_address(view)).await?;
         let cluster = Self {
             roles: Mutex::new(Roles {
                 writer: 0,
@@ -104,13 +97,8 @@ impl Cluster {
                 .chain([&config.names.writer, &config.names.reader])
                 .map(String::as_str)
                 .collect();
-            let addresses: Vec<IpAddr> = node
-                .proxies
-                .iter()
-                .map(Proxy::address)
-                .chain([node.address])
-                .map(|address| address.ip())
-                .collect();
+            let addresses: Vec<IpAddr> =
+                node.proxies.iter().map(Proxy::address).chain([node.address]).map(|address| address.ip()).collect();
             let server = authority.sign(&names, &addresses)?;
             self.write_file(&layout.certificate(), &server.certificate)?;
             self.write_file(&layout.key(), &server.key)?;
@@ -145,9 +133,7 @@ impl Cluster {
         process::run(initdb, "initdb").await?;
         try_join_all(standbys.iter().map(|standby| async {
             let mut copy = self.account.command("cp");
-            copy.arg("-a")
-                .arg(writer.layout.data())
-                .arg(standby.layout.data());
+            copy.arg("-a").arg(writer.layout.data()).arg(standby.layout.data());
             process::run(copy, "cp").await?;
             self.write_file(&standby.layout.standby_signal(), "")
         }))
@@ -155,10 +141,7 @@ impl Cluster {
         writer.start().await?;
         writer
             .admin
-            .execute(&format!(
-                "CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{}'",
-                self.replication_password
-            ))
+            .execute(&format!("CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{}'", self.replication_password))
             .await?;
         writer.admin.execute(aurora::FUNCTIONS).await?;
         try_join_all(standbys.iter().map(|standby| async {
@@ -192,13 +175,8 @@ fn check_ids(ids: &[String]) -> Result<(), ClusterError> {
 }
 
 fn zone(config: &ClusterConfig, network: &LoopbackNetwork) -> Zone {
-    let addresses = (0..VIEWS)
-        .map(|view| {
-            (1..=NODES)
-                .map(|node| network.proxy_address(view, node).ip())
-                .collect()
-        })
-        .collect();
+    let addresses =
+        (0..VIEWS).map(|view| (1..=NODES).map(|node| network.proxy_address(view, node).ip()).collect()).collect();
     Zone {
         instances: config.names.instances.clone(),
         writer: config.names.writer.clone(),
@@ -212,8 +190,7 @@ fn proxies(network: &LoopbackNetwork, node: u8) -> Result<Vec<Proxy>, ClusterErr
     (0..VIEWS)
         .map(|view| {
             let address = network.proxy_address(view, node);
-            Proxy::start(address, network.node_address(node))
-                .map_err(ClusterError::io(format!("listen on {address}")))
+            Proxy::start(address, network.node_address(node)).map_err(ClusterError::io(format!("listen on {address}")))
         })
         .collect()
 }

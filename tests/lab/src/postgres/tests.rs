@@ -87,9 +87,7 @@ async fn connect(cluster: &Cluster, id: &str) -> Result<Client, tokio_postgres::
 
 fn rustls_pki_types_pem(pem: &mut &[u8]) -> Vec<rustls::pki_types::CertificateDer<'static>> {
     use rustls::pki_types::pem::PemObject;
-    rustls::pki_types::CertificateDer::pem_reader_iter(pem)
-        .map(Result::unwrap)
-        .collect()
+    rustls::pki_types::CertificateDer::pem_reader_iter(pem).map(Result::unwrap).collect()
 }
 
 async fn insert(client: &Client, id: i64) -> Result<u64, tokio_postgres::Error> {
@@ -98,11 +96,7 @@ async fn insert(client: &Client, id: i64) -> Result<u64, tokio_postgres::Error> 
 }
 
 async fn count(client: &Client) -> i64 {
-    client
-        .query_one("SELECT count(*) FROM entry", &[])
-        .await
-        .unwrap()
-        .get(0)
+    client.query_one("SELECT count(*) FROM entry", &[]).await.unwrap().get(0)
 }
 
 /// Sessions that insert increasing ids until told to stop; each keeps what was acknowledged.
@@ -123,11 +117,7 @@ async fn load_from(cluster: &Cluster, writer: &str, first: i64) -> Load {
     let mut sessions = Vec::new();
     for _ in 0..4 {
         let client = connect(cluster, writer).await.unwrap();
-        let (stop, next, total) = (
-            Arc::clone(&stop),
-            Arc::clone(&next),
-            Arc::clone(&acknowledged),
-        );
+        let (stop, next, total) = (Arc::clone(&stop), Arc::clone(&next), Arc::clone(&acknowledged));
         sessions.push(tokio::spawn(async move {
             let mut mine = Vec::new();
             while !stop.load(Ordering::SeqCst) {
@@ -141,11 +131,7 @@ async fn load_from(cluster: &Cluster, writer: &str, first: i64) -> Load {
             mine
         }));
     }
-    Load {
-        stop,
-        acknowledged,
-        sessions,
-    }
+    Load { stop, acknowledged, sessions }
 }
 
 impl Load {
@@ -170,10 +156,7 @@ impl Load {
 
 async fn assert_present(cluster: &Cluster, node: &str, ids: &[i64]) {
     let admin = cluster.admin(node).await.unwrap();
-    let row = admin
-        .query_one("SELECT count(*) FROM entry WHERE id = ANY ($1)", &[&ids])
-        .await
-        .unwrap();
+    let row = admin.query_one("SELECT count(*) FROM entry WHERE id = ANY ($1)", &[&ids]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), i64::try_from(ids.len()).unwrap());
 }
 

@@ -44,10 +44,7 @@ struct Chunk {
 impl Connection {
     pub(super) fn new(client: TcpStream, flow: Flow) -> io::Result<Self> {
         client.set_nodelay(true)?;
-        let connection = Self {
-            client,
-            flow: watch::Sender::new(flow),
-        };
+        let connection = Self { client, flow: watch::Sender::new(flow) };
         connection.set(flow)?;
         Ok(connection)
     }
@@ -80,8 +77,7 @@ impl Connection {
         if let Err(error) = outcome {
             tracing::debug!(%upstream, %error, "connection reset");
             // The client of a vanished host must not notice that the other side has ended.
-            self.until(|flow| !matches!(flow, Flow::Silent | Flow::Frozen))
-                .await;
+            self.until(|flow| !matches!(flow, Flow::Silent | Flow::Frozen)).await;
             if let Err(error) = self.client.set_zero_linger() {
                 tracing::debug!(%error, "client already gone");
             }
@@ -91,10 +87,7 @@ impl Connection {
     async fn carry(&self, upstream: SocketAddr) -> io::Result<()> {
         let server = TcpStream::connect(upstream).await?;
         server.set_nodelay(true)?;
-        let outcome = tokio::try_join!(
-            self.direction(&self.client, &server),
-            self.direction(&server, &self.client),
-        );
+        let outcome = tokio::try_join!(self.direction(&self.client, &server), self.direction(&server, &self.client),);
         if outcome.is_err() {
             server.set_zero_linger()?;
         }
@@ -119,10 +112,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             };
-            let chunk = Chunk {
-                due: Instant::now() + delay,
-                bytes: buffer.get(..count).unwrap_or_default().to_vec(),
-            };
+            let chunk = Chunk { due: Instant::now() + delay, bytes: buffer.get(..count).unwrap_or_default().to_vec() };
             if queue.send(chunk).await.is_err() || count == 0 {
                 return Ok(());
             }

@@ -79,16 +79,8 @@ impl Proxy {
     /// # Errors
     /// The bind error when `address` is taken.
     pub fn start(address: SocketAddr, upstream: SocketAddr) -> io::Result<Self> {
-        let state = State {
-            listener: Some(Arc::new(socket::listen(address, false)?)),
-            ..State::default()
-        };
-        let shared = Arc::new(Shared {
-            address,
-            upstream,
-            state: Mutex::new(state),
-            changed: watch::Sender::new(0),
-        });
+        let state = State { listener: Some(Arc::new(socket::listen(address, false)?)), ..State::default() };
+        let shared = Arc::new(Shared { address, upstream, state: Mutex::new(state), changed: watch::Sender::new(0) });
         let acceptor = tokio::spawn(accept_loop(Arc::clone(&shared)));
         Ok(Self { shared, acceptor })
     }

@@ -16,11 +16,7 @@ const DROP_ALL: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
 /// Listens on an address, deaf from the first packet on when `silent`.
 pub(super) fn listen(address: SocketAddr, silent: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

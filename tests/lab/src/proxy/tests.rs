@@ -40,10 +40,7 @@ async fn proxy() -> Proxy {
 async fn echo(stream: &mut TcpStream, text: &[u8]) {
     stream.write_all(text).await.unwrap();
     let mut answer = vec![0; text.len()];
-    timeout(GENEROUS, stream.read_exact(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(GENEROUS, stream.read_exact(&mut answer)).await.unwrap().unwrap();
     assert_eq!(answer, text);
 }
 
@@ -84,9 +81,7 @@ async fn cut_link_does_not_acknowledge() {
     let proxy = proxy().await;
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     echo(&mut stream, b"before").await;
-    SockRef::from(&stream)
-        .set_tcp_user_timeout(Some(Duration::from_millis(500)))
-        .unwrap();
+    SockRef::from(&stream).set_tcp_user_timeout(Some(Duration::from_millis(500))).unwrap();
     proxy.set_link(Link::Cut).unwrap();
     stream.write_all(b"x").await.unwrap();
     let read = timeout(GENEROUS, stream.read(&mut [0])).await.unwrap();
@@ -100,21 +95,11 @@ async fn refused_link_resets_old_and_refuses_new_connections() {
     echo(&mut stream, b"before").await;
     proxy.set_link(Link::Refuse).unwrap();
     let connect = TcpStream::connect(proxy.address()).await;
-    assert_eq!(
-        connect.unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionRefused
-    );
+    assert_eq!(connect.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     let read = timeout(GENEROUS, stream.read(&mut [0])).await.unwrap();
-    assert_eq!(
-        read.unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionReset
-    );
+    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     proxy.set_link(Link::Open).unwrap();
-    echo(
-        &mut TcpStream::connect(proxy.address()).await.unwrap(),
-        b"again",
-    )
-    .await;
+    echo(&mut TcpStream::connect(proxy.address()).await.unwrap(), b"again").await;
 }
 
 #[tokio::test]
@@ -126,21 +111,11 @@ async fn host_that_comes_back_resets_what_it_forgot() {
     assert!(timeout(SILENCE, stream.read(&mut [0])).await.is_err());
     proxy.set_host(Host::Refusing).unwrap();
     let read = timeout(GENEROUS, stream.read(&mut [0])).await.unwrap();
-    assert_eq!(
-        read.unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionReset
-    );
+    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     let connect = TcpStream::connect(proxy.address()).await;
-    assert_eq!(
-        connect.unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionRefused
-    );
+    assert_eq!(connect.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     proxy.set_host(Host::Up).unwrap();
-    echo(
-        &mut TcpStream::connect(proxy.address()).await.unwrap(),
-        b"again",
-    )
-    .await;
+    echo(&mut TcpStream::connect(proxy.address()).await.unwrap(), b"again").await;
 }
 
 #[tokio::test]
@@ -171,8 +146,5 @@ async fn dead_upstream_resets_the_client() {
     let proxy = Proxy::start(free_address().await, free_address().await).unwrap();
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     let read = timeout(GENEROUS, stream.read(&mut [0])).await.unwrap();
-    assert_eq!(
-        read.unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionReset
-    );
+    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }

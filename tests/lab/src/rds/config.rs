@@ -119,8 +119,7 @@ impl PlatformConfig {
 
     pub(super) fn instance(&self, name: &str) -> Option<&InstanceConfig> {
         self.instances.iter().find(|instance| {
-            name.eq_ignore_ascii_case(&instance.identifier)
-                || name == self.instance_arn(&instance.identifier)
+            name.eq_ignore_ascii_case(&instance.identifier) || name == self.instance_arn(&instance.identifier)
         })
     }
 

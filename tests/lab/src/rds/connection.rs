@@ -65,10 +65,7 @@ impl Listener for Cuttable {
                 Ok((stream, _)) => {
                     let switch = Switch::default();
                     self.open.add(&switch);
-                    let connection = Connection {
-                        stream,
-                        switch: switch.clone(),
-                    };
+                    let connection = Connection { stream, switch: switch.clone() };
                     return (connection, switch);
                 }
                 Err(error) => {
@@ -121,11 +118,7 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

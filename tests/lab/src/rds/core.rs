@@ -71,11 +71,7 @@ pub(super) struct State {
 }
 
 impl Core {
-    pub(super) fn new(
-        config: PlatformConfig,
-        writer: String,
-        events: UnboundedSender<RdsEvent>,
-    ) -> Self {
+    pub(super) fn new(config: PlatformConfig, writer: String, events: UnboundedSender<RdsEvent>) -> Self {
         let tiers = config.instances.iter();
         let tiers = tiers.map(|member| (member.identifier.clone(), member.promotion_tier));
         let state = State {
@@ -96,12 +92,7 @@ impl Core {
             frozen: None,
             writer,
         };
-        Self {
-            config,
-            created_ms: now_ms(),
-            events,
-            state: Mutex::new(state),
-        }
+        Self { config, created_ms: now_ms(), events, state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -148,8 +139,7 @@ impl Core {
     }
 
     pub(super) fn instance_status(&self, instance: &str) -> &'static str {
-        self.state()
-            .instance_status(instance, self.config.timing.detection_delay)
+        self.state().instance_status(instance, self.config.timing.detection_delay)
     }
 }
 
@@ -208,10 +198,7 @@ impl State {
             .map(|(at, writer)| (at.elapsed() >= staleness, writer))
             .find_map(|(old_enough, writer)| old_enough.then_some(writer));
         let oldest = self.writers.front().map(|(_, writer)| writer);
-        Topology {
-            status: self.status().to_owned(),
-            writer: shown.or(oldest).unwrap_or(&self.writer).clone(),
-        }
+        Topology { status: self.status().to_owned(), writer: shown.or(oldest).unwrap_or(&self.writer).clone() }
     }
 }
 

@@ -13,11 +13,7 @@ pub(super) struct ApiError {
 
 impl ApiError {
     pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
+        Self { status, code, message: message.into() }
     }
 
     pub(super) fn cluster_not_found(name: &str) -> Self {
@@ -57,17 +53,12 @@ impl ApiError {
     }
 
     pub(super) fn internal() -> Self {
-        let message =
-            "An internal error has occurred. Please try your query again at a later time.";
+        let message = "An internal error has occurred. Please try your query again at a later time.";
         Self::new(500, "InternalFailure", message)
     }
 
     pub(super) fn to_xml(&self, request_id: &str) -> String {
-        let fault = if self.status < 500 {
-            "Sender"
-        } else {
-            "Receiver"
-        };
+        let fault = if self.status < 500 { "Sender" } else { "Receiver" };
         let mut xml = Xml::new();
         xml.root("ErrorResponse", |response| {
             response.group("Error", |error| {

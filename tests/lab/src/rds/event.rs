@@ -101,11 +101,7 @@ impl RdsEvent {
     }
 
     pub(super) fn failover_started(config: &PlatformConfig, target: &str, cross_az: bool) -> Self {
-        let (id, scope) = if cross_az {
-            ("RDS-EVENT-0073", "cross")
-        } else {
-            ("RDS-EVENT-0072", "same")
-        };
+        let (id, scope) = if cross_az { ("RDS-EVENT-0073", "cross") } else { ("RDS-EVENT-0072", "same") };
         let message = format!("Started {scope} AZ failover to DB instance: {target}");
         Self::cluster(config, id, message)
     }
@@ -116,8 +112,7 @@ impl RdsEvent {
     }
 
     pub(super) fn failover_failed(config: &PlatformConfig) -> Self {
-        let message =
-            "Cluster failover failed, check the health of your cluster instances and try again.";
+        let message = "Cluster failover failed, check the health of your cluster instances and try again.";
         Self::cluster(config, "RDS-EVENT-0069", message.to_owned())
     }
 
@@ -152,12 +147,7 @@ impl RdsEvent {
         }
     }
 
-    fn instance(
-        config: &PlatformConfig,
-        event_id: &'static str,
-        message: &str,
-        instance: &str,
-    ) -> Self {
+    fn instance(config: &PlatformConfig, event_id: &'static str, message: &str, instance: &str) -> Self {
         Self {
             category: "availability",
             source_type: SourceType::Instance,

@@ -21,22 +21,14 @@ pub(super) struct Run {
 
 impl Core {
     /// Accepts a failover or says why not. Only one runs at a time.
-    pub(super) fn begin_failover(
-        &self,
-        trigger: Trigger,
-        wanted: Option<&str>,
-    ) -> Result<Run, ApiError> {
+    pub(super) fn begin_failover(&self, trigger: Trigger, wanted: Option<&str>) -> Result<Run, ApiError> {
         let mut state = self.state();
         self.check_cluster(&state, trigger)?;
         let target = match wanted {
             Some(name) => self.check_target(&state, name)?,
             None => self.choose_target(&state, trigger)?,
         };
-        let run = Run {
-            target,
-            old_writer: state.writer.clone(),
-            promotion: state.promotions.len(),
-        };
+        let run = Run { target, old_writer: state.writer.clone(), promotion: state.promotions.len() };
         state.failover = Some((Instant::now(), run.promotion));
         state.promotions.push(Promotion {
             trigger,
@@ -56,8 +48,7 @@ impl Core {
         let status = state.instance_status(instance, self.config.timing.detection_delay);
         if state.failover.is_some() || status != "available" {
             return Err(ApiError::instance_state(
-                "Instance cannot currently reboot due to an in-progress management operation."
-                    .to_owned(),
+                "Instance cannot currently reboot due to an in-progress management operation.".to_owned(),
             ));
         }
         state.restarting.insert(instance.to_owned());
@@ -93,11 +84,7 @@ impl Core {
     /// The lowest tier, then the first in the member list; the dead come last, and the platform
     /// itself never takes one.
     fn choose_target(&self, state: &State, trigger: Trigger) -> Result<String, ApiError> {
-        let members = self
-            .config
-            .instances
-            .iter()
-            .map(|member| &member.identifier);
+        let members = self.config.instances.iter().map(|member| &member.identifier);
         members
             .filter(|member| **member != state.writer && self.is_available(state, member))
             .filter(|member| trigger == Trigger::Api || state.dead_for(member).is_none())

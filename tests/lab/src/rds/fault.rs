@@ -56,11 +56,7 @@ impl Faults {
     /// `action` is the name of an action or `*`; `times` is how many requests it meets, `None`
     /// for all until it is cleared.
     pub(super) fn set(&mut self, action: &str, kind: FaultKind, times: Option<u32>) {
-        self.0.push(Armed {
-            action: action.to_owned(),
-            kind,
-            left: times,
-        });
+        self.0.push(Armed { action: action.to_owned(), kind, left: times });
     }
 
     pub(super) fn clear(&mut self) {

@@ -21,11 +21,10 @@ pub(super) struct Filter {
 impl Form {
     /// Reads the form-encoded body, or the query of a GET request.
     pub(super) fn parse(encoded: &[u8]) -> Result<Self, ApiError> {
-        let pairs: Vec<(String, String)> =
-            serde_urlencoded::from_bytes(encoded).map_err(|error| {
-                let message = format!("The request is not form-encoded: {error}");
-                ApiError::new(400, "MalformedQueryString", message)
-            })?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(encoded).map_err(|error| {
+            let message = format!("The request is not form-encoded: {error}");
+            ApiError::new(400, "MalformedQueryString", message)
+        })?;
         Ok(Self(pairs.into_iter().collect()))
     }
 
@@ -36,19 +35,16 @@ impl Form {
     }
 
     pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
-        self.get(name)
-            .ok_or_else(|| ApiError::missing_parameter(name))
+        self.get(name).ok_or_else(|| ApiError::missing_parameter(name))
     }
 
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        let parsed = text.parse().map_err(|_| {
-            ApiError::invalid_value(format!(
-                "Invalid value {text} for {name}. Must be an integer"
-            ))
-        })?;
+        let parsed = text
+            .parse()
+            .map_err(|_| ApiError::invalid_value(format!("Invalid value {text} for {name}. Must be an integer")))?;
         Ok(Some(parsed))
     }
 
@@ -57,18 +53,15 @@ impl Form {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(other) => Err(ApiError::invalid_value(format!(
-                "Invalid value {other} for {name}. Must be true or false"
-            ))),
+            Some(other) => {
+                Err(ApiError::invalid_value(format!("Invalid value {other} for {name}. Must be true or false")))
+            }
         }
     }
 
     /// The values under `{prefix}.{n}`, in the order of n.
     pub(super) fn list(&self, prefix: &str) -> Vec<String> {
-        (1_u32..)
-            .map_while(|n| self.get(&format!("{prefix}.{n}")))
-            .map(str::to_owned)
-            .collect()
+        (1_u32..).map_while(|n| self.get(&format!("{prefix}.{n}"))).map(str::to_owned).collect()
     }
 
     pub(super) fn filters(&self) -> Vec<Filter> {
@@ -91,16 +84,10 @@ impl Form {
     }
 
     /// Cuts one page out of entries with ascending keys; also the marker of the next page.
-    pub(super) fn page<T>(
-        &self,
-        entries: Vec<(u64, T)>,
-    ) -> Result<(Vec<T>, Option<String>), ApiError> {
+    pub(super) fn page<T>(&self, entries: Vec<(u64, T)>) -> Result<(Vec<T>, Option<String>), ApiError> {
         let limit = self.page_size()?;
         let after = self.get("Marker").map(read_marker).transpose()?;
-        let mut rest = entries
-            .into_iter()
-            .filter(|(key, _)| after.is_none_or(|after| *key > after))
-            .peekable();
+        let mut rest = entries.into_iter().filter(|(key, _)| after.is_none_or(|after| *key > after)).peekable();
         let mut page = Vec::new();
         let mut last = 0;
         while page.len() < limit
@@ -118,14 +105,9 @@ impl Form {
         let Some(asked) = self.number("MaxRecords")? else {
             return Ok(100);
         };
-        usize::try_from(asked)
-            .ok()
-            .filter(|size| (20..=100).contains(size))
-            .ok_or_else(|| {
-                ApiError::invalid_value(format!(
-                    "Invalid value {asked} for MaxRecords. Must be between 20 and 100"
-                ))
-            })
+        usize::try_from(asked).ok().filter(|size| (20..=100).contains(size)).ok_or_else(|| {
+            ApiError::invalid_value(format!("Invalid value {asked} for MaxRecords. Must be between 20 and 100"))
+        })
     }
 }
 

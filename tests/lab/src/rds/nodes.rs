@@ -48,10 +48,7 @@ pub trait Nodes: Send + Sync + 'static {
     fn rejoin(&self, instance: &str) -> impl Future<Output = Result<(), NodesError>> + Send;
 
     /// Restarts an instance in its present role.
-    fn restart_in_place(
-        &self,
-        instance: &str,
-    ) -> impl Future<Output = Result<(), NodesError>> + Send;
+    fn restart_in_place(&self, instance: &str) -> impl Future<Output = Result<(), NodesError>> + Send;
 
     /// Moves the cluster endpoint's DNS record to an instance.
     fn set_cluster_endpoint(&self, instance: &str) -> impl Future<Output = ()> + Send;

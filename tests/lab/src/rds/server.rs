@@ -80,11 +80,7 @@ impl Drop for Lifetime {
 
 impl<N> Clone for Rds<N> {
     fn clone(&self) -> Self {
-        Self {
-            platform: Arc::clone(&self.platform),
-            address: self.address,
-            lifetime: Arc::clone(&self.lifetime),
-        }
+        Self { platform: Arc::clone(&self.platform), address: self.address, lifetime: Arc::clone(&self.lifetime) }
     }
 }
 
@@ -104,16 +100,10 @@ impl<N: Nodes> Rds<N> {
             return Err(StartError::NotLoopback(listen));
         }
         let writer = check_members(&config, &*nodes).await?;
-        let bind = |source| StartError::Bind {
-            address: listen,
-            source,
-        };
+        let bind = |source| StartError::Bind { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let lifetime = Arc::new(Lifetime {
-            tasks: Arc::new(Tasks::new()),
-            open: Arc::new(Open::default()),
-        });
+        let lifetime = Arc::new(Lifetime { tasks: Arc::new(Tasks::new()), open: Arc::new(Open::default()) });
         let platform = Arc::new(Platform {
             core: Core::new(config, writer, events),
             nodes,
@@ -124,11 +114,7 @@ impl<N: Nodes> Rds<N> {
         let tasks = &lifetime.tasks;
         tasks.spawn(serve(Cuttable { listener, open }, Arc::clone(&platform)));
         tasks.spawn(Arc::clone(&platform).watch());
-        Ok(Self {
-            platform,
-            address,
-            lifetime,
-        })
+        Ok(Self { platform, address, lifetime })
     }
 
     /// Where it listens.
@@ -187,10 +173,7 @@ impl<N: Nodes> Rds<N> {
 
 async fn check_members<N: Nodes>(config: &PlatformConfig, nodes: &N) -> Result<String, StartError> {
     let known = nodes.instances();
-    let missing = config
-        .instances
-        .iter()
-        .find(|member| !known.contains(&member.identifier));
+    let missing = config.instances.iter().find(|member| !known.contains(&member.identifier));
     if let Some(missing) = missing {
         return Err(StartError::UnknownInstance(missing.identifier.clone()));
     }
@@ -255,19 +238,10 @@ impl Answer {
 
 impl<N: Nodes> Platform<N> {
     /// `None`: the connection is reset in place of an answer.
-    async fn answer(
-        self: &Arc<Self>,
-        uri: &Uri,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Option<Answer> {
+    async fn answer(self: &Arc<Self>, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<Answer> {
         let at_ms = now_ms();
         let request_id = Uuid::new_v4().to_string();
-        let encoded = if body.is_empty() {
-            uri.query().unwrap_or_default().as_bytes()
-        } else {
-            body
-        };
+        let encoded = if body.is_empty() { uri.query().unwrap_or_default().as_bytes() } else { body };
         let parsed = Form::parse(encoded);
         let form = parsed.as_ref().cloned().unwrap_or_default();
         let action = form.get("Action").unwrap_or_default().to_owned();
@@ -286,11 +260,7 @@ impl<N: Nodes> Platform<N> {
             user_agent: user_agent.unwrap_or_default().to_owned(),
         });
         let (status, body) = result?;
-        Some(Answer {
-            status,
-            request_id,
-            body,
-        })
+        Some(Answer { status, request_id, body })
     }
 
     async fn carry_out(
@@ -317,10 +287,7 @@ impl<N: Nodes> Platform<N> {
                 ((200, body), Outcome::Answered)
             }
             Err(error) => {
-                let refused = Outcome::Refused {
-                    status: error.status,
-                    code: error.code.to_owned(),
-                };
+                let refused = Outcome::Refused { status: error.status, code: error.code.to_owned() };
                 ((error.status, error.to_xml(request_id)), refused)
             }
         };

@@ -69,8 +69,7 @@ impl<N: Nodes> Platform<N> {
         let event = RdsEvent::topology_updated(&self.core.config, &writer);
         self.core.emit(event);
         let platform = Arc::clone(self);
-        self.tasks
-            .spawn(async move { platform.move_endpoint(&writer).await });
+        self.tasks.spawn(async move { platform.move_endpoint(&writer).await });
     }
 
     fn act_on_dead_writer(self: &Arc<Self>) {

@@ -41,12 +41,7 @@ impl Xml {
     }
 
     /// A list of plain texts.
-    pub(super) fn texts<T: Display>(
-        &mut self,
-        name: &str,
-        entry: &str,
-        values: impl IntoIterator<Item = T>,
-    ) {
+    pub(super) fn texts<T: Display>(&mut self, name: &str, entry: &str, values: impl IntoIterator<Item = T>) {
         self.group(name, |list| {
             for value in values {
                 list.text(entry, value);
@@ -70,9 +65,7 @@ impl Xml {
 pub(super) fn response(action: &str, request_id: &str, result: &Xml) -> String {
     let mut xml = Xml::new();
     xml.root(&format!("{action}Response"), |response| {
-        response.group(&format!("{action}Result"), |inner| {
-            inner.0.push_str(&result.0)
-        });
+        response.group(&format!("{action}Result"), |inner| inner.0.push_str(&result.0));
         response.group("ResponseMetadata", |metadata| {
             metadata.text("RequestId", request_id);
         });

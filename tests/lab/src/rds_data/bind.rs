@@ -28,14 +28,10 @@ pub(super) fn bind(names: &[String], parameters: &[SqlParameter]) -> Result<Boun
         let name = parameter.name.as_deref().unwrap_or_default();
         by_name.insert(name, convert(name, parameter)?);
     }
-    let mut bound = Bound {
-        types: Vec::with_capacity(names.len()),
-        values: Vec::with_capacity(names.len()),
-    };
+    let mut bound = Bound { types: Vec::with_capacity(names.len()), values: Vec::with_capacity(names.len()) };
     for name in names {
-        let (ty, value) = by_name
-            .get(name.as_str())
-            .ok_or_else(|| ApiError::validation(format!("Cannot find parameter: {name}")))?;
+        let (ty, value) =
+            by_name.get(name.as_str()).ok_or_else(|| ApiError::validation(format!("Cannot find parameter: {name}")))?;
         bound.types.push(ty.clone());
         bound.values.push(value.clone());
     }
@@ -44,19 +40,8 @@ pub(super) fn bind(names: &[String], parameters: &[SqlParameter]) -> Result<Boun
 
 fn convert(name: &str, parameter: &SqlParameter) -> Result<(Type, Text), ApiError> {
     let wrong = |what: &str| ApiError::validation(format!("parameter {name}: {what}"));
-    let field = parameter
-        .value
-        .as_ref()
-        .ok_or_else(|| wrong("the value is missing"))?;
-    let InputField {
-        is_null,
-        boolean_value,
-        long_value,
-        double_value,
-        string_value,
-        blob_value,
-        array_value,
-    } = field;
+    let field = parameter.value.as_ref().ok_or_else(|| wrong("the value is missing"))?;
+    let InputField { is_null, boolean_value, long_value, double_value, string_value, blob_value, array_value } = field;
     if array_value.is_some() {
         return Err(wrong("Array parameters are not supported."));
     }
@@ -138,11 +123,7 @@ impl ToSql for Text {
         true
     }
 
-    fn to_sql_checked(
-        &self,
-        ty: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+    fn to_sql_checked(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         self.to_sql(ty, out)
     }
 

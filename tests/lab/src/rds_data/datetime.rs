@@ -20,12 +20,7 @@ pub(super) fn date(days: i32) -> String {
 pub(super) fn time(microseconds: i64) -> String {
     let fraction = microseconds.rem_euclid(1_000_000);
     let seconds = microseconds.div_euclid(1_000_000);
-    let mut text = format!(
-        "{:02}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    );
+    let mut text = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     if fraction != 0 {
         let digits = format!("{fraction:06}");
         text.push('.');
@@ -53,16 +48,11 @@ fn civil(days: i64) -> (String, &'static str) {
     let shifted = days + EPOCH_SHIFT;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     if year > 0 {
         (format!("{year:04}-{month:02}-{day:02}"), "")

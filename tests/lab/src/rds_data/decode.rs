@@ -66,20 +66,13 @@ pub(super) fn field(ty: &Type, raw: &[u8], options: ResultOptions) -> Result<Fie
 
 impl From<Malformed> for ApiError {
     fn from(_: Malformed) -> Self {
-        Self::new(
-            Code::InternalServerErrorException,
-            "PostgreSQL sent a value that does not have the form of its type",
-        )
+        Self::new(Code::InternalServerErrorException, "PostgreSQL sent a value that does not have the form of its type")
     }
 }
 
 /// The type under a domain.
 fn base(ty: &Type) -> &Type {
-    if let Kind::Domain(inner) = ty.kind() {
-        base(inner)
-    } else {
-        ty
-    }
+    if let Kind::Domain(inner) = ty.kind() { base(inner) } else { ty }
 }
 
 fn unsupported(name: &str) -> ApiError {
@@ -137,9 +130,7 @@ fn scalar(ty: &Type, raw: &[u8], options: ResultOptions) -> Result<Option<Field>
         Some(Shape::Long) => Field::Long(long(ty, raw)?),
         Some(Shape::Double) => Field::Double(double(ty, raw)?),
         Some(Shape::Blob) => Field::Blob(raw.to_vec()),
-        Some(Shape::Text) if *ty == Type::NUMERIC && options.decimal_as_number => {
-            number(numeric::text(raw)?)
-        }
+        Some(Shape::Text) if *ty == Type::NUMERIC && options.decimal_as_number => number(numeric::text(raw)?),
         Some(Shape::Text) => Field::Text(text(ty, raw)?),
     };
     Ok(Some(field))
@@ -187,9 +178,7 @@ fn text(ty: &Type, raw: &[u8]) -> Result<String, Malformed> {
         Type::UUID => Ok(uuid::Uuid::from_bytes(reader.array()?).to_string()),
         Type::DATE => Ok(datetime::date(i32::from_be_bytes(reader.array()?))),
         Type::TIME => Ok(datetime::time(i64::from_be_bytes(reader.array()?))),
-        Type::TIMESTAMP | Type::TIMESTAMPTZ => {
-            Ok(datetime::timestamp(i64::from_be_bytes(reader.array()?)))
-        }
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => Ok(datetime::timestamp(i64::from_be_bytes(reader.array()?))),
         // The first byte is the version of the format, 1.
         Type::JSONB => utf8(raw.get(1..).ok_or(Malformed)?),
         // One byte of any value; PostgreSQL writes those outside ASCII in octal.
@@ -204,9 +193,7 @@ fn text(ty: &Type, raw: &[u8]) -> Result<String, Malformed> {
 }
 
 fn utf8(raw: &[u8]) -> Result<String, Malformed> {
-    std::str::from_utf8(raw)
-        .map(str::to_owned)
-        .map_err(|_| Malformed)
+    std::str::from_utf8(raw).map(str::to_owned).map_err(|_| Malformed)
 }
 
 /// `None` if the member type is not supported.
@@ -231,10 +218,7 @@ fn each<T>(
     values: &[Option<&[u8]>],
     convert: impl Fn(&[u8]) -> Result<T, Malformed>,
 ) -> Result<Vec<Option<T>>, Malformed> {
-    values
-        .iter()
-        .map(|value| value.map(&convert).transpose())
-        .collect()
+    values.iter().map(|value| value.map(&convert).transpose()).collect()
 }
 
 /// The raw members, `None` if there is more than one dimension.

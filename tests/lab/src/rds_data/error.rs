@@ -45,9 +45,9 @@ impl Code {
             | Self::SerializationException
             | Self::ValidationException => StatusCode::BAD_REQUEST,
             Self::AccessDeniedException => StatusCode::FORBIDDEN,
-            Self::DatabaseNotFoundException
-            | Self::TransactionNotFoundException
-            | Self::UnknownOperationException => StatusCode::NOT_FOUND,
+            Self::DatabaseNotFoundException | Self::TransactionNotFoundException | Self::UnknownOperationException => {
+                StatusCode::NOT_FOUND
+            }
             Self::RequestEntityTooLargeException => StatusCode::PAYLOAD_TOO_LARGE,
             Self::InternalServerErrorException => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailableError => StatusCode::SERVICE_UNAVAILABLE,
@@ -66,11 +66,7 @@ pub(super) struct ApiError {
 
 impl ApiError {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            connection_id: None,
-        }
+        Self { code, message: message.into(), connection_id: None }
     }
 
     pub(super) fn validation(message: impl Into<String>) -> Self {
@@ -78,17 +74,11 @@ impl ApiError {
     }
 
     pub(super) fn unavailable() -> Self {
-        Self::new(
-            Code::DatabaseUnavailableException,
-            "The writer instance in the DB cluster isn't available.",
-        )
+        Self::new(Code::DatabaseUnavailableException, "The writer instance in the DB cluster isn't available.")
     }
 
     pub(super) fn transaction_not_found(id: &str) -> Self {
-        Self::new(
-            Code::TransactionNotFoundException,
-            format!("Transaction {id} is not found"),
-        )
+        Self::new(Code::TransactionNotFoundException, format!("Transaction {id} is not found"))
     }
 
     pub(super) fn timed_out(connection_id: i64) -> Self {
@@ -111,9 +101,7 @@ impl ApiError {
             BackendError::NoInstance => Code::DatabaseNotFoundException,
             BackendError::Resuming => Code::DatabaseResumingException,
             BackendError::InvalidState(_) => Code::InvalidResourceStateException,
-            BackendError::NoSuchSecret | BackendError::SecretUnreadable(_) => {
-                Code::SecretsErrorException
-            }
+            BackendError::NoSuchSecret | BackendError::SecretUnreadable(_) => Code::SecretsErrorException,
             BackendError::AccessDenied(_) => Code::AccessDeniedException,
             BackendError::ServiceUnavailable => Code::ServiceUnavailableError,
         };
@@ -140,23 +128,14 @@ impl ApiError {
         }
         let io = std::error::Error::source(error).is_some_and(|s| s.is::<std::io::Error>());
         if error.is_closed() || io {
-            return Self::sql(
-                "FATAL: An I/O error occurred while sending to the backend.",
-                "08006",
-            );
+            return Self::sql("FATAL: An I/O error occurred while sending to the backend.", "08006");
         }
-        Self::sql(
-            &format!("ERROR: this statement cannot run here: {error}"),
-            "0A000",
-        )
+        Self::sql(&format!("ERROR: this statement cannot run here: {error}"), "0A000")
     }
 
     /// An SQL error in the wording of the Data API.
     pub(super) fn sql(text: &str, state: &str) -> Self {
-        Self::new(
-            Code::DatabaseErrorException,
-            format!("{text}; SQLState: {state}"),
-        )
+        Self::new(Code::DatabaseErrorException, format!("{text}; SQLState: {state}"))
     }
 
     fn database(db: &tokio_postgres::error::DbError) -> Self {
@@ -180,10 +159,7 @@ impl IntoResponse for ApiError {
         }
         let headers = [
             (header::CONTENT_TYPE, "application/json".to_owned()),
-            (
-                HeaderName::from_static("x-amzn-errortype"),
-                format!("{:?}", self.code),
-            ),
+            (HeaderName::from_static("x-amzn-errortype"), format!("{:?}", self.code)),
         ];
         (self.code.status(), headers, body.to_string()).into_response()
     }

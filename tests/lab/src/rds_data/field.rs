@@ -67,10 +67,7 @@ impl Array {
         match self {
             Self::Booleans(members) => json!(members),
             Self::Longs(members) => json!(members),
-            Self::Doubles(members) => members
-                .iter()
-                .map(|member| member.map_or(Value::Null, double))
-                .collect(),
+            Self::Doubles(members) => members.iter().map(|member| member.map_or(Value::Null, double)).collect(),
             Self::Strings(members) => json!(members),
         }
     }

@@ -35,10 +35,7 @@ pub(super) async fn run<B: Backend>(
             tracing::debug!(%error, "TCP_NODELAY was refused");
         }
     });
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(until)
-        .await
-    {
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
         tracing::error!(%error, "the RDS Data API server ended");
     }
 }
@@ -49,26 +46,18 @@ async fn answer<B: Backend>(State(service): State<Arc<Service<B>>>, request: Req
         Err(error) => error.into_response(),
     };
     if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-amzn-requestid"), id);
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), id);
     }
     response
 }
 
-async fn handle<B: Backend>(
-    service: Arc<Service<B>>,
-    request: Request,
-) -> Result<String, ApiError> {
+async fn handle<B: Backend>(service: Arc<Service<B>>, request: Request) -> Result<String, ApiError> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     if parts.method != Method::POST || !Service::<B>::serves(&path) {
         return Err(ApiError::new(
             Code::UnknownOperationException,
-            format!(
-                "{} {path} is no operation of the RDS Data API",
-                parts.method
-            ),
+            format!("{} {path} is no operation of the RDS Data API", parts.method),
         ));
     }
     let body = to_bytes(body, MAX_REQUEST).await.map_err(|error| {
@@ -83,10 +72,7 @@ async fn handle<B: Backend>(
         Ok(result) => result.map(|body| body.to_string()),
         Err(error) => {
             tracing::error!(%error, "a Data API call ended without a result");
-            Err(ApiError::new(
-                Code::InternalServerErrorException,
-                "the call ended without a result",
-            ))
+            Err(ApiError::new(Code::InternalServerErrorException, "the call ended without a result"))
         }
     }
 }

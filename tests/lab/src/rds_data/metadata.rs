@@ -36,10 +36,7 @@ pub(super) async fn describe(session: &Session, columns: &[Column]) -> Result<Va
         .collect())
 }
 
-async fn table_columns(
-    session: &Session,
-    columns: &[Column],
-) -> Result<HashMap<(u32, i16), TableColumn>, ApiError> {
+async fn table_columns(session: &Session, columns: &[Column]) -> Result<HashMap<(u32, i16), TableColumn>, ApiError> {
     let mut oids: Vec<u32> = columns.iter().filter_map(Column::table_oid).collect();
     oids.sort_unstable();
     oids.dedup();
@@ -56,10 +53,7 @@ async fn table_columns(
     let rows = session.client.query(sql, &[&oids]).await.map_err(failed)?;
     let mut found = HashMap::new();
     for row in rows {
-        let key = (
-            row.try_get(0).map_err(failed)?,
-            row.try_get(1).map_err(failed)?,
-        );
+        let key = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
         let column = TableColumn {
             table: row.try_get(2).map_err(failed)?,
             not_null: row.try_get(3).map_err(failed)?,
@@ -78,11 +72,7 @@ fn describe_column(column: &Column, table: Option<&TableColumn>) -> Value {
         Some(table) if table.not_null => NO_NULLS,
         Some(_) => NULLABLE,
     };
-    let member = if let Kind::Array(member) = ty.kind() {
-        jdbc_type(member)
-    } else {
-        0
-    };
+    let member = if let Kind::Array(member) = ty.kind() { jdbc_type(member) } else { 0 };
     json!({
         "arrayBaseColumnType": member,
         "isAutoIncrement": table.is_some_and(|table| table.auto_increment),
@@ -102,17 +92,11 @@ fn describe_column(column: &Column, table: Option<&TableColumn>) -> Value {
 }
 
 fn is_number(ty: &Type) -> bool {
-    matches!(
-        *ty,
-        Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC
-    )
+    matches!(*ty, Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC)
 }
 
 fn is_moment(ty: &Type) -> bool {
-    matches!(
-        *ty,
-        Type::DATE | Type::TIME | Type::TIMETZ | Type::TIMESTAMP | Type::TIMESTAMPTZ
-    )
+    matches!(*ty, Type::DATE | Type::TIME | Type::TIMETZ | Type::TIMESTAMP | Type::TIMESTAMPTZ)
 }
 
 /// The constants of `java.sql.Types`.

@@ -35,14 +35,10 @@ use tokio::task::JoinHandle;
 /// Where the Data API finds the current writer and the credentials.
 pub trait Backend: Send + Sync + 'static {
     /// The writer of the cluster at this moment.
-    fn writer(
-        &self,
-        cluster_arn: &str,
-    ) -> impl Future<Output = Result<Writer, BackendError>> + Send;
+    fn writer(&self, cluster_arn: &str) -> impl Future<Output = Result<Writer, BackendError>> + Send;
 
     /// The JSON text of a secret; it has to hold `username` and `password`.
-    fn secret(&self, secret_arn: &str)
-    -> impl Future<Output = Result<String, BackendError>> + Send;
+    fn secret(&self, secret_arn: &str) -> impl Future<Output = Result<String, BackendError>> + Send;
 }
 
 /// The instance that takes the statements of a cluster.
@@ -138,30 +134,19 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`] if the address is not loopback or cannot be bound.
-pub async fn serve<B: Backend>(
-    listen: SocketAddr,
-    backend: B,
-    settings: Settings,
-) -> Result<RdsData, ServeError> {
+pub async fn serve<B: Backend>(listen: SocketAddr, backend: B, settings: Settings) -> Result<RdsData, ServeError> {
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_loopback() => {}
         IpAddr::V4(_) | IpAddr::V6(_) => return Err(ServeError::NotLoopback(listen)),
     }
-    let bind_error = |source| ServeError::Bind {
-        address: listen,
-        source,
-    };
+    let bind_error = |source| ServeError::Bind { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(bind_error)?;
     let address = listener.local_addr().map_err(bind_error)?;
     let (stop, stopped) = watch::channel(false);
     let service = Arc::new(operations::Service::new(backend, settings, stopped.clone()));
     let sweeper = tokio::spawn(transaction::sweep(service.transactions(), stopped.clone()));
     let server = tokio::spawn(http::run(listener, service, stopped));
-    Ok(RdsData {
-        address,
-        stop,
-        tasks: vec![server, sweeper],
-    })
+    Ok(RdsData { address, stop, tasks: vec![server, sweeper] })
 }
 
 /// The running server. Dropping it ends it and all its connections.

@@ -26,10 +26,7 @@ pub(super) fn text(raw: &[u8]) -> Result<String, Malformed> {
     }
     // Digits are in base 10,000; the first has the weight 10,000^weight.
     let digit = |position: i32| -> u16 {
-        usize::try_from(position)
-            .ok()
-            .and_then(|index| digits.get(index).copied())
-            .unwrap_or(0)
+        usize::try_from(position).ok().and_then(|index| digits.get(index).copied()).unwrap_or(0)
     };
     let mut out = String::new();
     if sign == NEGATIVE {

@@ -33,12 +33,7 @@ enum AfterTimeout {
 
 impl<B: Backend> Service<B> {
     pub(super) fn new(backend: B, settings: Settings, stopped: watch::Receiver<bool>) -> Self {
-        Self {
-            backend,
-            transactions: Arc::new(Transactions::new(settings.clone())),
-            settings,
-            stopped,
-        }
+        Self { backend, transactions: Arc::new(Transactions::new(settings.clone())), settings, stopped }
     }
 
     pub(super) fn transactions(&self) -> Arc<Transactions> {
@@ -48,11 +43,7 @@ impl<B: Backend> Service<B> {
     pub(super) fn serves(path: &str) -> bool {
         matches!(
             path,
-            "/Execute"
-                | "/BatchExecute"
-                | "/BeginTransaction"
-                | "/CommitTransaction"
-                | "/RollbackTransaction"
+            "/Execute" | "/BatchExecute" | "/BeginTransaction" | "/CommitTransaction" | "/RollbackTransaction"
         )
     }
 
@@ -74,15 +65,9 @@ impl<B: Backend> Service<B> {
         let target = request.target()?;
         let sql = scan(&request.sql()?);
         let options = request.result_options();
-        let after = if request.continue_after_timeout() {
-            AfterTimeout::Continue
-        } else {
-            AfterTimeout::Cancel
-        };
+        let after = if request.continue_after_timeout() { AfterTimeout::Continue } else { AfterTimeout::Cancel };
         let parameters = request.take_parameters();
-        let (mut session, transaction) = self
-            .session(&target, request.transaction_id()?, deadline)
-            .await?;
+        let (mut session, transaction) = self.session(&target, request.transaction_id()?, deadline).await?;
         let work = Work::of(&session, deadline, after);
         work.run(async move {
             let result = statement::execute(&mut session, &sql, &parameters, options).await;
@@ -97,9 +82,7 @@ impl<B: Backend> Service<B> {
         let target = request.target()?;
         let sql = scan(&request.sql()?);
         let sets = request.take_parameter_sets();
-        let (mut session, transaction) = self
-            .session(&target, request.transaction_id()?, deadline)
-            .await?;
+        let (mut session, transaction) = self.session(&target, request.transaction_id()?, deadline).await?;
         let work = Work::of(&session, deadline, AfterTimeout::Cancel);
         work.run(async move {
             let own = transaction.is_none();
@@ -130,12 +113,7 @@ impl<B: Backend> Service<B> {
     }
 
     /// COMMIT or ROLLBACK. One that takes too long goes on, as nobody can take it back.
-    async fn end(
-        &self,
-        request: Request,
-        sql: &'static str,
-        status: &'static str,
-    ) -> Result<Value, ApiError> {
+    async fn end(&self, request: Request, sql: &'static str, status: &'static str) -> Result<Value, ApiError> {
         let deadline = self.deadline();
         let target = request.target()?;
         let id = request.required_transaction_id()?;
@@ -187,18 +165,10 @@ impl<B: Backend> Service<B> {
     }
 
     async fn writer(&self, target: &Target) -> Result<Writer, ApiError> {
-        self.backend
-            .writer(&target.resource_arn)
-            .await
-            .map_err(|error| ApiError::backend(error, &target.resource_arn))
+        self.backend.writer(&target.resource_arn).await.map_err(|error| ApiError::backend(error, &target.resource_arn))
     }
 
-    async fn open(
-        &self,
-        target: &Target,
-        writer: &Writer,
-        deadline: Instant,
-    ) -> Result<Session, ApiError> {
+    async fn open(&self, target: &Target, writer: &Writer, deadline: Instant) -> Result<Session, ApiError> {
         let secret = self
             .backend
             .secret(&target.secret_arn)
@@ -227,12 +197,7 @@ struct Work {
 
 impl Work {
     fn of(session: &Session, deadline: Instant, after: AfterTimeout) -> Self {
-        Self {
-            breaker: session.breaker(),
-            connection_id: session.connection_id,
-            deadline,
-            after,
-        }
+        Self { breaker: session.breaker(), connection_id: session.connection_id, deadline, after }
     }
 
     /// Waits for the work until the deadline. The work is a task of its own, so that the session
@@ -246,10 +211,7 @@ impl Work {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => {
                 tracing::error!(%error, "a statement of the Data API ended without a result");
-                Err(ApiError::new(
-                    Code::InternalServerErrorException,
-                    "the statement ended without a result",
-                ))
+                Err(ApiError::new(Code::InternalServerErrorException, "the statement ended without a result"))
             }
             Err(_) => {
                 if self.after == AfterTimeout::Cancel {
@@ -262,11 +224,7 @@ impl Work {
 }
 
 async fn command(session: &Session, sql: &str) -> Result<(), ApiError> {
-    session
-        .client
-        .batch_execute(sql)
-        .await
-        .map_err(|error| session.broken(&error))
+    session.client.batch_execute(sql).await.map_err(|error| session.broken(&error))
 }
 
 /// The idle time of a transaction counts from the end of its last statement.

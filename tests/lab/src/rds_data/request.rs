@@ -129,10 +129,7 @@ impl Request {
             return Ok(Self::default());
         }
         serde_json::from_slice(body).map_err(|error| {
-            ApiError::new(
-                Code::SerializationException,
-                format!("the request body is not valid: {error}"),
-            )
+            ApiError::new(Code::SerializationException, format!("the request body is not valid: {error}"))
         })
     }
 
@@ -142,9 +139,7 @@ impl Request {
         }
         let database = self.database.clone().filter(|name| !name.is_empty());
         if database.as_deref().is_some_and(|name| name.contains('\0')) {
-            return Err(ApiError::validation(
-                "the database name holds a zero byte; remove it",
-            ));
+            return Err(ApiError::validation("the database name holds a zero byte; remove it"));
         }
         Ok(Target {
             resource_arn: required(self.resource_arn.as_deref(), "resourceArn")?,
@@ -162,10 +157,7 @@ impl Request {
             )));
         }
         if sql.contains('\0') {
-            return Err(ApiError::sql(
-                "ERROR: invalid byte sequence for encoding \"UTF8\": 0x00",
-                "22021",
-            ));
+            return Err(ApiError::sql("ERROR: invalid byte sequence for encoding \"UTF8\": 0x00", "22021"));
         }
         Ok(sql)
     }
@@ -173,18 +165,15 @@ impl Request {
     pub(super) fn transaction_id(&self) -> Result<Option<&str>, ApiError> {
         let id = self.transaction_id.as_deref().filter(|id| !id.is_empty());
         match id {
-            Some(id) if id.chars().count() > MAX_TRANSACTION_ID => {
-                Err(ApiError::validation(format!(
-                    "the transactionId is longer than {MAX_TRANSACTION_ID} characters; use the one BeginTransaction returned"
-                )))
-            }
+            Some(id) if id.chars().count() > MAX_TRANSACTION_ID => Err(ApiError::validation(format!(
+                "the transactionId is longer than {MAX_TRANSACTION_ID} characters; use the one BeginTransaction returned"
+            ))),
             id => Ok(id),
         }
     }
 
     pub(super) fn required_transaction_id(&self) -> Result<&str, ApiError> {
-        self.transaction_id()?
-            .ok_or_else(|| missing("transactionId"))
+        self.transaction_id()?.ok_or_else(|| missing("transactionId"))
     }
 
     pub(super) fn take_parameters(&mut self) -> Vec<SqlParameter> {

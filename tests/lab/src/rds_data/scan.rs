@@ -13,10 +13,7 @@ pub(super) struct Scanned {
 /// that is not closed runs to the end and is left for PostgreSQL to refuse.
 pub(super) fn scan(sql: &str) -> Scanned {
     let bytes = sql.as_bytes();
-    let mut scanned = Scanned {
-        text: String::with_capacity(sql.len()),
-        names: Vec::new(),
-    };
+    let mut scanned = Scanned { text: String::with_capacity(sql.len()), names: Vec::new() };
     let mut at = 0;
     let mut copied = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -148,10 +145,7 @@ fn after_dollar(bytes: &[u8], from: usize) -> usize {
     let body = tag_end + 1;
     let delimiter = bytes.get(from..body).unwrap_or_default();
     let rest = bytes.get(body..).unwrap_or_default();
-    match rest
-        .windows(delimiter.len())
-        .position(|window| window == delimiter)
-    {
+    match rest.windows(delimiter.len()).position(|window| window == delimiter) {
         Some(offset) => body + offset + delimiter.len(),
         None => bytes.len(),
     }

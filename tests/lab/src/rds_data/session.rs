@@ -25,13 +25,10 @@ impl Credentials {
     pub(super) fn parse(secret: &str) -> Result<Self, ApiError> {
         let wrong = |what: String| ApiError::new(Code::InvalidSecretException, what);
         // The text of a parse error could repeat a part of the secret.
-        let parsed: Self = serde_json::from_str(secret).map_err(|_| {
-            wrong("the secret is not a JSON object with the strings username and password".into())
-        })?;
+        let parsed: Self = serde_json::from_str(secret)
+            .map_err(|_| wrong("the secret is not a JSON object with the strings username and password".into()))?;
         if parsed.username.is_empty() || parsed.username.contains('\0') {
-            return Err(wrong(
-                "the username in the secret is empty or holds a zero byte".into(),
-            ));
+            return Err(wrong("the username in the secret is empty or holds a zero byte".into()));
         }
         Ok(parsed)
     }
@@ -78,40 +75,20 @@ impl Session {
             .dbname(database.unwrap_or(&credentials.username))
             .application_name("rds-data-api")
             .connect_timeout(patience);
-        let tls = writer
-            .tls
-            .as_deref()
-            .map(|config| MakeRustlsConnect::new(config.clone()));
+        let tls = writer.tls.as_deref().map(|config| MakeRustlsConnect::new(config.clone()));
         let connecting = async {
-            let (client, driver) = connect(&mut config, tls.clone(), stopped)
-                .await
-                .map_err(|error| ApiError::connecting(&error))?;
-            let row = client
-                .query_one("SELECT pg_backend_pid()", &[])
-                .await
-                .map_err(|error| ApiError::connecting(&error))?;
-            let pid: i32 = row
-                .try_get(0)
-                .map_err(|error| ApiError::connecting(&error))?;
+            let (client, driver) =
+                connect(&mut config, tls.clone(), stopped).await.map_err(|error| ApiError::connecting(&error))?;
+            let row =
+                client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(|error| ApiError::connecting(&error))?;
+            let pid: i32 = row.try_get(0).map_err(|error| ApiError::connecting(&error))?;
             Ok::<_, ApiError>((client, driver, pid))
         };
         // The limit of the driver covers the TCP handshake only.
-        let (client, driver, pid) = tokio::time::timeout(patience, connecting)
-            .await
-            .map_err(|_| ApiError::unavailable())??;
-        let breaker = Breaker {
-            cancel: client.cancel_token(),
-            tls,
-            driver: driver.abort_handle(),
-            patience,
-        };
-        Ok(Self {
-            client,
-            connection_id: pid.into(),
-            failed: false,
-            ended: false,
-            breaker,
-        })
+        let (client, driver, pid) =
+            tokio::time::timeout(patience, connecting).await.map_err(|_| ApiError::unavailable())??;
+        let breaker = Breaker { cancel: client.cancel_token(), tls, driver: driver.abort_handle(), patience };
+        Ok(Self { client, connection_id: pid.into(), failed: false, ended: false, breaker })
     }
 
     pub(super) fn breaker(&self) -> Breaker {

@@ -51,10 +51,7 @@ async fn execute_inner(
         body["formattedRecords"] = formatted(columns, &records)?.into();
         return Ok(body);
     }
-    body["records"] = records
-        .iter()
-        .map(|record| record.iter().map(Field::to_wire).collect::<Value>())
-        .collect();
+    body["records"] = records.iter().map(|record| record.iter().map(Field::to_wire).collect::<Value>()).collect();
     if options.metadata {
         body["columnMetadata"] = metadata::describe(session, columns).await?;
     }
@@ -72,11 +69,7 @@ pub(super) async fn execute_batch(
     result
 }
 
-async fn execute_batch_inner(
-    session: &Session,
-    sql: &Scanned,
-    sets: &[Vec<SqlParameter>],
-) -> Result<Value, ApiError> {
+async fn execute_batch_inner(session: &Session, sql: &Scanned, sets: &[Vec<SqlParameter>]) -> Result<Value, ApiError> {
     let mut prepared: Option<(Vec<_>, Statement)> = None;
     let mut results = Vec::with_capacity(sets.len());
     for set in sets {
@@ -91,23 +84,14 @@ async fn execute_batch_inner(
         };
         let mut rows = pin!(run(session, &statement, &bound).await?);
         // What a batch returns is not part of its result.
-        while rows
-            .try_next()
-            .await
-            .map_err(|error| session.broken(&error))?
-            .is_some()
-        {}
+        while rows.try_next().await.map_err(|error| session.broken(&error))?.is_some() {}
         results.push(json!({ "generatedFields": [] }));
     }
     Ok(json!({ "updateResults": results }))
 }
 
 async fn prepare(session: &Session, text: &str, bound: &Bound) -> Result<Statement, ApiError> {
-    let statement = session
-        .client
-        .prepare_typed(text, &bound.types)
-        .await
-        .map_err(|error| session.broken(&error))?;
+    let statement = session.client.prepare_typed(text, &bound.types).await.map_err(|error| session.broken(&error))?;
     // More than were bound: the text itself holds a `$n`.
     if statement.params().len() != bound.values.len() {
         return Err(ApiError::sql(
@@ -122,16 +106,8 @@ async fn prepare(session: &Session, text: &str, bound: &Bound) -> Result<Stateme
     Ok(statement)
 }
 
-async fn run(
-    session: &Session,
-    statement: &Statement,
-    bound: &Bound,
-) -> Result<RowStream, ApiError> {
-    session
-        .client
-        .query_raw(statement, &bound.values)
-        .await
-        .map_err(|error| session.broken(&error))
+async fn run(session: &Session, statement: &Statement, bound: &Bound) -> Result<RowStream, ApiError> {
+    session.client.query_raw(statement, &bound.values).await.map_err(|error| session.broken(&error))
 }
 
 /// Reads to the end even after a row that cannot be returned, so that the session stays usable.
@@ -144,21 +120,13 @@ async fn collect(
     let mut rows = pin!(rows);
     let mut records = Ok(Vec::new());
     let mut size = 0_usize;
-    while let Some(row) = rows
-        .try_next()
-        .await
-        .map_err(|error| session.broken(&error))?
-    {
+    while let Some(row) = rows.try_next().await.map_err(|error| session.broken(&error))? {
         let Ok(kept) = &mut records else { continue };
         size += row.raw_size_bytes();
         let record = if row.raw_size_bytes() > MAX_ROW {
             Err(too_large("Packet for query is too large", "row", MAX_ROW))
         } else if size > MAX_RESULT {
-            Err(too_large(
-                "Database response exceeded size limit",
-                "result",
-                MAX_RESULT,
-            ))
+            Err(too_large("Database response exceeded size limit", "result", MAX_RESULT))
         } else {
             record(&row, columns, options)
         };
@@ -171,22 +139,13 @@ async fn collect(
 }
 
 fn too_large(text: &str, what: &str, limit: usize) -> ApiError {
-    ApiError::new(
-        Code::UnsupportedResultException,
-        format!("{text}: a {what} may have {limit} bytes; select less"),
-    )
+    ApiError::new(Code::UnsupportedResultException, format!("{text}: a {what} may have {limit} bytes; select less"))
 }
 
-fn record(
-    row: &tokio_postgres::Row,
-    columns: &[Column],
-    options: ResultOptions,
-) -> Result<Vec<Field>, ApiError> {
+fn record(row: &tokio_postgres::Row, columns: &[Column], options: ResultOptions) -> Result<Vec<Field>, ApiError> {
     let mut record = Vec::with_capacity(columns.len());
     for (index, column) in columns.iter().enumerate() {
-        let raw: Option<Raw<'_>> = row
-            .try_get(index)
-            .map_err(|error| ApiError::running(&error))?;
+        let raw: Option<Raw<'_>> = row.try_get(index).map_err(|error| ApiError::running(&error))?;
         record.push(match raw {
             None => Field::Null,
             Some(Raw(bytes)) => field(column.type_(), bytes, options)?,
@@ -198,11 +157,7 @@ fn record(
 /// `formattedRecords`: an array of objects, members in the order of the columns.
 fn formatted(columns: &[Column], records: &[Vec<Field>]) -> Result<String, ApiError> {
     for (index, column) in columns.iter().enumerate() {
-        if columns
-            .iter()
-            .take(index)
-            .any(|c| c.name() == column.name())
-        {
+        if columns.iter().take(index).any(|c| c.name() == column.name()) {
             return Err(ApiError::new(
                 Code::UnsupportedResultException,
                 format!("two columns are named {}; give one an alias", column.name()),

@@ -35,21 +35,13 @@ pub(super) struct Transactions {
 
 impl Transactions {
     pub(super) fn new(settings: Settings) -> Self {
-        Self {
-            open: StdMutex::default(),
-            changed: Notify::new(),
-            settings,
-        }
+        Self { open: StdMutex::default(), changed: Notify::new(), settings }
     }
 
     /// Takes a session in which BEGIN has run; returns the transaction id.
     pub(super) fn insert(&self, target: Target, instance: String, session: Session) -> String {
         // As opaque and as long-lived as AWS's: 64 hexadecimal characters.
-        let id = format!(
-            "{}{}",
-            uuid::Uuid::new_v4().simple(),
-            uuid::Uuid::new_v4().simple()
-        );
+        let id = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
         let now = Instant::now();
         let transaction = Transaction {
             id: id.clone(),
@@ -140,12 +132,9 @@ impl Transaction {
     /// # Errors
     /// If another statement runs in it, or if the transaction has ended since.
     pub(super) fn lock(&self) -> Result<OwnedMutexGuard<Session>, ApiError> {
-        let session = Arc::clone(&self.session).try_lock_owned().map_err(|_| {
-            ApiError::new(
-                Code::DatabaseErrorException,
-                "Transaction is still running a query",
-            )
-        })?;
+        let session = Arc::clone(&self.session)
+            .try_lock_owned()
+            .map_err(|_| ApiError::new(Code::DatabaseErrorException, "Transaction is still running a query"))?;
         if session.ended || session.client.is_closed() {
             return Err(ApiError::transaction_not_found(&self.id));
         }
@@ -160,8 +149,7 @@ impl Transaction {
     fn deadline(&self, now: Instant, settings: &Settings) -> Instant {
         let busy = self.session.try_lock().is_err();
         let idle_since = if busy { now } else { *lock(&self.last_call) };
-        (idle_since + settings.transaction_idle_timeout)
-            .min(self.started + settings.transaction_lifetime)
+        (idle_since + settings.transaction_idle_timeout).min(self.started + settings.transaction_lifetime)
     }
 }
 

@@ -49,7 +49,10 @@ impl Audit {
 pub async fn audit(lab: &Lab, diaries: &[Diary], run: &str) -> Result<Audit, AssemblyError> {
     let client = lab.cluster.admin_to(lab.cluster.writer(), names::DATABASE).await?;
     let rows = client
-        .query("SELECT key, count(*) FROM bank.transfers WHERE starts_with(key, $1) GROUP BY key", &[&format!("{run}-")])
+        .query(
+            "SELECT key, count(*) FROM bank.transfers WHERE starts_with(key, $1) GROUP BY key",
+            &[&format!("{run}-")],
+        )
         .await?;
     let mut applied: HashMap<String, i64> = HashMap::new();
     for row in rows {

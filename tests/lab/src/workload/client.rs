@@ -130,7 +130,9 @@ async fn prepare(session: &Session, key: &str, client: u64, number: u64) -> Resu
     let (source, target) = (source.cast_signed() + 1, target.cast_signed() + 1);
     let amount = (number % 97).cast_signed() + 1;
     session.batch_execute("BEGIN").await?;
-    for (account, change) in if source < target { [(source, -amount), (target, amount)] } else { [(target, amount), (source, -amount)] } {
+    for (account, change) in
+        if source < target { [(source, -amount), (target, amount)] } else { [(target, amount), (source, -amount)] }
+    {
         session
             .query_typed(
                 "UPDATE bank.accounts SET balance = balance + $1 WHERE id = $2",

@@ -15,9 +15,7 @@ fn quick() -> Settings {
     }
 }
 
-async fn with_destination(
-    change: impl FnOnce(&mut FunctionSpec),
-) -> (Fixture, mpsc::UnboundedReceiver<Value>) {
+async fn with_destination(change: impl FnOnce(&mut FunctionSpec)) -> (Fixture, mpsc::UnboundedReceiver<Value>) {
     let (destination, failures) = mpsc::unbounded_channel();
     let fixture = Fixture::with_echo(quick(), |spec| {
         spec.on_failure = Some(destination);
@@ -28,21 +26,14 @@ async fn with_destination(
 }
 
 async fn next(failures: &mut mpsc::UnboundedReceiver<Value>) -> Value {
-    tokio::time::timeout(LIMIT, failures.recv())
-        .await
-        .unwrap()
-        .unwrap()
+    tokio::time::timeout(LIMIT, failures.recv()).await.unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn a_failing_event_is_tried_three_times_and_then_given_up() {
     let (fixture, mut failures) = with_destination(|_| {}).await;
     let event = json!({ "fail": "boom" });
-    let request_id = fixture
-        .lambda
-        .invoke_async("echo", event.to_string().into_bytes())
-        .await
-        .unwrap();
+    let request_id = fixture.lambda.invoke_async("echo", event.to_string().into_bytes()).await.unwrap();
     let record = next(&mut failures).await;
     assert_eq!(record["version"], "1.0");
     assert_eq!(
@@ -61,16 +52,8 @@ async fn a_failing_event_is_tried_three_times_and_then_given_up() {
     );
     assert_eq!(record["responsePayload"]["errorMessage"], "boom");
     let attempts = fixture.lambda.records().await;
-    assert!(
-        attempts
-            .iter()
-            .all(|attempt| attempt.request_id == request_id)
-    );
-    assert!(
-        attempts
-            .iter()
-            .all(|attempt| attempt.kind == InvocationKind::Asynchronous)
-    );
+    assert!(attempts.iter().all(|attempt| attempt.request_id == request_id));
+    assert!(attempts.iter().all(|attempt| attempt.kind == InvocationKind::Asynchronous));
     let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.attempt).collect();
     assert_eq!(numbers, [1, 2, 3]);
 }
@@ -78,11 +61,7 @@ async fn a_failing_event_is_tried_three_times_and_then_given_up() {
 #[tokio::test]
 async fn without_retries_an_event_is_tried_once() {
     let (fixture, mut failures) = with_destination(|spec| spec.retries = 0).await;
-    fixture
-        .lambda
-        .invoke_async("echo", br#"{"exit":1}"#.to_vec())
-        .await
-        .unwrap();
+    fixture.lambda.invoke_async("echo", br#"{"exit":1}"#.to_vec()).await.unwrap();
     let record = next(&mut failures).await;
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 1);
     assert_eq!(record["responsePayload"]["errorType"], "Runtime.ExitError");
@@ -98,35 +77,21 @@ async fn a_throttled_event_waits_for_its_turn() {
     .await;
     let lambda = fixture.lambda.clone();
     let mut lines = lambda.lines();
-    let first = lambda
-        .invoke_async("echo", br#"{"sleep_ms":600000}"#.to_vec())
-        .await
-        .unwrap();
+    let first = lambda.invoke_async("echo", br#"{"sleep_ms":600000}"#.to_vec()).await.unwrap();
     while !lines.recv().await.unwrap().line.starts_with("START") {}
     let second = lambda.invoke_async("echo", b"{}".to_vec()).await.unwrap();
     until("the second event is throttled", async || {
-        lambda
-            .records()
-            .await
-            .iter()
-            .any(|record| record.outcome == Outcome::Throttled)
+        lambda.records().await.iter().any(|record| record.outcome == Outcome::Throttled)
     })
     .await;
     lambda.kill_environments("echo").await.unwrap();
     until("the second event has run", async || {
         let records = lambda.records().await;
-        records
-            .iter()
-            .any(|r| r.request_id == second && r.outcome == Outcome::Succeeded)
+        records.iter().any(|r| r.request_id == second && r.outcome == Outcome::Succeeded)
     })
     .await;
     let records = lambda.records().await;
-    let throttled = |id: &str| {
-        records
-            .iter()
-            .filter(|r| r.request_id == id && r.outcome == Outcome::Throttled)
-            .count()
-    };
+    let throttled = |id: &str| records.iter().filter(|r| r.request_id == id && r.outcome == Outcome::Throttled).count();
     assert!(throttled(&second) > 0);
     assert_eq!(throttled(&first), 0);
 }
@@ -142,11 +107,7 @@ async fn an_event_that_waited_too_long_is_given_up() {
     let mut lines = lambda.lines();
     let busy = tokio::spawn({
         let lambda = lambda.clone();
-        async move {
-            lambda
-                .invoke("echo", br#"{"sleep_ms":600000}"#.to_vec())
-                .await
-        }
+        async move { lambda.invoke("echo", br#"{"sleep_ms":600000}"#.to_vec()).await }
     });
     while !lines.recv().await.unwrap().line.starts_with("START") {}
     lambda.invoke_async("echo", b"{}".to_vec()).await.unwrap();
@@ -160,13 +121,8 @@ async fn an_event_that_waited_too_long_is_given_up() {
 
 #[tokio::test]
 async fn a_function_turned_off_gives_events_up_at_once() {
-    let (fixture, mut failures) =
-        with_destination(|spec| spec.reserved_concurrency = Some(0)).await;
-    fixture
-        .lambda
-        .invoke_async("echo", Vec::new())
-        .await
-        .unwrap();
+    let (fixture, mut failures) = with_destination(|spec| spec.reserved_concurrency = Some(0)).await;
+    fixture.lambda.invoke_async("echo", Vec::new()).await.unwrap();
     let record = next(&mut failures).await;
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
     assert_eq!(record["requestPayload"], json!({}));
@@ -176,26 +132,10 @@ async fn a_function_turned_off_gives_events_up_at_once() {
 async fn a_duplicate_is_the_same_event_once_more() {
     let (fixture, _failures) = with_destination(|_| {}).await;
     fixture.lambda.duplicate_next("echo").await.unwrap();
-    let twice = fixture
-        .lambda
-        .invoke_async("echo", b"{}".to_vec())
-        .await
-        .unwrap();
-    let once = fixture
-        .lambda
-        .invoke_async("echo", b"{}".to_vec())
-        .await
-        .unwrap();
-    until("three runs", async || {
-        fixture.lambda.records().await.len() == 3
-    })
-    .await;
+    let twice = fixture.lambda.invoke_async("echo", b"{}".to_vec()).await.unwrap();
+    let once = fixture.lambda.invoke_async("echo", b"{}".to_vec()).await.unwrap();
+    until("three runs", async || fixture.lambda.records().await.len() == 3).await;
     let records = fixture.lambda.records().await;
-    let runs = |id: &str| {
-        records
-            .iter()
-            .filter(|record| record.request_id == id)
-            .count()
-    };
+    let runs = |id: &str| records.iter().filter(|record| record.request_id == id).count();
     assert_eq!((runs(&twice), runs(&once)), (2, 1));
 }

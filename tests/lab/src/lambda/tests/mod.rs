@@ -45,10 +45,7 @@ impl Fixture {
     }
 
     async fn invoke(&self, event: Value) -> Invocation {
-        self.lambda
-            .invoke("echo", event.to_string().into_bytes())
-            .await
-            .unwrap()
+        self.lambda.invoke("echo", event.to_string().into_bytes()).await.unwrap()
     }
 
     async fn answer(&self, event: Value) -> Value {
@@ -73,24 +70,12 @@ fn bootstrap() -> PathBuf {
         let path = profile.join("examples/echo-lambda");
         if !path.is_file() {
             let mut build = Command::new(env!("CARGO"));
-            build.args([
-                "build",
-                "--quiet",
-                "--package",
-                "steadfast-lab",
-                "--example",
-            ]);
-            build
-                .arg("echo-lambda")
-                .arg("--target-dir")
-                .arg(profile.parent().unwrap());
+            build.args(["build", "--quiet", "--package", "steadfast-lab", "--example"]);
+            build.arg("echo-lambda").arg("--target-dir").arg(profile.parent().unwrap());
             if profile.ends_with("release") {
                 build.arg("--release");
             }
-            assert!(
-                build.status().unwrap().success(),
-                "cannot build echo-lambda"
-            );
+            assert!(build.status().unwrap().success(), "cannot build echo-lambda");
         }
         path
     });
@@ -104,9 +89,7 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(LIMIT, holds)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(LIMIT, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// The state letter in `/proc/<pid>/stat`; `None` when the process is gone or a zombie.

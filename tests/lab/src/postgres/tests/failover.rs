@@ -14,10 +14,7 @@ async fn dead_host_is_silent_and_loses_no_acknowledged_commit() {
     let start = Instant::now();
     let promotion = cluster.promote("orders-2").await.unwrap();
     let commit = first_commit(cluster, 1).await;
-    println!(
-        "{promotion:?}, first commit {commit:?}, together {:?}",
-        start.elapsed()
-    );
+    println!("{promotion:?}, first commit {commit:?}, together {:?}", start.elapsed());
     assert_eq!(cluster.writer(), "orders-2");
     cluster.set_cluster_endpoint("orders-2").unwrap();
     cluster.set_reader_endpoint(&["orders-3"]).unwrap();
@@ -25,26 +22,16 @@ async fn dead_host_is_silent_and_loses_no_acknowledged_commit() {
     assert!(acknowledged.len() >= 200);
     assert_present(cluster, "orders-2", &acknowledged).await;
     assert!(timeout(SILENCE, insert(&old, 2)).await.is_err());
-    assert!(
-        timeout(SILENCE, connect(cluster, "orders-1"))
-            .await
-            .is_err()
-    );
+    assert!(timeout(SILENCE, connect(cluster, "orders-1")).await.is_err());
     let refused = cluster.rejoin("orders-1").await.unwrap_err();
-    assert!(
-        matches!(refused, ClusterError::NotRunning { .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, ClusterError::NotRunning { .. }), "{refused}");
     cluster.repair_host("orders-1").unwrap();
     let lost = timeout(GENEROUS, insert(&old, 2)).await.unwrap();
     assert!(lost.is_err());
     println!("{:?}", cluster.rejoin("orders-1").await.unwrap());
     let reader = connect(cluster, "orders-1").await.unwrap();
     let refused = insert(&reader, 3).await.unwrap_err();
-    assert_eq!(
-        refused.code(),
-        Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION)
-    );
+    assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION));
     let promotion = cluster.promote("orders-1").await.unwrap();
     println!("{promotion:?}");
     first_commit(cluster, 4).await;
@@ -58,16 +45,8 @@ async fn target_that_is_behind_catches_up_before_it_is_promoted() {
     let (target, writer) = (cluster.node_at(1), cluster.node_at(0));
     // Away from the writer: it is told to follow an address where nobody listens.
     let nobody = std::net::SocketAddr::from(([127, cluster.network.octet(), 200, 1], 5432));
-    let text = settings::upstream(
-        nobody,
-        &target.layout.password(),
-        &cluster.authority_file,
-        "orders-2",
-        &writer.id,
-    );
-    cluster
-        .write_file(&target.layout.upstream(), &text)
-        .unwrap();
+    let text = settings::upstream(nobody, &target.layout.password(), &cluster.authority_file, "orders-2", &writer.id);
+    cluster.write_file(&target.layout.upstream(), &text).unwrap();
     target.reload();
     let detached = async { while target.progress().await.unwrap().upstream.is_some() {} };
     timeout(GENEROUS, detached).await.unwrap();
@@ -116,23 +95,14 @@ async fn refuses_what_could_lose_commits() {
     let lab = lab().await;
     let cluster = &lab.cluster;
     let unknown = cluster.promote("orders-9").await.unwrap_err();
-    assert!(
-        matches!(unknown, ClusterError::UnknownNode { .. }),
-        "{unknown}"
-    );
+    assert!(matches!(unknown, ClusterError::UnknownNode { .. }), "{unknown}");
     let writer = cluster.promote("orders-1").await.unwrap_err();
-    assert!(
-        matches!(writer, ClusterError::AlreadyWriter { .. }),
-        "{writer}"
-    );
+    assert!(matches!(writer, ClusterError::AlreadyWriter { .. }), "{writer}");
     // Both at once: what only orders-3 had received cannot be known.
     cluster.kill_host("orders-1").await.unwrap();
     cluster.kill_host("orders-3").await.unwrap();
     let refused = cluster.promote("orders-2").await.unwrap_err();
-    assert!(
-        matches!(&refused, ClusterError::StandbyUnreachable { standby, .. } if standby == "orders-3"),
-        "{refused}"
-    );
+    assert!(matches!(&refused, ClusterError::StandbyUnreachable { standby, .. } if standby == "orders-3"), "{refused}");
     cluster.recover_all().await.unwrap();
     assert_eq!(cluster.writer(), "orders-1");
     first_commit(cluster, 1).await;
@@ -142,10 +112,7 @@ async fn refuses_what_could_lose_commits() {
     first_commit(cluster, 2).await;
     cluster.kill_postgres("orders-1").await.unwrap();
     let stopped = cluster.promote("orders-2").await.unwrap_err();
-    assert!(
-        matches!(stopped, ClusterError::NotRunning { .. }),
-        "{stopped}"
-    );
+    assert!(matches!(stopped, ClusterError::NotRunning { .. }), "{stopped}");
     cluster.restart_in_place("orders-1").await.unwrap();
     cluster.recover_all().await.unwrap();
     cluster.promote("orders-3").await.unwrap();

@@ -13,10 +13,7 @@ async fn nothing_is_left_after_a_lab() {
     drop(lab);
     // Zombies would still be listed.
     for process in processes {
-        assert!(
-            !Path::new("/proc").join(&process).exists(),
-            "{process} is left"
-        );
+        assert!(!Path::new("/proc").join(&process).exists(), "{process} is left");
     }
     assert!(!directory.exists());
 }

@@ -28,14 +28,9 @@ pub(super) fn describe(core: &Core, form: &Form, stale: bool) -> Result<Done, Ap
         ("domain", &[]),
     ];
     let shown = passes(&form.filters(), &known)?.then(|| core.topology(stale));
-    list(
-        form,
-        ("DBClusters", "DBCluster"),
-        numbered(shown),
-        |xml, topology| {
-            write_cluster(core, xml, topology);
-        },
-    )
+    list(form, ("DBClusters", "DBCluster"), numbered(shown), |xml, topology| {
+        write_cluster(core, xml, topology);
+    })
 }
 
 /// Answers with the cluster as it was before, the way AWS does.
@@ -45,16 +40,10 @@ pub(super) fn fail_over(core: &Core, form: &Form) -> Result<Done, ApiError> {
         return Err(ApiError::cluster_not_found(name));
     }
     let run = core.begin_failover(Trigger::Api, form.get("TargetDBInstanceIdentifier"))?;
-    let before = Topology {
-        status: "available".to_owned(),
-        writer: run.old_writer.clone(),
-    };
+    let before = Topology { status: "available".to_owned(), writer: run.old_writer.clone() };
     let mut result = Xml::new();
     result.group("DBCluster", |xml| write_cluster(core, xml, &before));
-    Ok(Done {
-        result,
-        effect: Some(Effect::Failover(run)),
-    })
+    Ok(Done { result, effect: Some(Effect::Failover(run)) })
 }
 
 pub(super) fn endpoints(core: &Core, form: &Form) -> Result<Done, ApiError> {
@@ -68,10 +57,7 @@ pub(super) fn endpoints(core: &Core, form: &Form) -> Result<Done, ApiError> {
     let asks_custom = form.get("DBClusterEndpointIdentifier").is_some();
     let filters = form.filters();
     let mut shown = Vec::new();
-    for (kind, host) in [
-        ("WRITER", &config.endpoint),
-        ("READER", &config.reader_endpoint),
-    ] {
+    for (kind, host) in [("WRITER", &config.endpoint), ("READER", &config.reader_endpoint)] {
         let known: [(&str, &[&str]); 4] = [
             ("db-cluster-endpoint-type", &[kind]),
             ("db-cluster-endpoint-custom-type", &[]),

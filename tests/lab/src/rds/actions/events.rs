@@ -42,9 +42,7 @@ pub(super) fn describe(core: &Core, form: &Form) -> Result<Done, ApiError> {
     }
     let identifier = form.get("SourceIdentifier");
     if identifier.is_some() && source_type.is_none() {
-        return Err(ApiError::combination(
-            "SourceIdentifier cannot be specified without SourceType.",
-        ));
+        return Err(ApiError::combination("SourceIdentifier cannot be specified without SourceType."));
     }
     let window = window(form)?;
     let categories = form.list("EventCategories.EventCategory");
@@ -73,10 +71,7 @@ fn window(form: &Form) -> Result<RangeInclusive<u64>, ApiError> {
     let duration = duration_ms(form)?;
     let (start, end) = match (start, end) {
         (Some(start), Some(end)) => (start, end),
-        (Some(start), None) => (
-            start,
-            duration.map_or(now, |given| start.saturating_add(given)),
-        ),
+        (Some(start), None) => (start, duration.map_or(now, |given| start.saturating_add(given))),
         (None, end) => {
             let end = end.unwrap_or(now);
             let length = duration.unwrap_or(DEFAULT_DURATION * MINUTE_MS);
@@ -84,9 +79,7 @@ fn window(form: &Form) -> Result<RangeInclusive<u64>, ApiError> {
         }
     };
     if end < start {
-        return Err(ApiError::combination(
-            "The value for EndTime must be later than the value for StartTime.",
-        ));
+        return Err(ApiError::combination("The value for EndTime must be later than the value for StartTime."));
     }
     Ok(start.max(now.saturating_sub(RETENTION_MS))..=end)
 }
@@ -108,10 +101,7 @@ fn time(form: &Form, name: &str) -> Result<Option<u64>, ApiError> {
     let Some(text) = form.get(name) else {
         return Ok(None);
     };
-    let parsed = humantime::parse_rfc3339_weak(text).map_err(|_| {
-        ApiError::invalid_value(format!(
-            "Invalid value {text} for {name}. Must follow ISO8601"
-        ))
-    })?;
+    let parsed = humantime::parse_rfc3339_weak(text)
+        .map_err(|_| ApiError::invalid_value(format!("Invalid value {text} for {name}. Must follow ISO8601")))?;
     Ok(Some(epoch_ms(parsed)))
 }

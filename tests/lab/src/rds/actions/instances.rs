@@ -8,13 +8,7 @@ use super::super::xml::Xml;
 use super::{Done, Effect, list, numbered, passes};
 
 /// What `ModifyDBInstance` may change here.
-const MODIFIABLE: [&str; 5] = [
-    "Action",
-    "Version",
-    "DBInstanceIdentifier",
-    "ApplyImmediately",
-    "PromotionTier",
-];
+const MODIFIABLE: [&str; 5] = ["Action", "Version", "DBInstanceIdentifier", "ApplyImmediately", "PromotionTier"];
 
 pub(super) fn describe(core: &Core, form: &Form) -> Result<Done, ApiError> {
     let config = &core.config;
@@ -53,26 +47,19 @@ pub(super) fn reboot(core: &Core, form: &Form) -> Result<Done, ApiError> {
     core.begin_restart(&member.identifier)?;
     let mut result = Xml::new();
     result.group("DBInstance", |xml| write_instance(core, xml, member));
-    Ok(Done {
-        result,
-        effect: Some(Effect::Restart(member.identifier.clone())),
-    })
+    Ok(Done { result, effect: Some(Effect::Restart(member.identifier.clone())) })
 }
 
 pub(super) fn modify(core: &Core, form: &Form) -> Result<Done, ApiError> {
     let member = instance(core, form.required("DBInstanceIdentifier")?)?;
     if let Some(other) = form.names().find(|name| !MODIFIABLE.contains(name)) {
-        return Err(ApiError::combination(format!(
-            "{other} cannot be modified here: only PromotionTier can"
-        )));
+        return Err(ApiError::combination(format!("{other} cannot be modified here: only PromotionTier can")));
     }
     form.flag("ApplyImmediately")?;
     if let Some(asked) = form.number("PromotionTier")? {
         let tier = u8::try_from(asked).ok().filter(|tier| *tier <= 15);
         let tier = tier.ok_or_else(|| {
-            ApiError::invalid_value(format!(
-                "Invalid value {asked} for PromotionTier. Must be between 0 and 15"
-            ))
+            ApiError::invalid_value(format!("Invalid value {asked} for PromotionTier. Must be between 0 and 15"))
         })?;
         let name = member.identifier.clone();
         core.state().tiers.insert(name, tier);
@@ -83,9 +70,7 @@ pub(super) fn modify(core: &Core, form: &Form) -> Result<Done, ApiError> {
 }
 
 fn instance<'core>(core: &'core Core, name: &str) -> Result<&'core InstanceConfig, ApiError> {
-    core.config
-        .instance(name)
-        .ok_or_else(|| ApiError::instance_not_found(name))
+    core.config.instance(name).ok_or_else(|| ApiError::instance_not_found(name))
 }
 
 fn write_instance(core: &Core, xml: &mut Xml, member: &InstanceConfig) {

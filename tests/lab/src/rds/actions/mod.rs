@@ -54,10 +54,7 @@ pub(super) fn run(core: &Core, action: &str, form: &Form, stale: bool) -> Result
 
 impl Done {
     fn answer(result: Xml) -> Self {
-        Self {
-            result,
-            effect: None,
-        }
+        Self { result, effect: None }
     }
 }
 
@@ -74,10 +71,7 @@ fn passes(filters: &[Filter], known: &[(&str, &[&str])]) -> Result<bool, ApiErro
             let message = format!("Filter {} has no values", filter.name);
             return Err(ApiError::invalid_value(message));
         }
-        passed &= filter
-            .values
-            .iter()
-            .any(|wanted| own.iter().any(|value| wanted.eq_ignore_ascii_case(value)));
+        passed &= filter.values.iter().any(|wanted| own.iter().any(|value| wanted.eq_ignore_ascii_case(value)));
     }
     Ok(passed)
 }

@@ -32,10 +32,7 @@ pub(super) fn pending_maintenance(core: &Core, form: &Form) -> Result<Done, ApiE
             shown.push(pending);
         }
     }
-    let names = (
-        "PendingMaintenanceActions",
-        "ResourcePendingMaintenanceActions",
-    );
+    let names = ("PendingMaintenanceActions", "ResourcePendingMaintenanceActions");
     list(form, names, numbered(shown), |xml, pending| {
         xml.text("ResourceIdentifier", &pending.resource_arn);
         xml.group("PendingMaintenanceActionDetails", |details| {
@@ -51,18 +48,9 @@ pub(super) fn pending_maintenance(core: &Core, form: &Form) -> Result<Done, ApiE
 pub(super) fn blue_green(form: &Form) -> Result<Done, ApiError> {
     if let Some(name) = form.get("BlueGreenDeploymentIdentifier") {
         let message = format!("BlueGreenDeployment {name} not found.");
-        return Err(ApiError::new(
-            404,
-            "BlueGreenDeploymentNotFoundFault",
-            message,
-        ));
+        return Err(ApiError::new(404, "BlueGreenDeploymentNotFoundFault", message));
     }
-    list(
-        form,
-        ("BlueGreenDeployments", "member"),
-        Vec::<(u64, ())>::new(),
-        |_, ()| {},
-    )
+    list(form, ("BlueGreenDeployments", "member"), Vec::<(u64, ())>::new(), |_, ()| {})
 }
 
 fn check_resource(core: &Core, arn: &str) -> Result<(), ApiError> {

@@ -13,10 +13,7 @@ async fn the_sdk_reads_the_cluster() {
     assert_eq!(cluster.multi_az(), Some(true));
     assert_eq!(cluster.http_endpoint_enabled(), Some(true));
     assert_eq!(cluster.db_cluster_resource_id(), Some("cluster-LAB"));
-    assert_eq!(
-        cluster.db_cluster_arn(),
-        Some("arn:aws:rds:eu-west-1:123456789012:cluster:orders")
-    );
+    assert_eq!(cluster.db_cluster_arn(), Some("arn:aws:rds:eu-west-1:123456789012:cluster:orders"));
     assert_eq!(cluster.availability_zones().len(), 3);
     assert_eq!(writer_of(&cluster), "orders-1");
     let tiers = cluster.db_cluster_members().iter();
@@ -47,11 +44,7 @@ async fn the_cluster_is_found_by_name_in_any_case_by_arn_and_by_filter() {
         assert_eq!(call.send().await.unwrap().db_clusters().len(), found);
     }
     let call = lab.client.describe_db_clusters();
-    let error = call
-        .db_cluster_identifier("other")
-        .send()
-        .await
-        .unwrap_err();
+    let error = call.db_cluster_identifier("other").send().await.unwrap_err();
     let status = error.raw_response().unwrap().status().as_u16();
     assert_eq!(status, 404);
     assert!(error.into_service_error().is_db_cluster_not_found_fault());
@@ -65,10 +58,7 @@ async fn the_sdk_reads_the_instances() {
     let answer = call.filters(filter.build()).send().await.unwrap();
     let zones = answer.db_instances().iter();
     let zones: Vec<_> = zones.map(|member| member.availability_zone()).collect();
-    assert_eq!(
-        zones,
-        [Some("eu-west-1a"), Some("eu-west-1b"), Some("eu-west-1c")]
-    );
+    assert_eq!(zones, [Some("eu-west-1a"), Some("eu-west-1b"), Some("eu-west-1c")]);
     let first = &answer.db_instances()[0];
     assert_eq!(first.db_instance_status(), Some("available"));
     assert_eq!(first.db_instance_class(), Some("db.serverless"));

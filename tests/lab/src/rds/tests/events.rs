@@ -36,10 +36,7 @@ async fn past_events_are_described_by_source_and_category() {
     let call = lab.client.describe_events();
     let some = call.event_categories("failover").send().await.unwrap();
     assert_eq!(some.events().len(), 2);
-    assert_eq!(
-        some.events()[0].source_arn(),
-        Some("arn:aws:rds:eu-west-1:123456789012:cluster:orders")
-    );
+    assert_eq!(some.events()[0].source_arn(), Some("arn:aws:rds:eu-west-1:123456789012:cluster:orders"));
 }
 
 #[tokio::test]
@@ -78,10 +75,7 @@ async fn long_logs_come_in_pages() {
     let mut lab = Lab::start(passive()).await;
     for _ in 0..15 {
         let call = lab.client.reboot_db_instance();
-        call.db_instance_identifier("orders-3")
-            .send()
-            .await
-            .unwrap();
+        call.db_instance_identifier("orders-3").send().await.unwrap();
         lab.next_events::<2>().await;
     }
     let call = lab.client.describe_events().max_records(20);

@@ -5,35 +5,22 @@ use super::{Lab, passive, until, writer_of};
 
 #[tokio::test]
 async fn a_failover_runs_through_its_states_in_order() {
-    let mut lab = Lab::start(Timing {
-        demoted_rejoin: Some(Duration::ZERO),
-        ..Timing::default()
-    })
-    .await;
+    let mut lab = Lab::start(Timing { demoted_rejoin: Some(Duration::ZERO), ..Timing::default() }).await;
     lab.nodes.hold_promotions(true);
 
     let answer = lab.fail_over(Some("orders-3")).await.unwrap();
     assert_eq!(answer.status(), Some("available"));
     assert_eq!(writer_of(&answer), "orders-1");
-    until("failing-over", async || {
-        lab.cluster().await.status() == Some("failing-over")
-    })
-    .await;
+    until("failing-over", async || lab.cluster().await.status() == Some("failing-over")).await;
     assert_eq!(writer_of(&lab.cluster().await), "orders-1");
     let second = lab.fail_over(Some("orders-2")).await.unwrap_err();
-    assert!(
-        matches!(second, aws_sdk_rds::Error::InvalidDbClusterStateFault(_)),
-        "{second}"
-    );
+    assert!(matches!(second, aws_sdk_rds::Error::InvalidDbClusterStateFault(_)), "{second}");
     assert_eq!(lab.rds.promotions()[0].result, PromotionResult::Running);
     assert_eq!(lab.nodes.endpoint(), None);
 
     lab.nodes.hold_promotions(false);
     lab.wait_for_writer("orders-3").await;
-    until("the endpoint", async || {
-        lab.nodes.endpoint().as_deref() == Some("orders-3")
-    })
-    .await;
+    until("the endpoint", async || lab.nodes.endpoint().as_deref() == Some("orders-3")).await;
     let events = lab.next_events().await;
     let expected = [
         ("RDS-EVENT-0073", "orders"),
@@ -43,10 +30,7 @@ async fn a_failover_runs_through_its_states_in_order() {
         ("RDS-EVENT-0006", "orders-1"),
     ];
     assert_eq!(events, expected.map(|(id, name)| (id, name.to_owned())));
-    until("the old writer", async || {
-        lab.instance_status("orders-1").await == "available"
-    })
-    .await;
+    until("the old writer", async || lab.instance_status("orders-1").await == "available").await;
     assert_eq!(lab.nodes.done(), ["promote orders-3", "rejoin orders-1"]);
 
     let [promotion] = &lab.rds.promotions()[..] else {
@@ -67,22 +51,12 @@ async fn without_a_target_the_lowest_tier_is_promoted() {
 
 #[tokio::test]
 async fn wrong_targets_are_refused() {
-    let lab = Lab::start(Timing {
-        detection_delay: Duration::ZERO,
-        ..passive()
-    })
-    .await;
+    let lab = Lab::start(Timing { detection_delay: Duration::ZERO, ..passive() }).await;
     lab.nodes.set_health("orders-3", NodeHealth::HostDown);
-    until("detection", async || {
-        lab.instance_status("orders-3").await == "failed"
-    })
-    .await;
+    until("detection", async || lab.instance_status("orders-3").await == "failed").await;
     for target in ["orders-1", "orders-3", "nobody"] {
         let refused = lab.fail_over(Some(target)).await.unwrap_err();
-        assert!(
-            matches!(refused, aws_sdk_rds::Error::InvalidDbInstanceStateFault(_)),
-            "{target}: {refused}"
-        );
+        assert!(matches!(refused, aws_sdk_rds::Error::InvalidDbInstanceStateFault(_)), "{target}: {refused}");
     }
     let call = lab.client.failover_db_cluster();
     let missing = call.db_cluster_identifier("other").send().await;
@@ -93,32 +67,19 @@ async fn wrong_targets_are_refused() {
 
 #[tokio::test]
 async fn a_failover_needs_a_reader_and_an_available_cluster() {
-    let lab = Lab::start(Timing {
-        detection_delay: Duration::ZERO,
-        ..passive()
-    })
-    .await;
+    let lab = Lab::start(Timing { detection_delay: Duration::ZERO, ..passive() }).await;
     lab.rds.set_cluster_status("maintenance");
     assert_eq!(lab.cluster().await.status(), Some("maintenance"));
     let refused = lab.fail_over(None).await.unwrap_err();
-    assert!(matches!(
-        refused,
-        aws_sdk_rds::Error::InvalidDbClusterStateFault(_)
-    ));
+    assert!(matches!(refused, aws_sdk_rds::Error::InvalidDbClusterStateFault(_)));
     lab.rds.set_cluster_status("available");
 
     for reader in ["orders-2", "orders-3"] {
         lab.nodes.set_health(reader, NodeHealth::Down);
-        until("detection", async || {
-            lab.instance_status(reader).await == "rebooting"
-        })
-        .await;
+        until("detection", async || lab.instance_status(reader).await == "rebooting").await;
     }
     let refused = lab.fail_over(None).await.unwrap_err();
-    assert!(matches!(
-        refused,
-        aws_sdk_rds::Error::InvalidDbClusterStateFault(_)
-    ));
+    assert!(matches!(refused, aws_sdk_rds::Error::InvalidDbClusterStateFault(_)));
 }
 
 #[tokio::test]
@@ -148,10 +109,7 @@ async fn a_reboot_restarts_in_place() {
     let again = again.unwrap_err().into_service_error();
     assert!(again.is_invalid_db_instance_state_fault());
     let meanwhile = lab.fail_over(None).await.unwrap_err();
-    assert!(matches!(
-        meanwhile,
-        aws_sdk_rds::Error::InvalidDbInstanceStateFault(_)
-    ));
+    assert!(matches!(meanwhile, aws_sdk_rds::Error::InvalidDbInstanceStateFault(_)));
 
     lab.nodes.hold_promotions(false);
     let events = lab.next_events().await.map(|(id, _)| id);
@@ -163,15 +121,8 @@ async fn a_reboot_restarts_in_place() {
 
 #[tokio::test]
 async fn the_member_list_may_lag_behind() {
-    let lab = Lab::start(Timing {
-        describe_staleness: Duration::from_secs(86_400),
-        ..passive()
-    })
-    .await;
+    let lab = Lab::start(Timing { describe_staleness: Duration::from_secs(86_400), ..passive() }).await;
     lab.fail_over(Some("orders-2")).await.unwrap();
-    until("the endpoint", async || {
-        lab.nodes.endpoint().as_deref() == Some("orders-2")
-    })
-    .await;
+    until("the endpoint", async || lab.nodes.endpoint().as_deref() == Some("orders-2")).await;
     assert_eq!(writer_of(&lab.cluster().await), "orders-1");
 }

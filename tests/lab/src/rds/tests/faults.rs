@@ -38,16 +38,8 @@ async fn the_sdk_retries_a_throttled_description() {
     let fault = FaultKind::Throttle;
     lab.rds.set_fault("DescribeDBClusters", fault, Some(2));
     client.describe_db_clusters().send().await.unwrap();
-    let outcomes: Vec<_> = lab
-        .rds
-        .calls()
-        .into_iter()
-        .map(|call| call.outcome)
-        .collect();
-    let refused = Outcome::Refused {
-        status: 400,
-        code: "Throttling".to_owned(),
-    };
+    let outcomes: Vec<_> = lab.rds.calls().into_iter().map(|call| call.outcome).collect();
+    let refused = Outcome::Refused { status: 400, code: "Throttling".to_owned() };
     assert_eq!(outcomes, [refused.clone(), refused, Outcome::Answered]);
 }
 
@@ -58,25 +50,17 @@ async fn a_reset_does_nothing_and_a_lost_reply_has_its_effect() {
     lab.rds.set_fault("FailoverDBCluster", fault, Some(1));
     let call = lab.client.failover_db_cluster();
     let reset = call.db_cluster_identifier("orders").send().await;
-    assert!(
-        matches!(reset, Err(SdkError::DispatchFailure(_))),
-        "{reset:?}"
-    );
+    assert!(matches!(reset, Err(SdkError::DispatchFailure(_))), "{reset:?}");
     assert!(lab.rds.promotions().is_empty());
 
     let fault = FaultKind::ReplyLost;
     lab.rds.set_fault("FailoverDBCluster", fault, Some(1));
     let call = lab.client.failover_db_cluster();
     let lost = call.db_cluster_identifier("orders").send().await;
-    assert!(
-        matches!(lost, Err(SdkError::DispatchFailure(_))),
-        "{lost:?}"
-    );
+    assert!(matches!(lost, Err(SdkError::DispatchFailure(_))), "{lost:?}");
     lab.wait_for_writer("orders-2").await;
     let calls = lab.rds.calls();
-    let failovers = calls
-        .iter()
-        .filter(|call| call.action == "FailoverDBCluster");
+    let failovers = calls.iter().filter(|call| call.action == "FailoverDBCluster");
     let outcomes: Vec<_> = failovers.map(|call| &call.outcome).collect();
     assert_eq!(outcomes, [&Outcome::Reset, &Outcome::ReplyLost]);
 }
@@ -87,10 +71,7 @@ async fn a_stale_topology_stays_as_it_was() {
     let fault = FaultKind::StaleTopology;
     lab.rds.set_fault("DescribeDBClusters", fault, None);
     lab.fail_over(Some("orders-3")).await.unwrap();
-    super::until("the promotion", async || {
-        lab.rds.promotions()[0].finished_ms.is_some()
-    })
-    .await;
+    super::until("the promotion", async || lab.rds.promotions()[0].finished_ms.is_some()).await;
     assert_eq!(writer_of(&lab.cluster().await), "orders-1");
     lab.rds.clear_faults();
     assert_eq!(writer_of(&lab.cluster().await), "orders-3");

@@ -36,16 +36,9 @@ impl Lab {
         let nodes = Arc::new(MemoryNodes::new(&["orders-1", "orders-2", "orders-3"]));
         let (sender, events) = unbounded_channel();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let rds = Rds::start(listen, config(timing), Arc::clone(&nodes), sender)
-            .await
-            .unwrap();
+        let rds = Rds::start(listen, config(timing), Arc::clone(&nodes), sender).await.unwrap();
         let client = client(&rds, RetryConfig::disabled());
-        Self {
-            rds,
-            nodes,
-            client,
-            events,
-        }
+        Self { rds, nodes, client, events }
     }
 
     async fn cluster(&self) -> DbCluster {
@@ -136,10 +129,7 @@ fn config(timing: Timing) -> PlatformConfig {
 
 /// The platform does nothing by itself.
 fn passive() -> Timing {
-    Timing {
-        demoted_rejoin: None,
-        ..Timing::default()
-    }
+    Timing { demoted_rejoin: None, ..Timing::default() }
 }
 
 fn writer_of(cluster: &DbCluster) -> String {

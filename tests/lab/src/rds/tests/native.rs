@@ -4,10 +4,7 @@ use super::super::{NodeHealth, Timing, Trigger};
 use super::{Lab, passive, until};
 
 fn eager() -> Timing {
-    Timing {
-        native_failover: Some(Duration::from_millis(1)),
-        ..passive()
-    }
+    Timing { native_failover: Some(Duration::from_millis(1)), ..passive() }
 }
 
 #[tokio::test]
@@ -50,10 +47,7 @@ async fn a_writer_without_readers_is_restarted_in_place() {
     let mut lab = Lab::start(eager()).await;
     for reader in ["orders-2", "orders-3"] {
         lab.nodes.set_health(reader, NodeHealth::HostDown);
-        until("the dead reader is seen", async || {
-            lab.rds.platform().core.state().dead_for(reader).is_some()
-        })
-        .await;
+        until("the dead reader is seen", async || lab.rds.platform().core.state().dead_for(reader).is_some()).await;
     }
     lab.nodes.set_health("orders-1", NodeHealth::Down);
     let events = lab.next_events().await.map(|(id, _)| id);
@@ -73,31 +67,17 @@ async fn a_failed_native_failover_is_tried_again() {
 
 #[tokio::test]
 async fn a_demoted_writer_waits_for_its_host() {
-    let lab = Lab::start(Timing {
-        demoted_rejoin: Some(Duration::ZERO),
-        ..eager()
-    })
-    .await;
+    let lab = Lab::start(Timing { demoted_rejoin: Some(Duration::ZERO), ..eager() }).await;
     lab.nodes.set_health("orders-1", NodeHealth::HostDown);
     lab.wait_for_writer("orders-2").await;
     assert_eq!(lab.nodes.done(), ["promote orders-2"]);
     lab.nodes.set_health("orders-1", NodeHealth::Down);
-    until("the rejoin", async || {
-        lab.nodes.done() == ["promote orders-2", "rejoin orders-1"]
-    })
-    .await;
+    until("the rejoin", async || lab.nodes.done() == ["promote orders-2", "rejoin orders-1"]).await;
 }
 
 #[tokio::test]
 async fn a_dead_reader_comes_back() {
-    let lab = Lab::start(Timing {
-        reader_restart: Some(Duration::ZERO),
-        ..passive()
-    })
-    .await;
+    let lab = Lab::start(Timing { reader_restart: Some(Duration::ZERO), ..passive() }).await;
     lab.nodes.set_health("orders-3", NodeHealth::Down);
-    until("the rejoin", async || {
-        lab.nodes.done() == ["rejoin orders-3"]
-    })
-    .await;
+    until("the rejoin", async || lab.nodes.done() == ["rejoin orders-3"]).await;
 }

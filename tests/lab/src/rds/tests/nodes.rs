@@ -106,9 +106,7 @@ impl Nodes for MemoryNodes {
 
     async fn rejoin(&self, instance: &str) -> Result<(), NodesError> {
         self.carry_out("rejoin", instance, |state| {
-            state
-                .health
-                .insert(instance.to_owned(), NodeHealth::Running);
+            state.health.insert(instance.to_owned(), NodeHealth::Running);
         })
     }
 
@@ -116,9 +114,7 @@ impl Nodes for MemoryNodes {
         let mut gate = self.gate.subscribe();
         gate.wait_for(|open| *open).await.unwrap();
         self.carry_out("restart", instance, |state| {
-            state
-                .health
-                .insert(instance.to_owned(), NodeHealth::Running);
+            state.health.insert(instance.to_owned(), NodeHealth::Running);
         })
     }
 

@@ -10,9 +10,8 @@ use super::{Lab, passive};
 async fn send(lab: &Lab, authorization: &str, form: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(lab.rds.address()).await.unwrap();
     let length = form.len();
-    let head = format!(
-        "POST / HTTP/1.1\r\nHost: rds\r\nConnection: close\r\n{authorization}Content-Length: {length}\r\n\r\n"
-    );
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: rds\r\nConnection: close\r\n{authorization}Content-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(form).await.unwrap();
     stream
@@ -26,40 +25,19 @@ async fn post(lab: &Lab, authorization: &str, form: &[u8]) -> String {
     answer
 }
 
-const SIGNED: &str =
-    "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1/rds/aws4_request\r\n";
+const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1/rds/aws4_request\r\n";
 
 #[tokio::test]
 async fn bad_requests_get_an_error_document() {
     let lab = Lab::start(passive()).await;
     let cases: [(&str, &[u8], &str); 7] = [
-        (
-            SIGNED,
-            b"Action=CreateDBCluster&Version=2014-10-31",
-            "InvalidAction",
-        ),
-        (
-            SIGNED,
-            b"Action=DescribeDBClusters&Version=2010-01-01",
-            "InvalidAction",
-        ),
+        (SIGNED, b"Action=CreateDBCluster&Version=2014-10-31", "InvalidAction"),
+        (SIGNED, b"Action=DescribeDBClusters&Version=2010-01-01", "InvalidAction"),
         (SIGNED, b"Version=2014-10-31", "MissingAction"),
-        (
-            SIGNED,
-            b"Action=FailoverDBCluster&Version=2014-10-31",
-            "MissingParameter",
-        ),
-        (
-            SIGNED,
-            b"Action=DescribeDBClusters&Version=2014-10-31&Marker=%FF",
-            "InvalidParameterValue",
-        ),
+        (SIGNED, b"Action=FailoverDBCluster&Version=2014-10-31", "MissingParameter"),
+        (SIGNED, b"Action=DescribeDBClusters&Version=2014-10-31&Marker=%FF", "InvalidParameterValue"),
         (SIGNED, b"\xff\x00", "MissingAction"),
-        (
-            "",
-            b"Action=DescribeDBClusters&Version=2014-10-31",
-            "MissingAuthenticationToken",
-        ),
+        ("", b"Action=DescribeDBClusters&Version=2014-10-31", "MissingAuthenticationToken"),
     ];
     for (authorization, form, code) in cases {
         let answer = post(&lab, authorization, form).await;
@@ -75,10 +53,7 @@ async fn text_from_the_caller_is_escaped() {
     let lab = Lab::start(passive()).await;
     let form = b"Action=DescribeDBClusters&Version=2014-10-31&DBClusterIdentifier=%3Cx%3E%00";
     let answer = post(&lab, SIGNED, form).await;
-    assert!(
-        answer.contains("DBCluster &lt;x&gt;\u{fffd} not found."),
-        "{answer}"
-    );
+    assert!(answer.contains("DBCluster &lt;x&gt;\u{fffd} not found."), "{answer}");
 }
 
 #[tokio::test]

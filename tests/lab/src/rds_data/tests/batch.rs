@@ -4,12 +4,7 @@ use aws_sdk_rdsdata::types::Field;
 use super::{CLUSTER, Lab, SECRET, parameter, refused, text};
 
 fn batch(lab: &Lab, sql: &str) -> BatchExecuteStatementFluentBuilder {
-    lab.client
-        .batch_execute_statement()
-        .resource_arn(CLUSTER)
-        .secret_arn(SECRET)
-        .database("postgres")
-        .sql(sql)
+    lab.client.batch_execute_statement().resource_arn(CLUSTER).secret_arn(SECRET).database("postgres").sql(sql)
 }
 
 #[tokio::test]
@@ -17,18 +12,9 @@ async fn a_batch_runs_once_for_each_set() {
     let lab = Lab::start().await;
     lab.run("CREATE TABLE t (a int4, b text)").await;
     let result = batch(&lab, "INSERT INTO t VALUES (:a, :b)")
-        .parameter_sets(vec![
-            parameter("a", Field::LongValue(1)),
-            parameter("b", text("x")),
-        ])
-        .parameter_sets(vec![
-            parameter("a", Field::LongValue(2)),
-            parameter("b", text("y")),
-        ])
-        .parameter_sets(vec![
-            parameter("a", Field::IsNull(true)),
-            parameter("b", text("z")),
-        ])
+        .parameter_sets(vec![parameter("a", Field::LongValue(1)), parameter("b", text("x"))])
+        .parameter_sets(vec![parameter("a", Field::LongValue(2)), parameter("b", text("y"))])
+        .parameter_sets(vec![parameter("a", Field::IsNull(true)), parameter("b", text("z"))])
         .send()
         .await
         .unwrap();
@@ -36,19 +22,11 @@ async fn a_batch_runs_once_for_each_set() {
     assert!(result.update_results()[0].generated_fields().is_empty());
     let count = lab.row("SELECT count(*), count(a) FROM t").await;
     assert_eq!(count, [Field::LongValue(3), Field::LongValue(2)]);
-    let none = batch(&lab, "INSERT INTO t VALUES (9)")
-        .send()
-        .await
-        .unwrap();
+    let none = batch(&lab, "INSERT INTO t VALUES (9)").send().await.unwrap();
     assert!(none.update_results().is_empty());
-    let twice = batch(&lab, "INSERT INTO t VALUES (9, 'w') RETURNING a")
-        .parameter_sets(vec![])
-        .parameter_sets(vec![]);
+    let twice = batch(&lab, "INSERT INTO t VALUES (9, 'w') RETURNING a").parameter_sets(vec![]).parameter_sets(vec![]);
     assert_eq!(twice.send().await.unwrap().update_results().len(), 2);
-    assert_eq!(
-        lab.row("SELECT count(*) FROM t").await,
-        [Field::LongValue(5)]
-    );
+    assert_eq!(lab.row("SELECT count(*) FROM t").await, [Field::LongValue(5)]);
 }
 
 #[tokio::test]
@@ -64,10 +42,7 @@ async fn a_batch_that_fails_leaves_nothing() {
     let (code, message) = refused(failing(None).send().await);
     assert_eq!(code, "DatabaseErrorException");
     assert!(message.ends_with("; SQLState: 23505"), "{message}");
-    assert_eq!(
-        lab.row("SELECT count(*) FROM t").await,
-        [Field::LongValue(0)]
-    );
+    assert_eq!(lab.row("SELECT count(*) FROM t").await, [Field::LongValue(0)]);
 
     let id = lab.begin().await;
     refused(failing(Some(id.clone())).send().await);

@@ -10,10 +10,8 @@ use crate::rds_data::{ServeError, Settings, serve};
 /// Status line and headers in lower case, and the body.
 async fn call(lab: &Lab, method: &str, path: &str, body: &[u8]) -> (String, Value) {
     let mut stream = TcpStream::connect(lab.server.address()).await.unwrap();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: lab\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await.unwrap();
     // The server may answer and hang up before it has read a body that is too large.
     let _ = stream.write_all(body).await;
@@ -37,21 +35,13 @@ async fn answers_are_json_with_the_service_headers() {
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(head.contains("content-type: application/json"));
     assert!(head.contains("x-amzn-requestid: "));
-    assert_eq!(
-        answer,
-        json!({ "numberOfRecordsUpdated": 0, "records": [[{ "longValue": 1 }]] })
-    );
+    assert_eq!(answer, json!({ "numberOfRecordsUpdated": 0, "records": [[{ "longValue": 1 }]] }));
 }
 
 #[tokio::test]
 async fn unknown_operations() {
     let lab = Lab::start().await;
-    for (method, path) in [
-        ("GET", "/Execute"),
-        ("POST", "/ExecuteSql"),
-        ("POST", "/execute"),
-        ("POST", "/"),
-    ] {
+    for (method, path) in [("GET", "/Execute"), ("POST", "/ExecuteSql"), ("POST", "/execute"), ("POST", "/")] {
         let (head, answer) = call(&lab, method, path, b"{}").await;
         assert!(head.starts_with("http/1.1 404"), "{head}");
         assert!(head.contains("x-amzn-errortype: unknownoperationexception"));
@@ -88,10 +78,7 @@ async fn bodies_that_are_not_requests() {
     ] {
         let (head, _) = call(&lab, "POST", "/Execute", body.as_bytes()).await;
         assert!(head.starts_with("http/1.1 400"), "{head}");
-        assert!(
-            head.contains(&format!("x-amzn-errortype: {kind}\r\n")) || head.ends_with(kind),
-            "{body:.80} {head}"
-        );
+        assert!(head.contains(&format!("x-amzn-errortype: {kind}\r\n")) || head.ends_with(kind), "{body:.80} {head}");
     }
     let (head, _) = call(&lab, "POST", "/Execute", b"{\"sql\":\"\xff\"}").await;
     assert!(head.starts_with("http/1.1 400"), "{head}");
@@ -105,24 +92,14 @@ async fn a_call_goes_on_when_its_caller_hangs_up() {
     let lab = Lab::start().await;
     lab.run("CREATE TABLE t (a int4)").await;
     let admin = lab.postgres.connect().await;
-    admin
-        .batch_execute("SELECT pg_advisory_lock(1)")
-        .await
-        .unwrap();
+    admin.batch_execute("SELECT pg_advisory_lock(1)").await.unwrap();
     let mut stream = TcpStream::connect(lab.server.address()).await.unwrap();
     let body = statement("INSERT INTO t SELECT 1 FROM pg_advisory_xact_lock(1)").to_string();
-    let request = format!(
-        "POST /Execute HTTP/1.1\r\nhost: lab\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request = format!("POST /Execute HTTP/1.1\r\nhost: lab\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).await.unwrap();
-    lab.until("SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        .await;
+    lab.until("SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await;
     drop(stream);
-    admin
-        .batch_execute("SELECT pg_advisory_unlock(1)")
-        .await
-        .unwrap();
+    admin.batch_execute("SELECT pg_advisory_unlock(1)").await.unwrap();
     lab.until("SELECT count(*) = 1 FROM t").await;
 }
 

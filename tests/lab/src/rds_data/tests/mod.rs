@@ -44,10 +44,7 @@ impl Directory {
     }
 
     fn set_secret(&self, arn: &str, text: &str) {
-        self.secrets
-            .lock()
-            .unwrap()
-            .insert(arn.to_owned(), text.to_owned());
+        self.secrets.lock().unwrap().insert(arn.to_owned(), text.to_owned());
     }
 }
 
@@ -61,10 +58,7 @@ impl Backend for Arc<Directory> {
 
     async fn secret(&self, secret_arn: &str) -> Result<String, BackendError> {
         let secrets = self.secrets.lock().unwrap();
-        secrets
-            .get(secret_arn)
-            .cloned()
-            .ok_or(BackendError::NoSuchSecret)
+        secrets.get(secret_arn).cloned().ok_or(BackendError::NoSuchSecret)
     }
 }
 
@@ -83,31 +77,17 @@ impl Lab {
 
     async fn start_with(settings: Settings) -> Self {
         let postgres = Postgres::start().await;
-        let directory = Arc::new(Directory {
-            writer: Mutex::new(Ok(postgres.writer("orders-1"))),
-            secrets: Mutex::default(),
-        });
+        let directory =
+            Arc::new(Directory { writer: Mutex::new(Ok(postgres.writer("orders-1"))), secrets: Mutex::default() });
         directory.set_secret(SECRET, &postgres.secret());
         let listen = "127.0.0.1:0".parse().unwrap();
-        let server = serve(listen, Arc::clone(&directory), settings)
-            .await
-            .unwrap();
+        let server = serve(listen, Arc::clone(&directory), settings).await.unwrap();
         let client = client(&server);
-        Self {
-            postgres,
-            directory,
-            server,
-            client,
-        }
+        Self { postgres, directory, server, client }
     }
 
     fn statement(&self, sql: &str) -> ExecuteStatementFluentBuilder {
-        self.client
-            .execute_statement()
-            .resource_arn(CLUSTER)
-            .secret_arn(SECRET)
-            .database("postgres")
-            .sql(sql)
+        self.client.execute_statement().resource_arn(CLUSTER).secret_arn(SECRET).database("postgres").sql(sql)
     }
 
     async fn run(&self, sql: &str) -> ExecuteStatementOutput {
@@ -184,8 +164,5 @@ where
 {
     let error = result.expect_err("the call has to fail");
     let service = error.as_service_error().expect("an answer of the service");
-    (
-        service.code().unwrap_or_default().to_owned(),
-        service.message().unwrap_or_default().to_owned(),
-    )
+    (service.code().unwrap_or_default().to_owned(), service.message().unwrap_or_default().to_owned())
 }

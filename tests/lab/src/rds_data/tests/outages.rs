@@ -10,26 +10,15 @@ async fn a_crash_of_the_writer() {
     let mut lab = Lab::start().await;
     let id = lab.begin().await;
     let waiting = tokio::spawn(lab.statement("SELECT pg_sleep(3600)").send());
-    lab.until("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
-        .await;
+    lab.until("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'").await;
     lab.postgres.crash();
     let (code, message) = refused(waiting.await.unwrap());
     assert_eq!(code, "DatabaseErrorException");
     let state = message.rsplit(": ").next().unwrap();
     assert!(["57P01", "57P02", "08006"].contains(&state), "{message}");
-    assert_eq!(
-        lab.refusal("SELECT 1").await.0,
-        "DatabaseUnavailableException"
-    );
-    let begin = lab
-        .client
-        .begin_transaction()
-        .resource_arn(CLUSTER)
-        .secret_arn(SECRET);
-    assert_eq!(
-        refused(begin.send().await).0,
-        "DatabaseUnavailableException"
-    );
+    assert_eq!(lab.refusal("SELECT 1").await.0, "DatabaseUnavailableException");
+    let begin = lab.client.begin_transaction().resource_arn(CLUSTER).secret_arn(SECRET);
+    assert_eq!(refused(begin.send().await).0, "DatabaseUnavailableException");
 
     lab.postgres.launch().await;
     lab.run("SELECT 1").await;
@@ -45,12 +34,10 @@ async fn a_transaction_does_not_survive_a_failover() {
     lab.directory.set_writer(Err(BackendError::Unavailable));
     let during = lab.statement("SELECT 1").transaction_id(&id).send().await;
     assert_eq!(refused(during).0, "DatabaseUnavailableException");
-    lab.directory
-        .set_writer(Ok(lab.postgres.writer("orders-2")));
+    lab.directory.set_writer(Ok(lab.postgres.writer("orders-2")));
     let after = lab.statement("SELECT 1").transaction_id(&id).send().await;
     assert_eq!(refused(after).0, "TransactionNotFoundException");
-    lab.until("SELECT count(*) = 0 FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
-        .await;
+    lab.until("SELECT count(*) = 0 FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'").await;
 }
 
 #[tokio::test]
@@ -58,19 +45,12 @@ async fn a_commit_without_its_standbys_is_not_acknowledged() {
     let lab = Lab::start().await;
     lab.run("CREATE TABLE t (a int4)").await;
     let admin = lab.postgres.connect().await;
-    for sql in [
-        "ALTER SYSTEM SET synchronous_standby_names = 'absent'",
-        "SELECT pg_reload_conf()",
-    ] {
+    for sql in ["ALTER SYSTEM SET synchronous_standby_names = 'absent'", "SELECT pg_reload_conf()"] {
         admin.batch_execute(sql).await.unwrap();
     }
-    lab.until(
-        "SELECT setting = 'absent' FROM pg_settings WHERE name = 'synchronous_standby_names'",
-    )
-    .await;
+    lab.until("SELECT setting = 'absent' FROM pg_settings WHERE name = 'synchronous_standby_names'").await;
     let waiting = tokio::spawn(lab.statement("INSERT INTO t VALUES (1)").send());
-    lab.until("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-        .await;
+    lab.until("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'").await;
     let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     admin.batch_execute(cancel).await.unwrap();
     let (code, message) = refused(waiting.await.unwrap());
@@ -81,10 +61,7 @@ async fn a_commit_without_its_standbys_is_not_acknowledged() {
 /// Writes a certificate for `localhost` into the data directory.
 fn certificate(data: &Path) -> (String, Option<Arc<rustls::ClientConfig>>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    for (name, text) in [
-        ("server.crt", made.cert.pem()),
-        ("server.key", made.signing_key.serialize_pem()),
-    ] {
+    for (name, text) in [("server.crt", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())] {
         let file = data.join(name);
         std::fs::write(&file, text).unwrap();
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);

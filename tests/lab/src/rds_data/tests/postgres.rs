@@ -30,17 +30,9 @@ impl Postgres {
     }
 
     /// `prepare` may put files into the data directory; it returns more configuration.
-    pub(super) async fn start_with(
-        prepare: impl FnOnce(&Path) -> (String, Option<Arc<rustls::ClientConfig>>),
-    ) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("rds-data-{}", uuid::Uuid::new_v4().simple()));
-        let mut this = Self {
-            directory: directory.clone(),
-            address: free_address(),
-            child: None,
-            tls: None,
-        };
+    pub(super) async fn start_with(prepare: impl FnOnce(&Path) -> (String, Option<Arc<rustls::ClientConfig>>)) -> Self {
+        let directory = std::env::temp_dir().join(format!("rds-data-{}", uuid::Uuid::new_v4().simple()));
+        let mut this = Self { directory: directory.clone(), address: free_address(), child: None, tls: None };
         std::fs::create_dir(&directory).unwrap();
         let password_file = directory.join("password");
         std::fs::write(&password_file, PASSWORD).unwrap();
@@ -159,11 +151,7 @@ fn command(program: &str) -> Command {
     if getuid().is_root() {
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
     }
-    command
-        .arg("--")
-        .arg(server_binaries().join(program))
-        .stdin(Stdio::null())
-        .current_dir("/");
+    command.arg("--").arg(server_binaries().join(program)).stdin(Stdio::null()).current_dir("/");
     command
 }
 

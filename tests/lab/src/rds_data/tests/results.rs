@@ -12,10 +12,7 @@ async fn scalars_are_returned_in_their_member_of_the_union() {
         ("true", Field::BooleanValue(true)),
         ("(-7)::int2", Field::LongValue(-7)),
         ("2147483647", Field::LongValue(2_147_483_647)),
-        (
-            "'-9223372036854775808'::int8",
-            Field::LongValue(-9_223_372_036_854_775_808),
-        ),
+        ("'-9223372036854775808'::int8", Field::LongValue(-9_223_372_036_854_775_808)),
         ("4294967295::oid", Field::LongValue(4_294_967_295)),
         ("1.1::float4", Field::DoubleValue(1.1)),
         ("1e300::float8", Field::DoubleValue(1e300)),
@@ -32,29 +29,17 @@ async fn scalars_are_returned_in_their_member_of_the_union() {
         ("'n'::name", text("n")),
         ("'x'::\"char\"", text("x")),
         ("'\\303'::\"char\"", text("\\303")),
-        (
-            "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid",
-            text("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
-        ),
+        ("'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid", text("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
         ("'{\"a\":  1}'::json", text("{\"a\":  1}")),
         ("'{\"a\":  1}'::jsonb", text("{\"a\": 1}")),
-        (
-            "'\\x00ff'::bytea",
-            Field::BlobValue(Blob::new(vec![0, 255])),
-        ),
+        ("'\\x00ff'::bytea", Field::BlobValue(Blob::new(vec![0, 255]))),
         ("'2024-02-29'::date", text("2024-02-29")),
         ("'0044-03-15 BC'::date", text("0044-03-15 BC")),
         ("'infinity'::date", text("infinity")),
         ("'23:59:59.5'::time", text("23:59:59.5")),
         ("'24:00:00'::time", text("24:00:00")),
-        (
-            "'1999-12-31 23:59:59.999999'::timestamp",
-            text("1999-12-31 23:59:59.999999"),
-        ),
-        (
-            "'2024-01-01 00:00:00+02'::timestamptz",
-            text("2023-12-31 22:00:00"),
-        ),
+        ("'1999-12-31 23:59:59.999999'::timestamp", text("1999-12-31 23:59:59.999999")),
+        ("'2024-01-01 00:00:00+02'::timestamptz", text("2023-12-31 22:00:00")),
         ("'-infinity'::timestamp", text("-infinity")),
         ("NULL::int4", Field::IsNull(true)),
         ("pg_sleep(0)", text("")),
@@ -119,10 +104,7 @@ async fn types_that_the_service_does_not_return() {
     ] {
         let (code, message) = lab.refusal(&format!("SELECT {value}")).await;
         assert_eq!(code, "UnsupportedResultException");
-        assert!(
-            message.contains(&format!("unsupported data type {name}")),
-            "{message}"
-        );
+        assert!(message.contains(&format!("unsupported data type {name}")), "{message}");
         lab.run(&format!("SELECT ({value})::text")).await;
     }
 }
@@ -132,9 +114,7 @@ async fn enums_and_domains() {
     let lab = Lab::start().await;
     lab.run("CREATE TYPE mood AS ENUM ('calm')").await;
     lab.run("CREATE DOMAIN small AS int2").await;
-    let row = lab
-        .row("SELECT 'calm'::mood, 5::small, '{calm}'::mood[]")
-        .await;
+    let row = lab.row("SELECT 'calm'::mood, 5::small, '{calm}'::mood[]").await;
     assert_eq!(row[..2], [text("calm"), Field::LongValue(5)]);
     let moods = ArrayValue::StringValues(vec![Some("calm".into())]);
     assert_eq!(row[2], Field::ArrayValue(moods));
@@ -161,11 +141,7 @@ async fn result_set_options() {
 #[tokio::test]
 async fn records_as_json() {
     let lab = Lab::start().await;
-    let json = |sql| {
-        lab.statement(sql)
-            .format_records_as(RecordsFormatType::Json)
-            .include_result_metadata(true)
-    };
+    let json = |sql| lab.statement(sql).format_records_as(RecordsFormatType::Json).include_result_metadata(true);
     let sql = "SELECT 1 AS \"z\"\"q\", 'a\"b' AS a, NULL::int4 AS n, 'NaN'::float8 AS f, true AS t, 1.50 AS d";
     let result = json(sql).send().await.unwrap();
     let expected = r#"[{"z\"q":1,"a":"a\"b","n":null,"f":"NaN","t":true,"d":"1.50"}]"#;
@@ -182,8 +158,7 @@ async fn records_as_json() {
 #[tokio::test]
 async fn metadata_describes_the_columns() {
     let lab = Lab::start().await;
-    lab.run("CREATE TABLE t (id serial PRIMARY KEY, name varchar(20), price numeric(10,2), tags text[])")
-        .await;
+    lab.run("CREATE TABLE t (id serial PRIMARY KEY, name varchar(20), price numeric(10,2), tags text[])").await;
     let result = lab
         .statement("SELECT id, name AS n, price, tags, 1 + 1 AS sum FROM t")
         .include_result_metadata(true)
@@ -227,10 +202,7 @@ async fn results_have_a_size_limit() {
     let id = lab.begin().await;
     for (sql, text) in [
         ("SELECT repeat('x', 70000)", "Packet for query is too large"),
-        (
-            "SELECT repeat('x', 60000) FROM generate_series(1, 20)",
-            "Database response exceeded size limit",
-        ),
+        ("SELECT repeat('x', 60000) FROM generate_series(1, 20)", "Database response exceeded size limit"),
     ] {
         let (code, message) = super::refused(lab.statement(sql).transaction_id(&id).send().await);
         assert_eq!(code, "UnsupportedResultException");

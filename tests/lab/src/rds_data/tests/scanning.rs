@@ -8,11 +8,7 @@ fn check(sql: &str, text: &str, names: &[&str]) {
 
 #[test]
 fn names_become_positions() {
-    check(
-        "SELECT :a, :b_2, :a WHERE x=:a::int4",
-        "SELECT $1, $2, $1 WHERE x=$1::int4",
-        &["a", "b_2"],
-    );
+    check("SELECT :a, :b_2, :a WHERE x=:a::int4", "SELECT $1, $2, $1 WHERE x=$1::int4", &["a", "b_2"]);
     check("VALUES (:a,:B)", "VALUES ($1,$2)", &["a", "B"]);
 }
 
@@ -45,16 +41,11 @@ fn quotes_comments_and_casts_hold_no_names() {
 /// All texts of up to four pieces: no panic, and nothing but the names changes.
 #[test]
 fn any_text_is_scanned() {
-    let pieces = [
-        "'", "\"", "$", "$t$", ":", ":a", "\\", "E", "--", "/*", "*/", "\n", "ü", "1",
-    ];
+    let pieces = ["'", "\"", "$", "$t$", ":", ":a", "\\", "E", "--", "/*", "*/", "\n", "ü", "1"];
     let mut texts = vec![String::new()];
     let mut longest = texts.clone();
     for _ in 0..4 {
-        longest = longest
-            .iter()
-            .flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}")))
-            .collect();
+        longest = longest.iter().flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}"))).collect();
         texts.extend(longest.iter().cloned());
     }
     for text in texts {

@@ -1,0 +1,62 @@
+# Commands of the project. `make drill` and `make test` do all set-up by themselves.
+
+SHELL := /bin/bash
+FAULT ?= kill-host
+REPEAT ?= 1
+
+# cargo-lambda builds for a named target. The lab is built for the same one, so that both share
+# one build of every dependency.
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+ARCHITECTURE := $(if $(findstring aarch64,$(HOST)),--arm64,--x86-64)
+FUNCTIONS := health-prober event-router promotion-coordinator connection-drainer
+CARGO := cargo
+RELEASE := --locked --release --target $(HOST)
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LAB := $(TARGET)/$(HOST)/release/lab
+LAMBDA := .venv/bin/cargo-lambda lambda
+
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: help drill test check pure deny lab build functions package setup clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+drill: build ## Make the writer fail: FAULT=kill-host|kill-postgres REPEAT=n NATIVE=12s DUPLICATE=1
+	@exec $(LAB) drill --fault '$(FAULT)' --repeat '$(REPEAT)' $(if $(NATIVE),--native '$(NATIVE)') $(if $(DUPLICATE),--duplicate)
+
+test: setup check pure functions ## Everything that CI runs: format, lints, unit tests, the lab's tests
+	$(CARGO) test $(RELEASE) --workspace --exclude steadfast-lab
+	$(CARGO) test $(RELEASE) --package steadfast-lab
+
+check: ## Format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(RELEASE) --workspace --all-targets -- -D warnings
+
+pure: ## The core depends on no runtime, no AWS crate and no driver, also when built alone
+	@leaks=$$($(CARGO) tree --locked --package steadfast-core --edges normal --prefix none \
+	  | grep -E '^(tokio|aws|hyper|rustls|lambda|tokio-postgres)' || true); \
+	  if [ -n "$$leaks" ]; then echo "steadfast-core depends on: $$leaks" >&2; exit 1; fi
+	$(CARGO) check $(RELEASE) --package steadfast-core
+
+deny: ## Licences, bans and sources of all dependencies; advisories where the network allows
+	$(CARGO) deny --locked check licenses bans sources
+
+lab: build ## Run the lab until Ctrl-C, for `cargo lambda invoke` and manual drills
+	@exec $(LAB) up
+
+build: setup functions ## Build the functions and the lab
+	$(CARGO) build $(RELEASE) --package steadfast-lab
+
+functions: setup ## Build the functions for this machine
+	$(LAMBDA) build --locked --release --compiler cargo --disable-optimizations $(ARCHITECTURE) \
+	  $(FUNCTIONS:%=--package %)
+
+package: setup ## Build the functions for Lambda on arm64, as zip files
+	$(LAMBDA) build --locked --release --arm64 --output-format zip $(FUNCTIONS:%=--package %)
+
+setup: ## Install what is missing, or say what to install
+	@tests/lab/setup
+
+clean: ## Remove everything that was built
+	rm -rf $(TARGET) .venv

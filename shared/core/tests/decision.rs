@@ -1,0 +1,118 @@
+//! Every combination of the facts that the rules see.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use steadfast_core::decision::matching;
+use steadfast_core::diagnosis::WriterState;
+use steadfast_core::facts::{Facts, Platform, Progress};
+use steadfast_core::lease::LeaseState;
+use steadfast_core::mode::Mode;
+use steadfast_core::rules::{OTHERWISE, TABLE, Verdict};
+
+fn all() -> Vec<Facts> {
+    let mut facts = Vec::new();
+    for mode in Mode::ALL {
+        for lease in LeaseState::ALL {
+            for platform in Platform::ALL {
+                for writer in WriterState::ALL {
+                    for progress in Progress::ALL {
+                        for bits in 0..8_u8 {
+                            facts.push(Facts {
+                                mode,
+                                lease,
+                                platform,
+                                writer,
+                                progress,
+                                grace_running: bits & 1 != 0,
+                                candidate: bits & 2 != 0,
+                                budget_left: bits & 4 != 0,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    facts
+}
+
+#[test]
+fn every_combination_meets_a_rule_and_every_rule_a_combination() {
+    let mut met: BTreeMap<u16, u64> = TABLE.iter().map(|rule| (rule.id, 0)).collect();
+    for facts in all() {
+        let rule = matching(&facts);
+        assert_ne!(rule.id, OTHERWISE.id, "no rule knows {facts:?}");
+        *met.entry(rule.id).or_default() += 1;
+    }
+    let idle: Vec<_> = met.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(idle.is_empty(), "rules that never match: {idle:?}");
+}
+
+#[test]
+fn the_table_is_as_reviewed() {
+    let mut text = String::new();
+    let mut met: BTreeMap<u16, u64> = BTreeMap::new();
+    for facts in all() {
+        *met.entry(matching(&facts).id).or_default() += 1;
+    }
+    for rule in TABLE {
+        let count = met.get(&rule.id).copied().unwrap_or(0);
+        writeln!(text, "{} {:<14} {count:>6}  {}", rule.id, format!("{:?}", rule.verdict), rule.says).expect("writes");
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/rules.txt");
+    if std::fs::read_to_string(path).unwrap_or_default() != text {
+        std::fs::write(path, &text).expect("writes");
+        panic!("the rule table has changed; {path} was rewritten: review the difference and commit it");
+    }
+}
+
+#[test]
+fn a_promotion_needs_everything_at_once() {
+    for facts in all().into_iter().filter(|facts| matching(facts).verdict == Verdict::FailOver) {
+        assert_eq!(facts.mode, Mode::Armed, "{facts:?}");
+        assert_eq!(facts.lease, LeaseState::Ours, "{facts:?}");
+        assert_eq!(facts.platform, Platform::Idle, "{facts:?}");
+        assert_eq!(facts.progress, Progress::Open, "{facts:?}");
+        assert!(facts.candidate && facts.budget_left, "{facts:?}");
+        match facts.writer {
+            WriterState::Dead | WriterState::Restarting => assert!(!facts.grace_running, "{facts:?}"),
+            WriterState::Silent | WriterState::Stalled => {}
+            other => panic!("{other:?} must not lead to a promotion: {facts:?}"),
+        }
+    }
+}
+
+#[test]
+fn shadow_and_paused_act_on_nothing() {
+    for facts in all().into_iter().filter(|facts| facts.mode != Mode::Armed) {
+        let verdict = matching(&facts).verdict;
+        assert_ne!(verdict, Verdict::FailOver, "{facts:?}");
+        if facts.mode == Mode::Paused {
+            assert_eq!(verdict, Verdict::Hold, "{facts:?}");
+        }
+    }
+}
+
+#[test]
+fn without_the_lease_nothing_is_done_but_to_take_it() {
+    for facts in all().into_iter().filter(|facts| facts.lease != LeaseState::Ours) {
+        let verdict = matching(&facts).verdict;
+        let harmless = matches!(
+            verdict,
+            Verdict::Rest | Verdict::Hold | Verdict::StandBy | Verdict::LookAgain | Verdict::TakeLease
+        );
+        assert!(harmless || facts.progress == Progress::None, "{verdict:?} for {facts:?}");
+        if facts.lease == LeaseState::Theirs {
+            assert!(matches!(verdict, Verdict::StandBy | Verdict::Hold), "{verdict:?} for {facts:?}");
+        }
+    }
+}
+
+#[test]
+fn recovery_is_only_said_of_a_committing_writer() {
+    for facts in all().into_iter().filter(|facts| matching(facts).verdict == Verdict::Recovered) {
+        assert!(matches!(facts.writer, WriterState::Committing | WriterState::Moved), "{facts:?}");
+        assert_ne!(facts.progress, Progress::None, "{facts:?}");
+    }
+}
