@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::decision::{self, Decision};
+use crate::diagnosis::WriterState;
 use crate::episode::{Closed, Episode, Promotion};
 use crate::evidence::{Entry, Kind};
 use crate::lease::{Lease, LeaseState};
@@ -40,6 +41,9 @@ const DESCRIBE_EVERY: Duration = Duration::from_secs(1);
 const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(300);
 /// A lease with less than this left is renewed: more than one call to the control plane takes.
 const RENEW_BELOW: Duration = Duration::from_secs(7);
+/// A failed writer under somebody else's lease for this long is told to people. An episode in which
+/// the platform does nothing ends well before.
+const STAND_BY_TOLD_AFTER: Duration = Duration::from_secs(12);
 /// The state table is tried this often before it counts as lost.
 const STATE_TRIES: u32 = 3;
 
@@ -64,12 +68,29 @@ pub struct Executor<'w, W> {
     describe_now: bool,
     logged_rule: Option<u16>,
     untold: Option<Notice>,
+    standing_by: Option<StandBy>,
+}
+
+/// Since when another coordinator's lease has kept us from acting, and whether people know.
+struct StandBy {
+    since: Timestamp,
+    told: bool,
 }
 
 impl<'w, W: World> Executor<'w, W> {
     /// A coordinator that calls itself `me`, a name nobody else uses.
     pub fn new(world: &'w W, policy: &'w Policy, cluster: ClusterId, me: Owner) -> Self {
-        Self { world, policy, cluster, me, topology: None, describe_now: true, logged_rule: None, untold: None }
+        Self {
+            world,
+            policy,
+            cluster,
+            me,
+            topology: None,
+            describe_now: true,
+            logged_rule: None,
+            untold: None,
+            standing_by: None,
+        }
     }
 
     /// Runs until nothing is left to do, nothing may be done, or time is up.
@@ -308,9 +329,23 @@ impl<'w, W: World> Executor<'w, W> {
             self.renew(snapshot).await?;
             self.tell_untold().await;
         }
+        self.tell_standing_by(snapshot, decision).await;
         let open = snapshot.open_episode().is_some() && decision.facts.lease == LeaseState::Ours;
         self.world.pause(if open { PAUSE_OPEN } else { PAUSE_IDLE }).await;
         Ok(())
+    }
+
+    /// Nothing is done under somebody else's lease; once that takes long, a person should know.
+    async fn tell_standing_by(&mut self, snapshot: &Snapshot, decision: &Decision) {
+        let failed = !matches!(decision.facts.writer, WriterState::Committing | WriterState::Unknown);
+        let (Verdict::StandBy, true, Some(lease)) = (decision.verdict, failed, &snapshot.lease) else {
+            return;
+        };
+        let waiting = self.standing_by.get_or_insert(StandBy { since: snapshot.now, told: false });
+        if !waiting.told && snapshot.now.since(waiting.since) >= STAND_BY_TOLD_AFTER {
+            waiting.told = true;
+            self.tell(&notice::standing_by(&self.cluster, lease, decision)).await;
+        }
     }
 
     async fn renew(&self, snapshot: &Snapshot) -> Result<(), StateError> {

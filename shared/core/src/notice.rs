@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Decision;
 use crate::episode::{Episode, RecoveredBy};
+use crate::lease::Lease;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId};
 
@@ -102,6 +103,23 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
             proved.since(episode.failed_since).as_millis(),
             episode.evidence.length,
             episode.evidence.hash
+        ),
+    }
+}
+
+/// The writer has failed, and somebody else holds the lease.
+pub fn standing_by(cluster: &ClusterId, lease: &Lease, decision: &Decision) -> Notice {
+    Notice {
+        severity: Severity::Warning,
+        subject: format!("{cluster}: the writer has failed; another coordinator holds the lease"),
+        body: format!(
+            "The writer of cluster {cluster} is {:?}. The lease of epoch {} belongs to {} until {} (milliseconds since \
+             the Unix epoch), so this coordinator does nothing. If no other message follows within a minute, nobody \
+             acts: delete the item `lease` of this cluster in the state table, or fail over by hand.",
+            decision.diagnosis.writer,
+            lease.epoch,
+            lease.owner,
+            lease.expires_at.as_millis()
         ),
     }
 }

@@ -75,11 +75,10 @@ fn a_promotion_needs_everything_at_once() {
         assert_eq!(facts.platform, Platform::Idle, "{facts:?}");
         assert_eq!(facts.progress, Progress::Open, "{facts:?}");
         assert!(facts.candidate && facts.budget_left, "{facts:?}");
-        match facts.writer {
-            WriterState::Dead | WriterState::Restarting => assert!(!facts.grace_running, "{facts:?}"),
-            WriterState::Silent | WriterState::Stalled => {}
-            other => panic!("{other:?} must not lead to a promotion: {facts:?}"),
-        }
+        let platform_had_its_turn =
+            matches!(facts.writer, WriterState::Dead | WriterState::Restarting) && !facts.grace_running;
+        let platform_is_blind = matches!(facts.writer, WriterState::Silent | WriterState::Stalled);
+        assert!(platform_had_its_turn || platform_is_blind, "{facts:?}");
     }
 }
 

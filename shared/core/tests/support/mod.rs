@@ -10,21 +10,21 @@ use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{Az, ClusterId, ClusterStatus, InstanceId, Member, Owner, Topology};
 use steadfast_core::witness::{Canary, EndpointSighting, Outcome, Sighting, WitnessReport};
 
-pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-pub const WRITER: &str = "w";
-pub const READERS: [&str; 2] = ["r1", "r2"];
-pub const AZS: [&str; 3] = ["a", "b", "c"];
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(crate) const WRITER: &str = "w";
+pub(crate) const READERS: [&str; 2] = ["r1", "r2"];
+pub(crate) const AZS: [&str; 3] = ["a", "b", "c"];
 
-pub fn ago(millis: u64) -> Timestamp {
+pub(crate) fn ago(millis: u64) -> Timestamp {
     NOW.minus(Duration::from_millis(millis))
 }
 
 /// Policy of the lab: the platform does nothing by itself, so it gets no grace.
-pub fn no_grace() -> Policy {
+pub(crate) fn no_grace() -> Policy {
     Policy { platform_grace: Duration::ZERO, ..Policy::default() }
 }
 
-pub fn sighting(instance: &str, outcome: Outcome, since: Timestamp) -> Sighting {
+pub(crate) fn sighting(instance: &str, outcome: Outcome, since: Timestamp) -> Sighting {
     Sighting {
         instance: InstanceId::new(instance),
         outcome,
@@ -37,7 +37,7 @@ pub fn sighting(instance: &str, outcome: Outcome, since: Timestamp) -> Sighting 
 }
 
 /// A witness that sees the writer so since `since` and both readers well.
-pub fn report(az: &str, writer: Outcome, since: Timestamp) -> WitnessReport {
+pub(crate) fn report(az: &str, writer: Outcome, since: Timestamp) -> WitnessReport {
     let readers = READERS.map(|reader| sighting(reader, Outcome::Reading, ago(60_000)));
     WitnessReport {
         az: Az::new(az),
@@ -49,7 +49,7 @@ pub fn report(az: &str, writer: Outcome, since: Timestamp) -> WitnessReport {
     }
 }
 
-pub fn member(id: &str, az: &str, is_writer: bool) -> Member {
+pub(crate) fn member(id: &str, az: &str, is_writer: bool) -> Member {
     Member {
         id: InstanceId::new(id),
         az: Some(Az::new(az)),
@@ -61,7 +61,7 @@ pub fn member(id: &str, az: &str, is_writer: bool) -> Member {
     }
 }
 
-pub fn topology() -> Topology {
+pub(crate) fn topology() -> Topology {
     Topology {
         cluster: ClusterId::new("orders"),
         status: ClusterStatus::Available,
@@ -72,7 +72,7 @@ pub fn topology() -> Topology {
 }
 
 /// An armed coordinator with the lease looks at what these witnesses report.
-pub fn snapshot(reports: Vec<WitnessReport>) -> Snapshot {
+pub(crate) fn snapshot(reports: Vec<WitnessReport>) -> Snapshot {
     let me = Owner::new("me");
     Snapshot {
         now: NOW,
@@ -87,6 +87,6 @@ pub fn snapshot(reports: Vec<WitnessReport>) -> Snapshot {
 }
 
 /// All witnesses see the same of the writer.
-pub fn unanimous(writer: Outcome, since: Timestamp) -> Snapshot {
+pub(crate) fn unanimous(writer: Outcome, since: Timestamp) -> Snapshot {
     snapshot(AZS.map(|az| report(az, writer, since)).into())
 }

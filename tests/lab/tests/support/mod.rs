@@ -1,0 +1,21 @@
+//! What the lab's tests share.
+
+use std::path::Path;
+
+use steadfast_lab::assembly::LabConfig;
+use tokio::sync::{Mutex, MutexGuard};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// Two labs at once would measure each other on a small machine.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().await
+}
+
+/// The lab of this checkout, with logs of its own.
+pub(crate) fn config(name: &str) -> LabConfig {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut config = LabConfig::of_checkout(&root);
+    config.logs = config.logs.join(name);
+    config
+}
