@@ -115,7 +115,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
 
 async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let invoke = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let lab = Lab::start(&LabConfig { invoke, ..config }).await?;
+    let lab = Lab::start(&LabConfig { invoke, ..config.clone() }).await?;
     Console.say(&format!(
         "The lab is up: cluster {}, writer {}, all probers healthy, mode armed.\n\
          Invoke:        cargo lambda invoke --invoke-address 127.0.0.1 --invoke-port {port} FUNCTION --data-file FILE\n\

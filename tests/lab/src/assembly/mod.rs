@@ -49,7 +49,7 @@ pub struct LabConfig {
     pub functions: PathBuf,
     /// The virtual environment with the emulator.
     pub venv: PathBuf,
-    /// Where every log goes.
+    /// Where every log goes, one folder per lab.
     pub logs: PathBuf,
     /// When the platform fails over by itself; None: never, and then Steadfast gives it no grace.
     pub native: Option<Duration>,

@@ -40,6 +40,9 @@ impl Nodes for PostgresNodes {
     }
 
     async fn rejoin(&self, instance: &str) -> Result<(), NodesError> {
+        if matches!(self.cluster.state(instance), Ok(NodeState::Running)) {
+            return Ok(());
+        }
         self.cluster.rejoin(instance).await.map(|_| ()).map_err(failed("rejoin", instance))
     }
 

@@ -53,26 +53,38 @@ pub trait Progress: Sync {
     fn say(&self, line: &str);
 }
 
-/// Starts a lab, drills, and ends the lab. Dropping it ends the lab as well.
+/// Drills: each run in a fresh lab, so that no run spends another one's anti-flap budget. Dropping
+/// it ends the lab.
 ///
 /// # Errors
 ///
 /// When the lab does not start or answer, or files cannot be written. A drill that shows a loss is
 /// no error here: the result says so.
 pub async fn drill(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -> Result<DrillResult, DrillError> {
-    progress.say("starting PostgreSQL, its control plane, local AWS and the functions");
-    let config = LabConfig { native: plan.native, ..lab.clone() };
-    let lab = Lab::start(&config).await?;
-    workload::create(&lab).await?;
     let mut runs = Vec::new();
     for number in 1..=plan.repeat {
         progress.say(&format!("run {number} of {}: {}", plan.repeat, plan.fault.sentence()));
-        runs.push(run::run(&lab, plan, number, progress).await?);
+        progress.say("  starting PostgreSQL, its control plane, local AWS and the functions");
+        let logs = fresh_folder(&lab.logs.join(format!("{}-{number}", plan.fault.name())))?;
+        let lab = Lab::start(&LabConfig { native: plan.native, logs, ..lab.clone() }).await?;
+        workload::create(&lab).await?;
+        let run = run::run(&lab, plan, number, progress).await;
+        lab.shutdown().await;
+        runs.push(run?);
     }
-    lab.shutdown().await;
     let result = DrillResult::new(plan, runs);
     result.write(&plan.output)?;
     Ok(result)
+}
+
+/// An empty folder: a log holds one run.
+fn fresh_folder(path: &Path) -> Result<PathBuf, DrillError> {
+    match std::fs::remove_dir_all(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(DrillError::Write { path: path.to_owned(), source })
+        }
+        Ok(()) | Err(_) => Ok(path.to_owned()),
+    }
 }
 
 /// Why a drill could not be carried out.

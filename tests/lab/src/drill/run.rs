@@ -24,7 +24,7 @@ const RECOVERY_LIMIT: Duration = Duration::from_secs(180);
 const WARM_UP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Carries out one run and leaves a healthy cluster behind.
+/// Carries out one run in a lab of its own.
 pub(super) async fn run(
     lab: &Lab,
     plan: &DrillPlan,
@@ -44,6 +44,10 @@ pub(super) async fn run(
     progress.say(&format!("  {old_writer} has failed; waiting for Steadfast"));
     let episode = until_recovered(lab, before, &workload, fault_at, progress).await?;
     let diaries = workload.stop().await;
+    if episode.is_none() {
+        progress.say("  Steadfast has not brought the writes back; restarting the writer to count what is there");
+        lab.cluster.recover_all().await?;
+    }
     let found = audit(lab, &diaries, &run).await?;
     let evidence = match &episode {
         Some(episode) => {
@@ -54,11 +58,9 @@ pub(super) async fn run(
     let evidence_file = write_evidence(plan, number, &evidence)?;
     let result = judge(lab, fault_at, old_writer, episode, &evidence, evidence_file, &diaries, found);
     progress.say(&format!(
-        "  writes stood still for {:.2} s; {} acknowledged, {} lost, {} twice, {} in doubt; repairing the cluster",
+        "  writes stood still for {:.2} s; {} acknowledged, {} lost, {} twice, {} in doubt",
         result.outage_s, result.audit.acknowledged, result.lost, result.duplicated, result.in_doubt
     ));
-    lab.cluster.recover_all().await?;
-    lab.until_healthy().await?;
     Ok(result)
 }
 
