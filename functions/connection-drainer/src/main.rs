@@ -8,7 +8,7 @@ mod setup;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use steadfast_aws::log;
+use steadfast_aws::{log, startup};
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, InstanceId};
 
@@ -18,14 +18,7 @@ pub(crate) const FUNCTION: &str = "connection-drainer";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    log::start();
-    let setup = match Setup::from_environment().await {
-        Ok(setup) => setup,
-        Err(error) => {
-            log::fatal(&error);
-            std::process::exit(1);
-        }
-    };
+    let setup = startup::ready(Setup::from_environment()).await;
     lambda_runtime::run(service_fn(|event| handle(&setup, event))).await
 }
 

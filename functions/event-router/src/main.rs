@@ -9,7 +9,7 @@ mod setup;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use steadfast_aws::{clock, log};
+use steadfast_aws::{clock, log, startup};
 use steadfast_core::hint::{self, Wake};
 use steadfast_core::metric;
 use steadfast_core::route::{self, Dropped, Route};
@@ -20,14 +20,7 @@ pub(crate) const FUNCTION: &str = "event-router";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    log::start();
-    let setup = match Setup::from_environment().await {
-        Ok(setup) => setup,
-        Err(error) => {
-            log::fatal(&error);
-            std::process::exit(1);
-        }
-    };
+    let setup = startup::ready(Setup::from_environment()).await;
     lambda_runtime::run(service_fn(|event| handle(&setup, event))).await
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use steadfast_aws::log;
+use steadfast_aws::{log, startup};
 use steadfast_core::time::Timestamp;
 
 use setup::Setup;
@@ -26,14 +26,7 @@ pub(crate) const FUNCTION: &str = "health-prober";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Error> {
-    log::start();
-    let setup = match Setup::from_environment().await {
-        Ok(setup) => Arc::new(setup),
-        Err(error) => {
-            log::fatal(&error);
-            std::process::exit(1);
-        }
-    };
+    let setup = Arc::new(startup::ready(Setup::from_environment()).await);
     lambda_runtime::run(service_fn(|event| handle(Arc::clone(&setup), event))).await
 }
 

@@ -11,7 +11,7 @@ mod setup;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use steadfast_aws::log;
+use steadfast_aws::startup;
 use steadfast_core::executor::{Executor, Patience};
 use steadfast_core::hint::{self, Hint};
 use steadfast_core::notice;
@@ -23,14 +23,7 @@ use setup::Setup;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    log::start();
-    let setup = match Setup::from_environment().await {
-        Ok(setup) => setup,
-        Err(error) => {
-            log::fatal(&error);
-            std::process::exit(1);
-        }
-    };
+    let setup = startup::ready(Setup::from_environment()).await;
     lambda_runtime::run(service_fn(|event| handle(&setup, event))).await
 }
 

@@ -14,4 +14,5 @@ pub mod resolver;
 pub mod secret;
 pub mod settings;
 pub mod siblings;
+pub mod startup;
 pub mod state;

@@ -38,6 +38,7 @@ pub(super) async fn run(
     if plan.duplicate {
         lab.lambda.duplicate_next(names::COORDINATOR).await.map_err(crate::assembly::AssemblyError::from)?;
     }
+    sleep(moment()).await;
     let old_writer = lab.cluster.writer().to_owned();
     let fault_at = clock::now();
     plan.fault.inject(&lab.cluster).await?;
@@ -62,6 +63,13 @@ pub(super) async fn run(
         result.outage_s, result.audit.acknowledged, result.lost, result.duplicated, result.in_doubt
     ));
     Ok(result)
+}
+
+/// Any moment within a second: a fault does not know the probers' pace, and must not always meet
+/// the same phase of it.
+fn moment() -> Duration {
+    let random = uuid::Uuid::new_v4().as_u128() % 1_000;
+    Duration::from_millis(u64::try_from(random).unwrap_or(0))
 }
 
 async fn warm_up(workload: &Workload) -> Result<(), DrillError> {
