@@ -1,5 +1,7 @@
 //! The main job on real parts: faults under load, nothing lost, one promotion, evidence that verifies.
 
+#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+
 mod support;
 
 use std::time::Duration;
