@@ -27,7 +27,7 @@ drill: build ## Make the writer fail: FAULT=kill-host|kill-postgres REPEAT=n NAT
 
 test: setup check pure functions ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace --exclude steadfast-lab
-	$(CARGO) test $(RELEASE) --package steadfast-lab
+	$(CARGO) test $(RELEASE) --package steadfast-lab --lib --bins --tests
 
 check: ## Format and lints
 	$(CARGO) fmt --all --check

@@ -15,7 +15,7 @@ use crate::FUNCTION;
 use crate::setup::Setup;
 
 /// Between two looks at the demoted instance.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 const LIMITS: ConnectLimits = ConnectLimits { tcp: Duration::from_secs(1), total: Duration::from_secs(3) };
 /// One statement on the demoted instance.
 const STATEMENT: Duration = Duration::from_secs(3);
@@ -56,17 +56,24 @@ pub(crate) async fn evict(setup: &Setup, epoch: u64, demoted: &InstanceId, until
     let mut report = Report { demoted: demoted.to_string(), ..Report::default() };
     let until = until.min(clock::now().plus(setup.watch));
     let credentials = secret::credentials(&setup.secrets, &setup.secret).await?;
+    let mut known: Option<Target> = None;
     while clock::now() < until {
         if let Some(because) = outdated(setup, epoch).await? {
             report.because = because;
             return Ok(report);
         }
-        match target(setup, demoted).await {
-            Ok(target) => match setup.connector.connect(&target, &credentials, LIMITS).await {
+        // An endpoint keeps its name; only its description may have to be waited for.
+        if known.is_none() {
+            match target(setup, demoted).await {
+                Ok(target) => known = Some(target),
+                Err(error) => report.because = error,
+            }
+        }
+        if let Some(target) = &known {
+            match setup.connector.connect(target, &credentials, LIMITS).await {
                 Ok(session) => sweep(setup, &session, &mut report).await?,
                 Err(error) => report.because = error.to_string(),
-            },
-            Err(error) => report.because = error,
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -35,8 +35,10 @@ pub struct Patience {
 const PAUSE_OPEN: Duration = Duration::from_millis(40);
 /// Pause between looks while nothing can be done but wait for others.
 const PAUSE_IDLE: Duration = Duration::from_millis(250);
-/// The description of the cluster is renewed this often while waiting: RDS throttles faster callers.
+/// The owner of an episode describes the cluster this often while waiting: RDS throttles faster callers.
 const DESCRIBE_EVERY: Duration = Duration::from_secs(1);
+/// Whoever stands by describes it only before it grows too old to be a fact.
+const DESCRIBE_EVERY_STANDING_BY: Duration = Duration::from_secs(4);
 /// Before the promotion the description must be younger than this: look again under the lease.
 const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(300);
 /// A lease with less than this left is renewed: more than one call to the control plane takes.
@@ -69,6 +71,8 @@ pub struct Executor<'w, W> {
     logged_rule: Option<u16>,
     untold: Option<Notice>,
     standing_by: Option<StandBy>,
+    uncalled: Option<Promotion>,
+    state_failures: u32,
 }
 
 /// Since when another coordinator's lease has kept us from acting, and whether people know.
@@ -90,6 +94,8 @@ impl<'w, W: World> Executor<'w, W> {
             logged_rule: None,
             untold: None,
             standing_by: None,
+            uncalled: None,
+            state_failures: 0,
         }
     }
 
@@ -106,15 +112,12 @@ impl<'w, W: World> Executor<'w, W> {
             let snapshot = self.look().await?;
             let decision = decision::decide(&snapshot, self.policy);
             self.log_decision(&decision);
-            let acted = match step::next(&snapshot, &decision) {
-                Some((_, Progress::Ready(action))) => self.act(&snapshot, &decision, action).await,
-                Some((_, Progress::Blocked | Progress::Done)) | None => self.wait(&snapshot, &decision).await,
+            let acted = match (self.due_call(&snapshot, &decision), step::next(&snapshot, &decision)) {
+                (Some(target), _) => self.call_fail_over(&snapshot, &decision, target).await,
+                (None, Some((_, Progress::Ready(action)))) => self.act(&snapshot, &decision, action).await,
+                (None, Some((_, Progress::Blocked | Progress::Done)) | None) => self.wait(&snapshot, &decision).await,
             };
-            match acted {
-                Ok(()) => {}
-                Err(StateError::Superseded { .. }) => self.describe_now = true,
-                Err(error @ (StateError::Unavailable { .. } | StateError::Malformed { .. })) => return Err(error),
-            }
+            self.take_note(acted).await?;
             if self.is_over(&snapshot, &decision, began, patience) {
                 self.leave(&decision).await;
                 let Decision { rule, verdict, says, .. } = decision;
@@ -123,9 +126,29 @@ impl<'w, W: World> Executor<'w, W> {
         }
     }
 
+    /// A write that lost a race, or whose fate is unknown, is looked at again: the next look shows
+    /// what stands there. Only a state table that goes on failing ends the run.
+    async fn take_note(&mut self, acted: Result<(), StateError>) -> Result<(), StateError> {
+        match acted {
+            Ok(()) => {
+                self.state_failures = 0;
+                return Ok(());
+            }
+            Err(StateError::Superseded { .. }) => self.describe_now = true,
+            Err(error @ StateError::Unavailable { .. }) if self.state_failures + 1 < STATE_TRIES => {
+                self.world.audit("state_unavailable", json!({ "error": error.to_string() }));
+                self.state_failures += 1;
+            }
+            Err(error @ (StateError::Unavailable { .. } | StateError::Malformed { .. })) => return Err(error),
+        }
+        self.world.pause(PAUSE_OPEN).await;
+        Ok(())
+    }
+
     async fn look(&mut self) -> Result<Snapshot, StateError> {
         let now = self.world.now();
-        let due = self.topology.as_ref().is_none_or(|seen| now.since(seen.at) >= DESCRIBE_EVERY);
+        let pace = if self.standing_by.is_some() { DESCRIBE_EVERY_STANDING_BY } else { DESCRIBE_EVERY };
+        let due = self.topology.as_ref().is_none_or(|seen| now.since(seen.at) >= pace);
         if self.describe_now || due {
             match self.world.describe(&self.cluster).await {
                 Ok(what) => self.topology = Some(Seen { at: now, what }),
@@ -210,8 +233,8 @@ impl<'w, W: World> Executor<'w, W> {
         Ok(())
     }
 
-    /// The one call that cannot be taken back. Its intention is written first, under the lease, and
-    /// stays the only one of the episode whatever becomes of the call.
+    /// The intention of the one call that cannot be taken back. It is written first, under the lease,
+    /// and stays the only one of the episode whatever becomes of the call.
     async fn promote(
         &mut self,
         snapshot: &Snapshot,
@@ -225,14 +248,48 @@ impl<'w, W: World> Executor<'w, W> {
             self.describe_now = true;
             return Ok(());
         }
+        let promotion = Promotion { target: target.clone(), at: snapshot.now, epoch: lease.epoch };
         let mut episode = open.clone();
-        episode.promotion = Some(Promotion { target: target.clone(), at: snapshot.now, epoch: lease.epoch });
+        episode.promotion = Some(promotion.clone());
         let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
             "refused": decision.refused });
+        // Should the answer to this write be lost, the next look tells whether it took effect.
+        self.uncalled = Some(promotion);
         let seen = Some(open.version);
-        let episode =
-            self.write_returning(Under::Held(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
-        let answer = self.world.fail_over(&self.cluster, &target).await;
+        let records = [(Kind::Intended, intended)];
+        let episode = self.write_returning(Under::Held(lease), episode, seen, decision, &records).await?;
+        self.fail_over(lease, episode, decision, &target).await
+    }
+
+    /// Our own intention that stands in the table without its call, since the answer to the write was
+    /// lost. Nobody else can have called: the intention names our epoch.
+    fn due_call(&self, snapshot: &Snapshot, decision: &Decision) -> Option<InstanceId> {
+        let ours = decision.facts.lease == LeaseState::Ours && decision.verdict == Verdict::Observe;
+        let standing = snapshot.open_episode()?.promotion.as_ref()?;
+        (ours && self.uncalled.as_ref() == Some(standing)).then(|| standing.target.clone())
+    }
+
+    async fn call_fail_over(
+        &mut self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        target: InstanceId,
+    ) -> Result<(), StateError> {
+        match (&snapshot.lease, snapshot.open_episode()) {
+            (Some(lease), Some(open)) => self.fail_over(lease, open.clone(), decision, &target).await,
+            (None, _) | (_, None) => Ok(()),
+        }
+    }
+
+    async fn fail_over(
+        &mut self,
+        lease: &Lease,
+        episode: Episode,
+        decision: &Decision,
+        target: &InstanceId,
+    ) -> Result<(), StateError> {
+        self.uncalled = None;
+        let answer = self.world.fail_over(&self.cluster, target).await;
         let result = match &answer {
             Ok(()) => json!({ "action": "FailoverDBCluster", "result": "accepted" }),
             Err(error) => json!({ "action": "FailoverDBCluster", "result": error.to_string() }),
@@ -337,6 +394,9 @@ impl<'w, W: World> Executor<'w, W> {
 
     /// Nothing is done under somebody else's lease; once that takes long, a person should know.
     async fn tell_standing_by(&mut self, snapshot: &Snapshot, decision: &Decision) {
+        if decision.verdict != Verdict::StandBy {
+            self.standing_by = None;
+        }
         let failed = !matches!(decision.facts.writer, WriterState::Committing | WriterState::Unknown);
         let (Verdict::StandBy, true, Some(lease)) = (decision.verdict, failed, &snapshot.lease) else {
             return;
