@@ -15,6 +15,8 @@ use crate::witness::Outcome;
 pub enum Refusal {
     /// It is the writer that failed.
     OldWriter,
+    /// The control plane calls it the writer already: its own failover is on the way.
+    NamedWriter,
     /// The control plane would reject it: its status.
     Status(String),
     /// Fewer than a quorum of witnesses see it answer as a reader: how many do.
@@ -67,6 +69,9 @@ pub fn choose(snapshot: &Snapshot, policy: &Policy, old_writer: &InstanceId) -> 
 fn refusal(snapshot: &Snapshot, policy: &Policy, member: &Member, old_writer: &InstanceId) -> Option<Refusal> {
     if member.id == *old_writer {
         return Some(Refusal::OldWriter);
+    }
+    if member.is_writer {
+        return Some(Refusal::NamedWriter);
     }
     if !member.is_available() {
         return Some(Refusal::Status(member.status.clone()));

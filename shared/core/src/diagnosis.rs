@@ -34,6 +34,8 @@ pub enum WriterState {
     DiskFull,
     /// It answers, but with an error that no rule knows, or the custom check fails.
     Failing,
+    /// A quorum of witnesses reports, and none sees any instance at all.
+    Dark,
     /// Something is wrong, but fewer than a quorum say so, or not long enough.
     Suspected,
     /// Too few fresh and seeing witnesses to say anything.
@@ -42,7 +44,7 @@ pub enum WriterState {
 
 impl WriterState {
     /// All states.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Committing,
         Self::Moved,
         Self::Dead,
@@ -54,9 +56,25 @@ impl WriterState {
         Self::BadCredentials,
         Self::DiskFull,
         Self::Failing,
+        Self::Dark,
         Self::Suspected,
         Self::Unknown,
     ];
+
+    /// Failures that the platform sees as well, and usually mends by itself.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Dead | Self::Restarting | Self::Demoted | Self::Dark)
+    }
+
+    /// Failures of one kind share the anti-flap budget.
+    pub fn same_kind(self, other: Self) -> bool {
+        self == other || self.is_gone() && other.is_gone() || self.is_gray() && other.is_gray()
+    }
+
+    /// Failures that only witnesses see.
+    fn is_gray(self) -> bool {
+        matches!(self, Self::Silent | Self::Stalled)
+    }
 }
 
 /// What one witness says of the presumed writer, and whether it counted.
@@ -125,7 +143,7 @@ fn vote(snapshot: &Snapshot, policy: &Policy, report: &WitnessReport, writer: &I
     let sighting = report.sighting(writer);
     let outcome = sighting.map_or(Outcome::Unknown, |sighting| sighting.outcome);
     let age = snapshot.now.since(report.at);
-    let ignored = if age > policy.report_age_max {
+    let ignored = if !snapshot.is_fresh(report, policy) {
         Some(Ignored::Stale)
     } else if report.is_blind() {
         Some(Ignored::Blind)
@@ -160,7 +178,7 @@ fn latest_commit(snapshot: &Snapshot, policy: &Policy) -> Option<(InstanceId, Ti
 fn tally(snapshot: &Snapshot, policy: &Policy, votes: &[Vote]) -> (WriterState, Option<Timestamp>) {
     let counted: Vec<&Vote> = votes.iter().filter(|vote| vote.ignored.is_none()).collect();
     if counted.len() < policy.quorum {
-        return (WriterState::Unknown, None);
+        return if counted.is_empty() { in_the_dark(votes, policy.quorum) } else { (WriterState::Unknown, None) };
     }
     if let Some(since) = agreed(&counted, policy.quorum, Dying::Dead) {
         return (WriterState::Dead, Some(since));
@@ -181,6 +199,17 @@ fn tally(snapshot: &Snapshot, policy: &Policy, votes: &[Vote]) -> (WriterState, 
         return (WriterState::Suspected, None);
     }
     named_by_quorum(&counted, policy.quorum)
+}
+
+/// What it means that no witness sees anything: the whole cluster, or too few who look.
+fn in_the_dark(votes: &[Vote], quorum: usize) -> (WriterState, Option<Timestamp>) {
+    let mut since: Vec<Timestamp> =
+        votes.iter().filter(|vote| vote.ignored == Some(Ignored::Blind)).map(|vote| vote.since).collect();
+    since.sort_unstable();
+    match quorum.checked_sub(1).and_then(|last| since.get(last)) {
+        Some(since) => (WriterState::Dark, Some(*since)),
+        None => (WriterState::Unknown, None),
+    }
 }
 
 /// How strict a reading of "it does not serve" is.
@@ -228,6 +257,7 @@ fn agreed(votes: &[&Vote], quorum: usize, dying: Dying) -> Option<Timestamp> {
 /// The state that a quorum names in so many words, else what the votes together allow to say.
 fn named_by_quorum(counted: &[&Vote], quorum: usize) -> (WriterState, Option<Timestamp>) {
     for (state, outcomes) in [
+        (WriterState::Committing, &[Outcome::Committing][..]),
         (WriterState::Restarting, &[Outcome::Restarting, Outcome::Refused, Outcome::Unreachable][..]),
         (WriterState::Demoted, &[Outcome::Reading, Outcome::ReadOnly][..]),
         (WriterState::Saturated, &[Outcome::Saturated][..]),
@@ -241,10 +271,6 @@ fn named_by_quorum(counted: &[&Vote], quorum: usize) -> (WriterState, Option<Tim
         if let Some(since) = quorum.checked_sub(1).and_then(|last| since.get(last)) {
             return (state, Some(*since));
         }
-    }
-    if counted.iter().all(|vote| vote.outcome == Outcome::Committing) {
-        let since = counted.iter().map(|vote| vote.since).max();
-        return (WriterState::Committing, since);
     }
     (WriterState::Suspected, None)
 }

@@ -17,6 +17,9 @@ pub struct Promotion {
     pub at: Timestamp,
     /// The epoch of the lease it was written under.
     pub epoch: u64,
+    /// Why the control plane refused the call, if it did: then nothing has happened.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// A promotion of an earlier episode, for the anti-flap budget.
@@ -62,9 +65,12 @@ pub struct Episode {
     pub opened_at: Timestamp,
     /// When a quorum of witnesses had first seen the failure, by their clocks.
     pub failed_since: Timestamp,
+    /// Since when the writer has been gone without a break: the platform's grace counts from here.
+    #[serde(default)]
+    pub gone_since: Option<Timestamp>,
     /// The writer that failed.
     pub old_writer: InstanceId,
-    /// What had failed when it was opened.
+    /// What had failed when it was opened, and then when a promotion was intended.
     pub cause: WriterState,
     /// The one promotion, once intended.
     pub promotion: Option<Promotion>,
@@ -72,8 +78,9 @@ pub struct Episode {
     pub proved_at: Option<Timestamp>,
     /// Whether the drainer was told to evict sessions from the old writer.
     pub evicted: bool,
-    /// The rule for which a human was called last.
-    pub human_called: Option<u16>,
+    /// The rules for which a human was called.
+    #[serde(default)]
+    pub human_called: Vec<u16>,
     /// The rule whose decision was recorded last, so that a repeated one is not recorded again.
     pub rule: u16,
     /// How it ended.
@@ -102,12 +109,13 @@ impl Episode {
             epoch,
             opened_at: now,
             failed_since: diagnosis.since.unwrap_or(now),
+            gone_since: gone_since(None, diagnosis, now),
             old_writer,
             cause: diagnosis.writer,
             promotion: None,
             proved_at: None,
             evicted: false,
-            human_called: None,
+            human_called: Vec::new(),
             rule: 0,
             closed: None,
             past: previous.map(|episode| episode.past_promotions(now, policy)).unwrap_or_default(),
@@ -136,5 +144,17 @@ impl Episode {
             Some(_) | None if *writer == self.old_writer => RecoveredBy::Itself,
             Some(_) | None => RecoveredBy::Platform,
         }
+    }
+}
+
+/// Since when the writer has been gone, given what was known and what is seen now. A commit ends
+/// it; a state that says neither keeps it.
+pub fn gone_since(before: Option<Timestamp>, diagnosis: &Diagnosis, now: Timestamp) -> Option<Timestamp> {
+    if diagnosis.writer.is_gone() {
+        before.or(diagnosis.since).or(Some(now))
+    } else if diagnosis.writer == WriterState::Committing {
+        None
+    } else {
+        before
     }
 }

@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::decision::{self, Decision};
 use crate::diagnosis::WriterState;
-use crate::episode::{Closed, Episode, Promotion};
+use crate::episode::{self, Closed, Episode, Promotion};
 use crate::evidence::{Entry, Kind};
 use crate::lease::{Lease, LeaseState};
 use crate::metric;
 use crate::notice::{self, Notice};
 use crate::policy::Policy;
-use crate::ports::{State, StateError, Under, World};
+use crate::ports::{CallError, State, StateError, Under, World};
 use crate::rules::Verdict;
 use crate::snapshot::{Seen, Snapshot};
 use crate::step::{self, Action, Progress};
@@ -39,13 +39,12 @@ const PAUSE_IDLE: Duration = Duration::from_millis(250);
 const DESCRIBE_EVERY: Duration = Duration::from_secs(1);
 /// Whoever stands by describes it only before it grows too old to be a fact.
 const DESCRIBE_EVERY_STANDING_BY: Duration = Duration::from_secs(4);
-/// Before the promotion the description must be younger than this: look again under the lease.
-const DESCRIPTION_AGE_MAX: Duration = Duration::from_millis(300);
+/// Between two tries to reach a person.
+const PAUSE_UNHEARD: Duration = Duration::from_secs(1);
 /// A lease with less than this left is renewed: more than one call to the control plane takes.
 const RENEW_BELOW: Duration = Duration::from_secs(7);
-/// A failed writer under somebody else's lease for this long is told to people. An episode in which
-/// the platform does nothing ends well before.
-const STAND_BY_TOLD_AFTER: Duration = Duration::from_secs(12);
+/// What a call to the control plane may take at most: less must never be left of the lease.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// The state table is tried this often before it counts as lost.
 const STATE_TRIES: u32 = 3;
 
@@ -68,6 +67,7 @@ pub struct Executor<'w, W> {
     me: Owner,
     topology: Option<Seen<Topology>>,
     describe_now: bool,
+    described_in_this_look: bool,
     logged_rule: Option<u16>,
     untold: Option<Notice>,
     standing_by: Option<StandBy>,
@@ -75,10 +75,10 @@ pub struct Executor<'w, W> {
     state_failures: u32,
 }
 
-/// Since when another coordinator's lease has kept us from acting, and whether people know.
+/// Another coordinator's lease as we first saw it, and when: whether its owner lives shows in it.
 struct StandBy {
     since: Timestamp,
-    told: bool,
+    lease: Lease,
 }
 
 impl<'w, W: World> Executor<'w, W> {
@@ -91,6 +91,7 @@ impl<'w, W: World> Executor<'w, W> {
             me,
             topology: None,
             describe_now: true,
+            described_in_this_look: false,
             logged_rule: None,
             untold: None,
             standing_by: None,
@@ -112,18 +113,36 @@ impl<'w, W: World> Executor<'w, W> {
             let snapshot = self.look().await?;
             let decision = decision::decide(&snapshot, self.policy);
             self.log_decision(&decision);
+            if self.waits_for_a_person(&snapshot, &decision) {
+                let Decision { rule, verdict, says, .. } = decision;
+                return Ok(Outcome { rule, verdict, says });
+            }
             let acted = match (self.due_call(&snapshot, &decision), step::next(&snapshot, &decision)) {
                 (Some(target), _) => self.call_fail_over(&snapshot, &decision, target).await,
                 (None, Some((_, Progress::Ready(action)))) => self.act(&snapshot, &decision, action).await,
                 (None, Some((_, Progress::Blocked | Progress::Done)) | None) => self.wait(&snapshot, &decision).await,
             };
-            self.take_note(acted).await?;
+            if let Err(error) = self.take_note(acted).await {
+                self.leave().await;
+                return Err(error);
+            }
             if self.is_over(&snapshot, &decision, began, patience) {
-                self.leave(&decision).await;
+                self.leave().await;
                 let Decision { rule, verdict, says, .. } = decision;
                 return Ok(Outcome { rule, verdict, says });
             }
         }
+    }
+
+    /// Whether all that owning the open episode would bring is a call that a person has had already.
+    fn waits_for_a_person(&self, snapshot: &Snapshot, decision: &Decision) -> bool {
+        let (Verdict::TakeLease, Some(open)) = (decision.verdict, snapshot.open_episode()) else {
+            return false;
+        };
+        let mut owned = snapshot.clone();
+        owned.lease = Lease::taken(snapshot.lease.as_ref(), open.epoch, &self.me, snapshot.now, self.policy);
+        let then = decision::decide(&owned, self.policy);
+        then.verdict == Verdict::CallHuman && open.human_called.contains(&then.rule)
     }
 
     /// A write that lost a race, or whose fate is unknown, is looked at again: the next look shows
@@ -149,7 +168,8 @@ impl<'w, W: World> Executor<'w, W> {
         let now = self.world.now();
         let pace = if self.standing_by.is_some() { DESCRIBE_EVERY_STANDING_BY } else { DESCRIBE_EVERY };
         let due = self.topology.as_ref().is_none_or(|seen| now.since(seen.at) >= pace);
-        if self.describe_now || due {
+        self.described_in_this_look = self.describe_now || due;
+        if self.described_in_this_look {
             match self.world.describe(&self.cluster).await {
                 Ok(what) => self.topology = Some(Seen { at: now, what }),
                 Err(error) => self.world.audit("describe_failed", json!({ "error": error.to_string() })),
@@ -200,7 +220,8 @@ impl<'w, W: World> Executor<'w, W> {
     async fn take_lease(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
         self.describe_now = true;
         let seen = snapshot.lease.as_ref();
-        let Some(next) = Lease::taken(seen, &self.me, snapshot.now, self.policy) else {
+        let epoch_used = snapshot.episode.as_ref().map_or(0, |episode| episode.epoch);
+        let Some(next) = Lease::taken(seen, epoch_used, &self.me, snapshot.now, self.policy) else {
             self.world.pause(PAUSE_IDLE).await;
             return Ok(());
         };
@@ -244,13 +265,14 @@ impl<'w, W: World> Executor<'w, W> {
         let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
             return Ok(());
         };
-        if self.topology.as_ref().is_none_or(|seen| snapshot.now.since(seen.at) > DESCRIPTION_AGE_MAX) {
+        if !self.described_in_this_look {
             self.describe_now = true;
             return Ok(());
         }
-        let promotion = Promotion { target: target.clone(), at: snapshot.now, epoch: lease.epoch };
+        let promotion = Promotion { target: target.clone(), at: snapshot.now, epoch: lease.epoch, refused: None };
         let mut episode = open.clone();
         episode.promotion = Some(promotion.clone());
+        episode.cause = decision.diagnosis.writer;
         let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
             "refused": decision.refused });
         // Should the answer to this write be lost, the next look tells whether it took effect.
@@ -262,23 +284,34 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     /// Our own intention that stands in the table without its call, since the answer to the write was
-    /// lost. Nobody else can have called: the intention names our epoch.
+    /// lost or came too late. Nobody else can have called: the intention names our epoch.
     fn due_call(&self, snapshot: &Snapshot, decision: &Decision) -> Option<InstanceId> {
-        let ours = decision.facts.lease == LeaseState::Ours && decision.verdict == Verdict::Observe;
         let standing = snapshot.open_episode()?.promotion.as_ref()?;
-        (ours && self.uncalled.as_ref() == Some(standing)).then(|| standing.target.clone())
+        let ours = decision.facts.lease == LeaseState::Ours && self.uncalled.as_ref() == Some(standing);
+        ours.then(|| standing.target.clone())
     }
 
+    /// Makes the call that is due, if the world as it is now would still lead to it; otherwise takes the
+    /// intention back, which is safe because nothing was called.
     async fn call_fail_over(
         &mut self,
         snapshot: &Snapshot,
         decision: &Decision,
         target: InstanceId,
     ) -> Result<(), StateError> {
-        match (&snapshot.lease, snapshot.open_episode()) {
-            (Some(lease), Some(open)) => self.fail_over(lease, open.clone(), decision, &target).await,
-            (None, _) | (_, None) => Ok(()),
+        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+            return Ok(());
+        };
+        let mut without = snapshot.clone();
+        without.episode = Some(Episode { promotion: None, ..open.clone() });
+        let again = decision::decide(&without, self.policy);
+        if again.verdict == Verdict::FailOver && again.target.as_ref() == Some(&target) {
+            return self.fail_over(lease, open.clone(), decision, &target).await;
         }
+        self.uncalled = None;
+        let episode = Episode { promotion: None, ..open.clone() };
+        let withheld = json!({ "action": "FailoverDBCluster", "result": "withheld, never called", "rule": again.rule });
+        self.write(Under::Held(lease), episode, Some(open.version), decision, &[(Kind::Answered, withheld)]).await
     }
 
     async fn fail_over(
@@ -288,12 +321,20 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         target: &InstanceId,
     ) -> Result<(), StateError> {
+        if lease.expires_at.since(self.world.now()) < CALL_LIMIT.saturating_add(self.policy.clock_skew_max) {
+            // The write took too long: look again with a renewed lease before anything is called.
+            return Ok(());
+        }
         self.uncalled = None;
+        let mut episode = episode;
         let answer = self.world.fail_over(&self.cluster, target).await;
         let result = match &answer {
             Ok(()) => json!({ "action": "FailoverDBCluster", "result": "accepted" }),
             Err(error) => json!({ "action": "FailoverDBCluster", "result": error.to_string() }),
         };
+        if let (Err(error @ CallError::Refused { .. }), Some(promotion)) = (&answer, &mut episode.promotion) {
+            promotion.refused = Some(error.to_string());
+        }
         self.world.audit("answered", result.clone());
         self.world.measure(&self.cluster, &[(metric::PROMOTION_CALLS, 1)]);
         let seen = Some(episode.version);
@@ -363,25 +404,37 @@ impl<'w, W: World> Executor<'w, W> {
         let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
             return Ok(());
         };
-        let mut episode = open.clone();
-        episode.human_called = Some(decision.rule);
         let intended = json!({ "action": "call_human", "rule": decision.rule });
         let seen = Some(open.version);
-        let episode =
-            self.write_returning(Under::Held(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+        let records = [(Kind::Intended, intended)];
+        let mut episode = self.write_returning(Under::Held(lease), open.clone(), seen, decision, &records).await?;
         self.untold = None;
         self.world.measure(&self.cluster, &[(metric::HUMAN_CALLS, 1)]);
-        self.tell(&notice::human_needed(&episode, decision)).await;
-        Ok(())
+        // Only who was reached counts as called: a message too many is better than none.
+        let notice = notice::human_needed(&episode, decision);
+        let result = match self.world.notify(&notice).await {
+            Ok(()) => {
+                episode.human_called.push(decision.rule);
+                json!({ "action": "call_human", "result": "accepted" })
+            }
+            Err(error) => {
+                self.world.pause(PAUSE_UNHEARD).await;
+                json!({ "action": "call_human", "result": error.to_string() })
+            }
+        };
+        let seen = Some(episode.version);
+        self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
     }
 
     /// Nothing to do now: keep the record and the lease up to date, tell what is due, let time pass.
     async fn wait(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
         if decision.facts.lease == LeaseState::Ours {
-            if let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode())
-                && open.rule != decision.rule
-            {
-                self.write(Under::Held(lease), open.clone(), Some(open.version), decision, &[]).await?;
+            if let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) {
+                let gone_since = episode::gone_since(open.gone_since, &decision.diagnosis, snapshot.now);
+                if open.rule != decision.rule || open.gone_since != gone_since {
+                    let episode = Episode { gone_since, ..open.clone() };
+                    self.write(Under::Held(lease), episode, Some(open.version), decision, &[]).await?;
+                }
             }
             self.renew(snapshot).await?;
             self.tell_untold().await;
@@ -392,20 +445,23 @@ impl<'w, W: World> Executor<'w, W> {
         Ok(())
     }
 
-    /// Nothing is done under somebody else's lease; once that takes long, a person should know.
+    /// Nothing is done under somebody else's lease. A lease that nobody renews for longer than it lasts
+    /// has an owner that is gone: a person should know.
     async fn tell_standing_by(&mut self, snapshot: &Snapshot, decision: &Decision) {
-        if decision.verdict != Verdict::StandBy {
+        let (Verdict::StandBy, Some(lease)) = (decision.verdict, &snapshot.lease) else {
             self.standing_by = None;
-        }
-        let failed = !matches!(decision.facts.writer, WriterState::Committing | WriterState::Unknown);
-        let (Verdict::StandBy, true, Some(lease)) = (decision.verdict, failed, &snapshot.lease) else {
             return;
         };
-        let waiting = self.standing_by.get_or_insert(StandBy { since: snapshot.now, told: false });
-        if !waiting.told && snapshot.now.since(waiting.since) >= STAND_BY_TOLD_AFTER {
-            waiting.told = true;
+        let first = self.standing_by.get_or_insert_with(|| StandBy { since: snapshot.now, lease: lease.clone() });
+        let failed = !matches!(decision.facts.writer, WriterState::Committing | WriterState::Unknown);
+        if failed && first.lease == *lease && snapshot.now.since(first.since) >= self.stand_by_limit() {
             self.tell(&notice::standing_by(&self.cluster, lease, decision)).await;
         }
+    }
+
+    /// By then a living owner has renewed its lease several times, and a dead one's has run out.
+    fn stand_by_limit(&self) -> Duration {
+        self.policy.lease_ttl.saturating_add(self.policy.clock_skew_max.saturating_mul(2))
     }
 
     async fn renew(&self, snapshot: &Snapshot) -> Result<(), StateError> {
@@ -488,9 +544,14 @@ impl<'w, W: World> Executor<'w, W> {
         match decision.verdict {
             Verdict::Rest | Verdict::Hold => true,
             Verdict::LookAgain => !episode_open && now.since(began) >= patience.suspicion,
-            Verdict::StandBy => !episode_open && now.since(began) >= patience.suspicion,
+            // Probers wake another one while the trouble lasts; this one has seen that the owner lives, or
+            // has told that it does not.
+            Verdict::StandBy => self.standing_by.as_ref().is_some_and(|first| {
+                snapshot.lease.as_ref() != Some(&first.lease)
+                    || snapshot.now.since(first.since) >= self.stand_by_limit()
+            }),
             Verdict::CallHuman => {
-                snapshot.open_episode().is_some_and(|episode| episode.human_called == Some(decision.rule))
+                snapshot.open_episode().is_some_and(|episode| episode.human_called.contains(&decision.rule))
             }
             Verdict::TakeLease
             | Verdict::AwaitPlatform
@@ -502,10 +563,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     /// Gives the lease back, so that the next coordinator need not wait until it has run out.
-    async fn leave(&self, decision: &Decision) {
-        if decision.facts.lease != LeaseState::Ours {
-            return;
-        }
+    async fn leave(&self) {
         let Ok(State { lease: Some(lease), .. }) = self.world.load(&self.cluster).await else {
             return;
         };

@@ -9,7 +9,7 @@ use crate::mode::Mode;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
-use crate::topology::ClusterStatus;
+use crate::topology::{ClusterStatus, Topology};
 
 /// What the control plane says of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,11 +47,13 @@ pub enum Progress {
     Promoting,
     /// The same, for longer than `promotion_deadline`.
     Overdue,
+    /// The control plane refused our call: nothing has happened, and we do not call again.
+    Refused,
 }
 
 impl Progress {
     /// All values.
-    pub const ALL: [Self; 4] = [Self::None, Self::Open, Self::Promoting, Self::Overdue];
+    pub const ALL: [Self; 5] = [Self::None, Self::Open, Self::Promoting, Self::Overdue, Self::Refused];
 }
 
 /// What the rules see.
@@ -67,6 +69,8 @@ pub struct Facts {
     pub writer: WriterState,
     /// The episode.
     pub progress: Progress,
+    /// Whether the episode has been open for longer than `episode_deadline`.
+    pub overdue: bool,
     /// Whether the platform still has time to act first.
     pub grace_running: bool,
     /// Whether a safe target exists.
@@ -91,14 +95,17 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
     let diagnosis = diagnosis::diagnose(snapshot, policy);
     let choice =
         diagnosis.presumed.as_ref().map(|writer| candidate::choose(snapshot, policy, writer)).unwrap_or_default();
-    let failed_since = snapshot.open_episode().map(|episode| episode.failed_since).or(diagnosis.since);
+    let gone_since = snapshot.open_episode().and_then(|episode| episode.gone_since).or(diagnosis.since);
     let facts = Facts {
         mode: snapshot.mode,
         lease: Lease::state(snapshot.lease.as_ref(), &snapshot.me, snapshot.now, policy),
-        platform: platform(snapshot, policy, failed_since),
+        platform: platform(snapshot, policy, &diagnosis, gone_since),
         writer: diagnosis.writer,
         progress: progress(snapshot, policy),
-        grace_running: failed_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace),
+        overdue: snapshot
+            .open_episode()
+            .is_some_and(|episode| snapshot.now.since(episode.opened_at) > policy.episode_deadline),
+        grace_running: gone_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace),
         candidate: choice.chosen.is_some(),
         budget_left: budget_left(
             snapshot,
@@ -109,20 +116,48 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
     Reduced { facts, diagnosis, choice }
 }
 
-fn platform(snapshot: &Snapshot, policy: &Policy, failed_since: Option<Timestamp>) -> Platform {
+fn platform(snapshot: &Snapshot, policy: &Policy, diagnosis: &Diagnosis, gone_since: Option<Timestamp>) -> Platform {
     let Some(topology) = snapshot.fresh_topology(policy) else {
         return Platform::Mute;
     };
+    let time_given = policy.platform_grace.saturating_add(policy.platform_deadline);
+    let overdue = gone_since.is_some_and(|since| snapshot.now.since(since) > time_given);
+    let moving = if overdue { Platform::Overdue } else { Platform::FailingOver };
     match &topology.status {
+        ClusterStatus::FailingOver => moving,
+        // The control plane names another writer already: its failover is done but for the first commit.
+        ClusterStatus::Available if names_another(topology, snapshot) => moving,
+        ClusterStatus::Available if is_being_changed(topology, policy, diagnosis, snapshot.now) => Platform::Changing,
         ClusterStatus::Available => Platform::Idle,
         ClusterStatus::Changing(_) => Platform::Changing,
         ClusterStatus::Unusable(_) => Platform::Unusable,
-        ClusterStatus::FailingOver => {
-            let overdue = failed_since.is_some_and(|since| {
-                snapshot.now.since(since) > policy.platform_grace.saturating_add(policy.platform_deadline)
-            });
-            if overdue { Platform::Overdue } else { Platform::FailingOver }
+    }
+}
+
+fn names_another(topology: &Topology, snapshot: &Snapshot) -> bool {
+    let open = snapshot.open_episode();
+    open.is_some_and(|episode| topology.writer().is_some_and(|writer| writer.id != episode.old_writer))
+}
+
+/// Whether somebody changes the writer's instance on purpose. A reboot may also be the platform's
+/// answer to a crash, so it counts only as long as the platform is given time.
+fn is_being_changed(topology: &Topology, policy: &Policy, diagnosis: &Diagnosis, now: Timestamp) -> bool {
+    let member = diagnosis.presumed.as_ref().and_then(|writer| topology.member(writer));
+    let status = member.map_or("", |member| member.status.as_str());
+    match status {
+        "rebooting" => {
+            let given = policy.platform_grace.saturating_mul(3);
+            diagnosis.since.is_some_and(|since| now.since(since) < given)
         }
+        "modifying"
+        | "upgrading"
+        | "maintenance"
+        | "renaming"
+        | "resetting-master-credentials"
+        | "starting"
+        | "stopping"
+        | "stopped" => true,
+        status => status.starts_with("configuring-"),
     }
 }
 
@@ -130,6 +165,7 @@ fn progress(snapshot: &Snapshot, policy: &Policy) -> Progress {
     match snapshot.open_episode().map(|episode| &episode.promotion) {
         None => Progress::None,
         Some(None) => Progress::Open,
+        Some(Some(promotion)) if promotion.refused.is_some() => Progress::Refused,
         Some(Some(promotion)) if snapshot.now.since(promotion.at) > policy.promotion_deadline => Progress::Overdue,
         Some(Some(_)) => Progress::Promoting,
     }
@@ -137,5 +173,5 @@ fn progress(snapshot: &Snapshot, policy: &Policy) -> Progress {
 
 fn budget_left(snapshot: &Snapshot, policy: &Policy, cause: WriterState) -> bool {
     let past = snapshot.episode.as_ref().map(|episode| episode.past_promotions(snapshot.now, policy));
-    past.unwrap_or_default().iter().filter(|promotion| promotion.cause == cause).count() < policy.budget
+    past.unwrap_or_default().iter().filter(|promotion| promotion.cause.same_kind(cause)).count() < policy.budget
 }

@@ -59,12 +59,13 @@ impl Lease {
 
     /// The lease that `me` may try to write over `current`; None while another holds it.
     ///
-    /// Also for an owner whose own lease ran short: a new epoch, since others may have acted.
-    pub fn taken(current: Option<&Self>, me: &Owner, now: Timestamp, policy: &Policy) -> Option<Self> {
+    /// Also for an owner whose own lease ran short: a new epoch, since others may have acted. The
+    /// epoch is above `epoch_used`, the latest episode's, too: somebody may have deleted the lease.
+    pub fn taken(current: Option<&Self>, epoch_used: u64, me: &Owner, now: Timestamp, policy: &Policy) -> Option<Self> {
         match current {
             Some(lease) if lease.owner != *me && !lease.is_over(now, policy.clock_skew_max) => None,
-            Some(lease) => Some(Self::fresh(me, lease.epoch.saturating_add(1), now, policy)),
-            None => Some(Self::fresh(me, 1, now, policy)),
+            Some(lease) => Some(Self::fresh(me, lease.epoch.max(epoch_used).saturating_add(1), now, policy)),
+            None => Some(Self::fresh(me, epoch_used.saturating_add(1), now, policy)),
         }
     }
 
@@ -95,11 +96,11 @@ mod tests {
     fn a_free_lease_is_taken_with_a_higher_epoch() {
         let policy = Policy::default();
         let now = Timestamp::from_millis(1_000_000);
-        let first = Lease::taken(None, &owner("a"), now, &policy).expect("free");
+        let first = Lease::taken(None, 0, &owner("a"), now, &policy).expect("free");
         assert_eq!(first.epoch, 1);
-        assert_eq!(Lease::taken(Some(&first), &owner("b"), now, &policy), None);
+        assert_eq!(Lease::taken(Some(&first), 0, &owner("b"), now, &policy), None);
         let later = first.expires_at.plus(policy.clock_skew_max);
-        let second = Lease::taken(Some(&first), &owner("b"), later, &policy).expect("run out");
+        let second = Lease::taken(Some(&first), 0, &owner("b"), later, &policy).expect("run out");
         assert_eq!(second.epoch, 2);
     }
 
@@ -107,7 +108,7 @@ mod tests {
     fn two_owners_never_believe_in_it_at_once_within_the_skew() {
         let policy = Policy::default();
         let taken = Timestamp::from_millis(5_000_000);
-        let lease = Lease::taken(None, &owner("a"), taken, &policy).expect("free");
+        let lease = Lease::taken(None, 0, &owner("a"), taken, &policy).expect("free");
         let skew = i64::try_from(policy.clock_skew_max.as_millis()).expect("small");
         for elapsed_ms in 0..30_000_u64 {
             for drift in [-skew, 0, skew] {
@@ -124,16 +125,23 @@ mod tests {
     fn a_released_lease_keeps_its_epoch_used() {
         let policy = Policy::default();
         let now = Timestamp::from_millis(9_000_000);
-        let lease = Lease::taken(None, &owner("a"), now, &policy).expect("free");
-        let next = Lease::taken(Some(&lease.released()), &owner("b"), now, &policy).expect("released");
+        let lease = Lease::taken(None, 0, &owner("a"), now, &policy).expect("free");
+        let next = Lease::taken(Some(&lease.released()), 0, &owner("b"), now, &policy).expect("released");
         assert_eq!(next.epoch, 2);
+    }
+
+    #[test]
+    fn a_deleted_lease_does_not_bring_an_epoch_back() {
+        let policy = Policy::default();
+        let lease = Lease::taken(None, 7, &owner("a"), Timestamp::from_millis(9_000_000), &policy).expect("free");
+        assert_eq!(lease.epoch, 8);
     }
 
     #[test]
     fn a_lease_that_ran_short_is_not_renewed() {
         let policy = Policy::default();
         let now = Timestamp::from_millis(9_000_000);
-        let lease = Lease::taken(None, &owner("a"), now, &policy).expect("free");
+        let lease = Lease::taken(None, 0, &owner("a"), now, &policy).expect("free");
         assert!(lease.renewed(&owner("a"), now, &policy).is_some());
         assert!(lease.renewed(&owner("b"), now, &policy).is_none());
         assert!(lease.renewed(&owner("a"), lease.expires_at, &policy).is_none());

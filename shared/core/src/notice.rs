@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::decision::Decision;
 use crate::episode::{Episode, RecoveredBy};
 use crate::lease::Lease;
+use crate::mode::Mode;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId};
 
@@ -57,9 +58,22 @@ pub fn opened(episode: &Episode, decision: &Decision) -> Notice {
         subject: format!("{}: the writer {} has failed", episode.cluster, episode.old_writer),
         body: format!(
             "Episode {} of cluster {} is open. State of the writer {}: {:?}, seen by a quorum of Availability Zones. \
-             Nothing to do yet; the next message says how it ended or that you are needed.",
-            episode.epoch, episode.cluster, episode.old_writer, decision.diagnosis.writer
+             {}",
+            episode.epoch,
+            episode.cluster,
+            episode.old_writer,
+            decision.diagnosis.writer,
+            what_follows(decision)
         ),
+    }
+}
+
+fn what_follows(decision: &Decision) -> &'static str {
+    match decision.facts.mode {
+        Mode::Armed => "Nothing to do yet; the next message says how it ended or that you are needed.",
+        Mode::Shadow | Mode::Paused => {
+            "Steadfast is not armed: it records what it would do and acts on nothing. Watch the cluster yourself."
+        }
     }
 }
 
@@ -114,8 +128,9 @@ pub fn standing_by(cluster: &ClusterId, lease: &Lease, decision: &Decision) -> N
         subject: format!("{cluster}: the writer has failed; another coordinator holds the lease"),
         body: format!(
             "The writer of cluster {cluster} is {:?}. The lease of epoch {} belongs to {} until {} (milliseconds since \
-             the Unix epoch), so this coordinator does nothing. If no other message follows within a minute, nobody \
-             acts: delete the item `lease` of this cluster in the state table, or fail over by hand.",
+             the Unix epoch) and has not been renewed lately, so its owner may be gone; this coordinator does nothing \
+             to the cluster. If no other message follows, fail over by hand, or set `expires_at` of the item `lease` \
+             of this cluster in the state table to 0 and Steadfast takes over.",
             decision.diagnosis.writer,
             lease.epoch,
             lease.owner,

@@ -26,6 +26,10 @@ pub struct Policy {
     pub promotion_deadline: Duration,
     /// A candidate that lagged more than this is refused. Aurora readers lag tens of milliseconds.
     pub lag_max: Duration,
+    /// An episode that is open for longer is told to a person whatever it waits for.
+    pub episode_deadline: Duration,
+    /// How long the control plane may go on naming a writer that has been replaced.
+    pub topology_lag_max: Duration,
     /// Promotions by us within [`Self::budget_window`] for the same cause: the anti-flap budget.
     pub budget: usize,
     /// Length of the anti-flap window.
@@ -48,6 +52,8 @@ impl Default for Policy {
             platform_deadline: Duration::from_secs(60),
             promotion_deadline: Duration::from_secs(60),
             lag_max: Duration::from_secs(30),
+            episode_deadline: Duration::from_secs(120),
+            topology_lag_max: Duration::from_secs(300),
             budget: 2,
             budget_window: Duration::from_secs(3_600),
             lease_ttl: Duration::from_secs(10),

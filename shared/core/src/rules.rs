@@ -67,6 +67,9 @@ pub static TABLE: &[Rule] = &[
         f.lease == LeaseState::Free && f.progress != Progress::None
     }),
     // 2xx Do we know enough?
+    rule(205, Verdict::CallHuman, "an episode has been open for long, and too little is known to end it", |f| {
+        f.overdue && matches!(f.writer, WriterState::Unknown | WriterState::Suspected)
+    }),
     rule(210, Verdict::LookAgain, "too few Availability Zones report", |f| f.writer == WriterState::Unknown),
     rule(220, Verdict::LookAgain, "fewer than a quorum say that the writer has failed", |f| {
         f.writer == WriterState::Suspected
@@ -98,6 +101,10 @@ pub static TABLE: &[Rule] = &[
     rule(425, Verdict::CallHuman, "our promotion has not brought the writes back in time", |f| {
         f.progress == Progress::Overdue
     }),
+    rule(427, Verdict::CallHuman, "the control plane refused our promotion", |f| f.progress == Progress::Refused),
+    rule(428, Verdict::CallHuman, "the control plane has been mute or busy with a change for long", |f| {
+        f.overdue && matches!(f.platform, Platform::Mute | Platform::Changing)
+    }),
     rule(430, Verdict::LookAgain, "the control plane does not answer", |f| f.platform == Platform::Mute),
     rule(440, Verdict::AwaitPlatform, "the platform's own failover is in progress", |f| {
         f.platform == Platform::FailingOver
@@ -123,14 +130,18 @@ pub static TABLE: &[Rule] = &[
         f.writer == WriterState::Failing
     }),
     rule(550, Verdict::AwaitPlatform, "the writer is dead or restarting; the platform goes first", |f| {
-        gone(f.writer) && f.grace_running
+        f.writer.is_gone() && f.grace_running
     }),
     rule(560, Verdict::CallHuman, "the writer serves as a reader and nobody writes; the platform had its time", |f| {
         f.writer == WriterState::Demoted
     }),
+    rule(570, Verdict::CallHuman, "no Availability Zone sees any instance", |f| f.writer == WriterState::Dark),
     // 6xx Who takes over?
     rule(610, Verdict::CallHuman, "no candidate is safe", |f| !f.candidate),
     rule(620, Verdict::CallHuman, "the budget of promotions for this cause is spent", |f| !f.budget_left),
+    rule(625, Verdict::CallHuman, "shadow mode: would have promoted long ago, and acts on nothing", |f| {
+        f.mode == Mode::Shadow && f.overdue
+    }),
     rule(630, Verdict::WouldFailOver, "shadow mode: would promote, and acts on nothing", |f| f.mode == Mode::Shadow),
     rule(640, Verdict::FailOver, "dead, the platform had its time, and a candidate is safe", |f| {
         matches!(f.writer, WriterState::Dead | WriterState::Restarting)
@@ -142,11 +153,6 @@ pub static TABLE: &[Rule] = &[
         f.writer == WriterState::Stalled
     }),
 ];
-
-/// Failures that the platform sees as well, and usually mends by itself.
-fn gone(writer: WriterState) -> bool {
-    matches!(writer, WriterState::Dead | WriterState::Restarting | WriterState::Demoted)
-}
 
 #[cfg(test)]
 mod tests {

@@ -52,15 +52,34 @@ impl Snapshot {
     }
 
     /// The instance whose health is in question: an open episode's old writer, else the
-    /// one that the control plane calls writer.
+    /// one that the control plane calls writer, unless we know better from the episode before.
     pub fn presumed_writer(&self, policy: &Policy) -> Option<InstanceId> {
-        self.open_episode()
-            .map(|episode| episode.old_writer.clone())
-            .or_else(|| self.fresh_topology(policy)?.writer().map(|writer| writer.id.clone()))
+        if let Some(open) = self.open_episode() {
+            return Some(open.old_writer.clone());
+        }
+        let named = self.fresh_topology(policy)?.writer().map(|writer| writer.id.clone());
+        match self.replaced_lately(policy) {
+            Some((old, new)) if named.as_ref() == Some(old) => Some(new.clone()),
+            Some(_) | None => named,
+        }
+    }
+
+    /// The writer that the latest episode replaced, and the one that was proved, while the control
+    /// plane may still name the old one.
+    fn replaced_lately(&self, policy: &Policy) -> Option<(&InstanceId, &InstanceId)> {
+        let episode = self.episode.as_ref()?;
+        let closed = episode.closed.as_ref()?;
+        let lately = self.now.since(closed.at) < policy.topology_lag_max;
+        (lately && closed.writer != episode.old_writer).then_some((&episode.old_writer, &closed.writer))
+    }
+
+    /// Whether a report is young enough to count; one from the future is by a clock that is wrong.
+    pub fn is_fresh(&self, report: &WitnessReport, policy: &Policy) -> bool {
+        self.now.since(report.at) <= policy.report_age_max && report.at <= self.now.plus(policy.clock_skew_max)
     }
 
     /// Reports young enough to count, of witnesses that are not blind themselves.
     pub fn counted_reports<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a WitnessReport> {
-        self.reports.iter().filter(|report| self.now.since(report.at) <= policy.report_age_max && !report.is_blind())
+        self.reports.iter().filter(|report| self.is_fresh(report, policy) && !report.is_blind())
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Decision;
 use crate::lease::LeaseState;
+use crate::mode::Mode;
 use crate::rules::Verdict;
 use crate::snapshot::Snapshot;
 use crate::topology::InstanceId;
@@ -139,7 +140,7 @@ fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
 }
 
 fn human_is_due(snapshot: &Snapshot, decision: &Decision) -> bool {
-    snapshot.open_episode().is_some_and(|episode| episode.human_called != Some(decision.rule))
+    snapshot.open_episode().is_some_and(|episode| !episode.human_called.contains(&decision.rule))
 }
 
 fn prove(snapshot: &Snapshot, decision: &Decision) -> Progress {
@@ -154,7 +155,9 @@ fn prove(snapshot: &Snapshot, decision: &Decision) -> Progress {
 
 fn evict(snapshot: &Snapshot, decision: &Decision) -> Progress {
     match (snapshot.open_episode(), &decision.diagnosis.committed) {
-        (Some(episode), Some((writer, _))) if !episode.evicted && *writer != episode.old_writer => {
+        (Some(episode), Some((writer, _)))
+            if snapshot.mode == Mode::Armed && !episode.evicted && *writer != episode.old_writer =>
+        {
             Progress::Ready(Action::Evict { demoted: episode.old_writer.clone() })
         }
         (Some(_) | None, _) => Progress::Done,

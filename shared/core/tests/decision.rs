@@ -17,13 +17,14 @@ fn all() -> Vec<Facts> {
             for platform in Platform::ALL {
                 for writer in WriterState::ALL {
                     for progress in Progress::ALL {
-                        for bits in 0..8_u8 {
+                        for bits in 0..16_u8 {
                             facts.push(Facts {
                                 mode,
                                 lease,
                                 platform,
                                 writer,
                                 progress,
+                                overdue: bits & 8 != 0,
                                 grace_running: bits & 1 != 0,
                                 candidate: bits & 2 != 0,
                                 budget_left: bits & 4 != 0,

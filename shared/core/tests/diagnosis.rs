@@ -161,7 +161,7 @@ fn a_second_promotion_is_never_decided_in_one_episode() {
     use steadfast_core::episode::Promotion;
     let mut seen = unanimous(Outcome::Refused, ago(9_000));
     for (age, rule) in [(100, 420), (61_000, 425)] {
-        let promotion = Promotion { target: InstanceId::new("r1"), at: ago(age), epoch: 7 };
+        let promotion = Promotion { target: InstanceId::new("r1"), at: ago(age), epoch: 7, refused: None };
         seen.episode = Some(Episode { promotion: Some(promotion), ..open_episode(&seen) });
         assert_eq!(decide(&seen, &no_grace()).rule, rule);
     }
@@ -173,6 +173,8 @@ fn the_budget_is_spent_by_cause() {
     let mut seen = unanimous(Outcome::Refused, ago(9_000));
     let past = |cause| vec![PastPromotion { at: ago(60_000), cause }, PastPromotion { at: ago(90_000), cause }];
     seen.episode = Some(Episode { past: past(WriterState::Dead), ..open_episode(&seen) });
+    assert_eq!(decide(&seen, &no_grace()).rule, 620);
+    seen.episode = Some(Episode { past: past(WriterState::Restarting), ..open_episode(&seen) });
     assert_eq!(decide(&seen, &no_grace()).rule, 620);
     seen.episode = Some(Episode { past: past(WriterState::Stalled), ..open_episode(&seen) });
     assert_eq!(decide(&seen, &no_grace()).rule, 640);

@@ -50,7 +50,7 @@ fn then_it_is_replaced_exactly_once() {
     let promote = Action::Promote { target: target.clone() };
     assert_eq!(due(&owned), Some((Step::Promote, Progress::Ready(promote))));
     let called = with_episode(failed(), |episode| {
-        episode.promotion = Some(Promotion { target, at: ago(10), epoch: 7 });
+        episode.promotion = Some(Promotion { target, at: ago(10), epoch: 7, refused: None });
     });
     assert_eq!(due(&called), Some((Step::Promote, Progress::Blocked)));
 }
@@ -80,16 +80,16 @@ fn a_writer_that_came_back_by_itself_is_proved_and_closed_without_eviction() {
 
 #[test]
 fn a_person_is_called_once_per_rule() {
-    let hopeless = |called| {
-        let mut seen = with_episode(failed(), |episode| episode.human_called = called);
+    let hopeless = |called: &[u16]| {
+        let mut seen = with_episode(failed(), |episode| episode.human_called = called.to_vec());
         for member in &mut seen.topology.as_mut().expect("seen").what.members {
             member.status = "rebooting".to_owned();
         }
         due(&seen)
     };
-    assert_eq!(hopeless(None), Some((Step::Promote, Progress::Ready(Action::CallHuman))));
-    assert_eq!(hopeless(Some(610)), Some((Step::Promote, Progress::Blocked)));
-    assert_eq!(hopeless(Some(425)), Some((Step::Promote, Progress::Ready(Action::CallHuman))));
+    assert_eq!(hopeless(&[]), Some((Step::Promote, Progress::Ready(Action::CallHuman))));
+    assert_eq!(hopeless(&[610]), Some((Step::Promote, Progress::Blocked)));
+    assert_eq!(hopeless(&[425]), Some((Step::Promote, Progress::Ready(Action::CallHuman))));
 }
 
 #[test]

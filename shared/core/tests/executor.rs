@@ -1,0 +1,388 @@
+//! The executor against a world in memory, with the surprises that the lab does not make.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+#![expect(clippy::panic, reason = "a test ends where its ground is missing")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use steadfast_core::decision::decide;
+use steadfast_core::diagnosis::*;
+use steadfast_core::episode::*;
+use steadfast_core::evidence::Entry;
+use steadfast_core::executor::{Executor, Patience};
+use steadfast_core::lease::Lease;
+use steadfast_core::metric::Metric;
+use steadfast_core::mode::Mode;
+use steadfast_core::notice::Notice;
+use steadfast_core::policy::Policy;
+use steadfast_core::ports::*;
+use steadfast_core::rules::Verdict;
+use steadfast_core::snapshot::Snapshot;
+use steadfast_core::step::{self, Action, Progress};
+use steadfast_core::time::Timestamp;
+use steadfast_core::topology::*;
+use steadfast_core::witness::*;
+use support::*;
+
+fn ep(seen: &Snapshot, since: Timestamp) -> Episode {
+    let mut d = diagnose(seen, &Policy::default());
+    d.since = Some(since);
+    Episode::open(&ClusterId::new("orders"), 7, &d, InstanceId::new(WRITER), None, since, &Policy::default())
+}
+
+#[test]
+fn a_failover_that_the_platform_has_finished_is_not_undone() {
+    let mut seen = unanimous(Outcome::Unreachable, ago(22_000));
+    seen.episode = Some(ep(&seen, ago(22_000)));
+    for m in &mut seen.topology.as_mut().unwrap().what.members {
+        m.is_writer = m.id.as_str() == "r1";
+    }
+    for r in &mut seen.reports {
+        r.sightings[1] = sighting("r1", Outcome::Restarting, ago(1_000));
+    }
+    let d = decide(&seen, &Policy::default());
+    assert_ne!(d.verdict, Verdict::FailOver, "rule {} target {:?}", d.rule, d.target);
+}
+#[test]
+fn an_instance_that_the_platform_calls_writer_is_no_target() {
+    let mut seen = unanimous(Outcome::Unreachable, ago(22_000));
+    seen.episode = Some(ep(&seen, ago(22_000)));
+    for m in &mut seen.topology.as_mut().unwrap().what.members {
+        m.is_writer = m.id.as_str() == "r1";
+    }
+    let d = decide(&seen, &Policy::default());
+    assert_ne!(d.verdict, Verdict::FailOver, "rule {} target {:?}", d.rule, d.target);
+}
+#[test]
+fn shadow_mode_evicts_nobody() {
+    let mut seen = unanimous(Outcome::Unreachable, ago(9_000));
+    for r in &mut seen.reports {
+        r.sightings[1] = sighting("r1", Outcome::Committing, ago(200));
+    }
+    seen.mode = Mode::Shadow;
+    let mut e = ep(&unanimous(Outcome::Unreachable, ago(9_000)), ago(2_000));
+    e.proved_at = Some(ago(5));
+    seen.episode = Some(e);
+    let d = decide(&seen, &Policy::default());
+    let n = step::next(&seen, &d);
+    assert!(!matches!(n, Some((_, Progress::Ready(Action::Evict { .. })))), "{n:?}");
+}
+#[test]
+fn the_platforms_grace_counts_from_when_the_writer_was_gone() {
+    let old = unanimous(Outcome::CheckFailed, ago(3_600_000));
+    let e = ep(&old, ago(3_600_000));
+    let mut seen = unanimous(Outcome::Refused, ago(300));
+    seen.episode = Some(e);
+    let d = decide(&seen, &Policy::default());
+    assert_eq!(d.verdict, Verdict::AwaitPlatform, "rule {} 300 ms after it died", d.rule);
+}
+#[test]
+fn one_blinded_path_does_not_keep_an_episode_open() {
+    let mut seen = unanimous(Outcome::Committing, ago(9_000));
+    seen.reports[2].sightings[0] = sighting(WRITER, Outcome::Unreachable, ago(60_000));
+    let e = ep(&unanimous(Outcome::Refused, ago(60_000)), ago(60_000));
+    seen.episode = Some(e);
+    let d = decide(&seen, &Policy::default());
+    assert_eq!(d.verdict, Verdict::Recovered, "rule {} {}", d.rule, d.says);
+}
+#[test]
+fn a_cluster_that_nobody_sees_is_told_to_people() {
+    let mut seen = unanimous(Outcome::Unreachable, ago(60_000));
+    for r in &mut seen.reports {
+        for s in &mut r.sightings {
+            s.outcome = Outcome::Unreachable;
+        }
+    }
+    seen.lease = None;
+    let d = decide(&seen, &Policy::default());
+    assert_ne!(d.verdict, Verdict::LookAgain, "rule {} {}", d.rule, d.says);
+}
+#[test]
+fn a_control_plane_that_names_a_replaced_writer_starts_no_second_failover() {
+    // r1 took over and the episode closed; the control plane still names w; r1's commits blip on the counted witnesses.
+    let mut seen = unanimous(Outcome::Unreachable, ago(40_000));
+    for r in &mut seen.reports {
+        r.sightings[1] = sighting("r1", Outcome::Stalled, ago(800));
+    }
+    let mut e = ep(&unanimous(Outcome::Unreachable, ago(40_000)), ago(40_000));
+    e.closed = Some(Closed { at: ago(5_000), writer: InstanceId::new("r1"), by: RecoveredBy::Platform });
+    seen.episode = Some(e.clone());
+    let d = decide(&seen, &Policy::default());
+    let mut next = seen.clone();
+    next.episode = Some(Episode::open(
+        &ClusterId::new("orders"),
+        8,
+        &d.diagnosis,
+        d.diagnosis.presumed.clone().unwrap(),
+        Some(&e),
+        NOW,
+        &Policy::default(),
+    ));
+    let d2 = decide(&next, &Policy::default());
+    assert_ne!(d2.verdict, Verdict::FailOver, "rules {} then {} target {:?}", d.rule, d2.rule, d2.target);
+}
+#[test]
+fn a_report_from_the_future_does_not_count() {
+    let mut seen = unanimous(Outcome::Refused, ago(3_000));
+    for r in &mut seen.reports {
+        r.at = NOW.plus(Duration::from_secs(600));
+    }
+    assert_eq!(diagnose(&seen, &Policy::default()).writer, WriterState::Unknown);
+}
+#[test]
+fn a_writer_that_is_being_rebooted_is_not_replaced() {
+    let mut seen = unanimous(Outcome::Refused, ago(25_000));
+    seen.episode = Some(ep(&seen, ago(25_000)));
+    seen.topology.as_mut().unwrap().what.members[0].status = "rebooting".to_owned();
+    let d = decide(&seen, &Policy::default());
+    assert_ne!(d.verdict, Verdict::FailOver, "rule {}", d.rule);
+}
+
+// The world.
+#[derive(Default)]
+struct Inner {
+    now: u64,
+    state: State,
+    evidence: BTreeMap<(u64, u64), Entry>,
+    fail_overs: Vec<String>,
+    notices: Vec<Notice>,
+    evicts: u64,
+    sns_fails: bool,
+    renewed_by_another: bool,
+    lose_answer_of_intention: bool,
+}
+struct W {
+    i: Mutex<Inner>,
+    topo: Topology,
+    describe_ms: u64,
+    load_ms: u64,
+    reports: Box<dyn Fn(Timestamp) -> Vec<WitnessReport> + Send + Sync>,
+}
+impl Clock for W {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.i.lock().unwrap().now)
+    }
+    async fn pause(&self, by: Duration) {
+        self.i.lock().unwrap().now += by.as_millis() as u64;
+    }
+}
+impl StateTable for W {
+    async fn load(&self, _: &ClusterId) -> Result<State, StateError> {
+        let mut i = self.i.lock().unwrap();
+        i.now += self.load_ms;
+        if i.renewed_by_another {
+            let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(10));
+            i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at });
+        }
+        let mut s = i.state.clone();
+        s.reports = (self.reports)(Timestamp::from_millis(i.now));
+        Ok(s)
+    }
+    async fn write_lease(&self, _: &ClusterId, seen: Option<&Lease>, next: &Lease) -> Result<(), StateError> {
+        let mut i = self.i.lock().unwrap();
+        if i.state.lease.as_ref() != seen {
+            return Err(StateError::Superseded { table: "t".into() });
+        }
+        i.state.lease = Some(next.clone());
+        Ok(())
+    }
+    async fn commit(&self, under: Under<'_>, e: &Episode, v: Option<u64>, entries: &[Entry]) -> Result<(), StateError> {
+        let mut i = self.i.lock().unwrap();
+        i.now += 5;
+        let bad = match &under {
+            Under::Held(l) => i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch)),
+            Under::Changing { seen, .. } => i.state.lease.as_ref() != *seen,
+        } || i.state.episode.as_ref().map(|e| e.version) != v
+            || entries.iter().any(|n| i.evidence.contains_key(&(n.epoch, n.seq)));
+        if bad {
+            return Err(StateError::Superseded { table: "t".into() });
+        }
+        if let Under::Changing { next, .. } = under {
+            i.state.lease = Some(next.clone());
+        }
+        i.state.episode = Some(e.clone());
+        for n in entries {
+            i.evidence.insert((n.epoch, n.seq), n.clone());
+        }
+        if i.lose_answer_of_intention && e.promotion.is_some() {
+            i.lose_answer_of_intention = false;
+            i.now += 5_000;
+            return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
+        }
+        Ok(())
+    }
+}
+impl ControlPlane for W {
+    async fn describe(&self, _: &ClusterId) -> Result<Topology, CallError> {
+        self.i.lock().unwrap().now += self.describe_ms;
+        Ok(self.topo.clone())
+    }
+    async fn fail_over(&self, _: &ClusterId, t: &InstanceId) -> Result<(), CallError> {
+        self.i.lock().unwrap().fail_overs.push(t.to_string());
+        Ok(())
+    }
+}
+impl Drainer for W {
+    async fn evict(&self, _: &ClusterId, _: u64, _: &InstanceId) -> Result<(), CallError> {
+        self.i.lock().unwrap().evicts += 1;
+        Ok(())
+    }
+}
+impl Notifier for W {
+    async fn notify(&self, n: &Notice) -> Result<(), CallError> {
+        let mut i = self.i.lock().unwrap();
+        if i.sns_fails {
+            return Err(CallError::Unanswered { action: "Publish", cause: "x".into() });
+        }
+        i.notices.push(n.clone());
+        Ok(())
+    }
+}
+impl Log for W {
+    fn audit(&self, _: &str, _: serde_json::Value) {}
+    fn measure(&self, _: &ClusterId, _: &[(Metric, u64)]) {}
+}
+fn block<F: Future>(f: F) -> F::Output {
+    let mut f = Box::pin(f);
+    match f.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(x) => x,
+        Poll::Pending => panic!(),
+    }
+}
+fn reports(outcome: Outcome, since: Timestamp) -> impl Fn(Timestamp) -> Vec<WitnessReport> {
+    move |now| {
+        AZS.map(|az| {
+            let mut r = report(az, outcome, since);
+            r.at = now;
+            r
+        })
+        .into()
+    }
+}
+fn world(outcome: Outcome, describe_ms: u64, load_ms: u64) -> W {
+    let i = Inner { now: NOW.as_millis(), state: State { mode: Mode::Armed, ..State::default() }, ..Inner::default() };
+    W {
+        i: Mutex::new(i),
+        topo: topology(),
+        describe_ms,
+        load_ms,
+        reports: Box::new(reports(outcome, NOW.minus(Duration::from_secs(2)))),
+    }
+}
+fn go(w: &W, p: &Policy, me: &str, secs: u64) -> Result<steadfast_core::executor::Outcome, StateError> {
+    let until = w.now().plus(Duration::from_secs(secs));
+    block(
+        Executor::new(w, p, ClusterId::new("orders"), Owner::new(me))
+            .run(Patience { until, suspicion: Duration::from_secs(15) }),
+    )
+}
+#[test]
+fn a_slow_control_plane_does_not_keep_it_from_promoting() {
+    for (describe, load) in [(20, 5), (200, 10), (300, 10)] {
+        let w = world(Outcome::Refused, describe, load);
+        let _ended = go(&w, &no_grace(), "me", 60);
+        let i = w.i.lock().unwrap();
+        assert_eq!(i.fail_overs.len(), 1, "describe {describe} ms");
+    }
+}
+#[test]
+fn a_deleted_lease_does_not_stop_it() {
+    let w = world(Outcome::Refused, 20, 5);
+    let _ended = go(&w, &no_grace(), "first", 10);
+    {
+        // the episode of epoch 1 is closed; then the operator follows the notice and deletes the lease
+        let mut i = w.i.lock().unwrap();
+        let e = i.state.episode.as_mut().unwrap();
+        e.closed = Some(Closed { at: NOW, writer: InstanceId::new(WRITER), by: RecoveredBy::Itself });
+        i.state.lease = None;
+        i.fail_overs.clear();
+    }
+    let _ended = go(&w, &no_grace(), "second", 60);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs.len(), 1);
+}
+#[test]
+fn a_person_who_was_not_reached_is_called_again() {
+    let mut w = world(Outcome::BadCredentials, 20, 5);
+    w.i.get_mut().unwrap().sns_fails = true;
+    let _ended = go(&w, &Policy::default(), "first", 60);
+    w.i.get_mut().unwrap().sns_fails = false;
+    let _ended = go(&w, &Policy::default(), "second", 60);
+    assert!(
+        w.i.lock().unwrap().notices.iter().any(|n| n.subject.contains("you are needed")),
+        "{:?}",
+        w.i.lock().unwrap().notices
+    );
+}
+#[test]
+fn a_living_owner_is_nobodys_worry() {
+    let w = world(Outcome::Refused, 20, 5);
+    {
+        let mut i = w.i.lock().unwrap();
+        i.renewed_by_another = true;
+        let now = Timestamp::from_millis(i.now);
+        i.state.lease =
+            Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at: now.plus(Duration::from_secs(300)) });
+        let mut e = ep(&unanimous(Outcome::Refused, ago(2_000)), ago(2_000));
+        e.epoch = 1;
+        i.state.episode = Some(e);
+    }
+    let _ended = go(&w, &Policy::default(), "second", 15);
+    let i = w.i.lock().unwrap();
+    assert!(i.notices.is_empty(), "{:?}", i.notices.iter().map(|n| &n.subject).collect::<Vec<_>>());
+}
+#[test]
+fn waiting_for_a_person_writes_nothing_more() {
+    let w = world(Outcome::BadCredentials, 20, 5);
+    for n in 0..36 {
+        let _ended = go(&w, &Policy::default(), &format!("c{n}"), 60);
+    }
+    let i = w.i.lock().unwrap();
+    assert!(i.evidence.len() < 10, "{}", i.evidence.len());
+}
+#[test]
+fn in_shadow_mode_the_drainer_is_not_asked() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().state.mode = Mode::Shadow;
+    let e = ep(&unanimous(Outcome::Refused, ago(2_000)), ago(2_000));
+    w.i.get_mut().unwrap().state.episode = Some(e);
+    w.reports = Box::new(|now| {
+        AZS.map(|az| {
+            let mut r = report(az, Outcome::Unreachable, ago(2_000));
+            r.at = now;
+            r.sightings[1] = sighting("r1", Outcome::Committing, now);
+            r.sightings[1].committed_at = Some(now);
+            r
+        })
+        .into()
+    });
+    let _ended = go(&w, &Policy::default(), "me", 5);
+    assert_eq!(w.i.lock().unwrap().evicts, 0);
+}
+
+#[test]
+fn an_intention_whose_answer_was_lost_is_withheld_when_the_writer_is_back() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().lose_answer_of_intention = true;
+    // it is back two seconds after the intention was written, while the answer to the write is awaited
+    w.reports = Box::new(|now| {
+        if now.since(NOW) > Duration::from_secs(2) {
+            AZS.map(|az| {
+                let mut r = report(az, Outcome::Committing, now.minus(Duration::from_secs(1)));
+                r.at = now;
+                r.sightings[0].committed_at = Some(now);
+                r
+            })
+            .into()
+        } else {
+            reports(Outcome::Refused, NOW.minus(Duration::from_secs(2)))(now)
+        }
+    });
+    let _ended = go(&w, &no_grace(), "me", 30);
+    assert_eq!(w.i.lock().unwrap().fail_overs, Vec::<String>::new(), "called on a writer that commits again");
+}
