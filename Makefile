@@ -17,13 +17,17 @@ LAMBDA := .venv/bin/cargo-lambda lambda
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help drill test check pure deny lab build functions package setup clean
+.PHONY: help drill known-fault test check pure deny lab build functions package setup clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-drill: build ## Make the writer fail: FAULT=kill-host|kill-postgres REPEAT=n NATIVE=12s DUPLICATE=1
+drill: known-fault build ## Make the writer fail: FAULT=kill-host|kill-postgres REPEAT=n NATIVE=12s DUPLICATE=1
 	@exec $(LAB) drill --fault '$(FAULT)' --repeat '$(REPEAT)' $(if $(NATIVE),--native '$(NATIVE)') $(if $(DUPLICATE),--duplicate)
+
+known-fault:
+	@case '$(FAULT)' in kill-host|kill-postgres) ;; *) \
+	  echo "FAULT=$(FAULT) is no fault; choose kill-host or kill-postgres" >&2; exit 2;; esac
 
 test: setup check pure functions ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace --exclude steadfast-lab

@@ -8,6 +8,7 @@ use serde_json::json;
 use steadfast_aws::postgres::{ConnectLimits, Session, Target};
 use steadfast_aws::{clock, log, secret};
 use steadfast_core::metric;
+use steadfast_core::mode::Mode;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::InstanceId;
 
@@ -25,7 +26,7 @@ const STATEMENT: Duration = Duration::from_secs(3);
 const EVICT: &str = "\
     SELECT pid, usename::text, application_name, host(client_addr), state, pg_terminate_backend(pid) \
     FROM pg_stat_activity \
-    WHERE backend_type = 'client backend' AND usename = ANY ($1::text[]) AND pid <> pg_backend_pid() \
+    WHERE pg_is_in_recovery() AND backend_type = 'client backend' AND usename = ANY ($1::text[]) AND pid <> pg_backend_pid() \
       AND wait_event IS DISTINCT FROM 'SyncRep'";
 
 /// One session that was ended.
@@ -86,6 +87,9 @@ pub(crate) async fn evict(setup: &Setup, epoch: u64, demoted: &InstanceId, until
 /// A newer episode has its own eviction, and may have made this instance the writer again.
 async fn outdated(setup: &Setup, epoch: u64) -> Result<Option<String>, Error> {
     let state = setup.table.load(&setup.cluster).await?;
+    if state.mode != Mode::Armed {
+        return Ok(Some("Steadfast is not armed".to_owned()));
+    }
     let latest = state.episode.map(|episode| episode.epoch);
     Ok((latest != Some(epoch)).then(|| format!("episode {epoch} is not the latest: {latest:?}")))
 }

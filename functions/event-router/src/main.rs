@@ -29,35 +29,41 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
     let envelope = hint::envelope(&event.payload);
     let route = match route::stale(&hint, &envelope, clock::now()) {
         Some(reason) => Route::dropped(reason),
-        None if !first_time(setup, envelope.id.as_deref()).await => Route::dropped(Dropped::Duplicate),
+        None if was_handled(setup, envelope.id.as_deref()).await => Route::dropped(Dropped::Duplicate),
         None => route::choose(&hint, &setup.cluster),
     };
     let dropped = u64::from(route.dropped.is_some());
     log::audit(FUNCTION, "hint", &json!({ "event": envelope.id, "hint": hint, "route": route }));
     log::measure(&[("Cluster", setup.cluster.as_str())], &[(metric::HINTS, 1), (metric::HINTS_DROPPED, dropped)]);
-    if route.wakes {
-        let wake = Wake { cluster: setup.cluster.clone(), hint };
-        setup.coordinator.wake(&wake).await?;
-    }
     if let Some(notice) = &route.notice
         && let Err(error) = setup.topic.notify(notice).await
     {
         log::audit(FUNCTION, "notice_failed", &json!({ "error": error.to_string() }));
     }
+    if route.wakes {
+        let wake = Wake { cluster: setup.cluster.clone(), hint };
+        setup.coordinator.wake(&wake).await?;
+    }
+    // Marked last: an event that failed half way is handled again when Lambda retries it.
+    if let Some(event) = envelope.id.filter(|_| route.dropped.is_none())
+        && let Err(error) = setup.table.mark_handled(&event, clock::now(), setup::REMEMBER).await
+    {
+        log::audit(FUNCTION, "state_lost", &json!({ "error": error.to_string() }));
+    }
     Ok(json!(route))
 }
 
-/// Whether this event is new. When the table does not answer it counts as new: a hint too many
-/// only makes somebody look.
-async fn first_time(setup: &Setup, event: Option<&str>) -> bool {
+/// Whether this event was handled before. When the table does not answer it counts as new: a hint
+/// too many only makes somebody look.
+async fn was_handled(setup: &Setup, event: Option<&str>) -> bool {
     let Some(event) = event else {
-        return true;
+        return false;
     };
-    match setup.table.first_time(event, clock::now(), setup::REMEMBER).await {
-        Ok(first) => first,
+    match setup.table.was_handled(event).await {
+        Ok(handled) => handled,
         Err(error) => {
             log::audit(FUNCTION, "state_lost", &json!({ "error": error.to_string() }));
-            true
+            false
         }
     }
 }

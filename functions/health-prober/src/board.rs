@@ -34,6 +34,8 @@ pub(crate) struct Tally {
 #[derive(Default)]
 struct State {
     sightings: BTreeMap<InstanceId, Sighting>,
+    /// What the run before saw last: a silence goes on over a change of runs.
+    earlier: BTreeMap<InstanceId, Sighting>,
     endpoint: EndpointSighting,
     canary: Canary,
     writer: Option<InstanceId>,
@@ -49,9 +51,22 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    /// A board that continues the canary of an earlier run.
-    pub(crate) fn new(canary: Canary) -> Self {
-        Self { state: Mutex::new(State { canary, ..State::default() }), ..Self::default() }
+    /// A board that continues the canary of an earlier run, and its silences.
+    pub(crate) fn new(canary: Canary, earlier: Vec<Sighting>) -> Self {
+        let earlier = earlier.into_iter().map(|sighting| (sighting.instance.clone(), sighting)).collect();
+        Self { state: Mutex::new(State { canary, earlier, ..State::default() }), ..Self::default() }
+    }
+
+    /// Forgets an instance that has left the cluster.
+    pub(crate) fn forget(&self, instance: &InstanceId) {
+        self.with(|state| {
+            state.sightings.remove(instance);
+        });
+    }
+
+    /// How many instances have been probed at least once.
+    pub(crate) fn probed(&self) -> usize {
+        self.with(|state| state.sightings.len())
     }
 
     /// Writes down a finding. An unanswered probe after an unanswered one keeps the first one's time.
@@ -59,7 +74,7 @@ impl Board {
         let changed = self.with(|state| {
             state.tally.probes = state.tally.probes.saturating_add(1);
             state.note_commit(instance, &finding);
-            let before = state.sightings.get(instance);
+            let before = state.sightings.get(instance).or_else(|| state.earlier.get(instance));
             let outcome = finding.outcome;
             let same = before.is_some_and(|b| b.outcome == outcome || !(b.outcome.answered() || outcome.answered()));
             let known = before.filter(|before| before.outcome != Outcome::Unknown);
@@ -72,7 +87,7 @@ impl Board {
                 lag_ms: before.and_then(|b| b.lag_ms),
                 detail: finding.detail,
             };
-            let changed = before.is_none_or(|before| before.outcome != outcome);
+            let changed = state.sightings.get(instance).is_none_or(|before| before.outcome != outcome);
             state.sightings.insert(instance.clone(), sighting);
             changed
         });

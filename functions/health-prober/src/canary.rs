@@ -16,14 +16,18 @@ const ROLE: &str = "SELECT pg_catalog.pg_is_in_recovery()";
 /// Lag as the writer tells it; the writer's own row has none.
 const LAG: &str = "\
     SELECT server_id::text, replica_lag_in_msec::float8 FROM pg_catalog.aurora_replica_status() \
-    WHERE session_id <> 'MASTER_SESSION_ID' AND replica_lag_in_msec IS NOT NULL";
+    WHERE session_id <> 'MASTER_SESSION_ID' AND replica_lag_in_msec IS NOT NULL \
+      AND coalesce(last_update_timestamp > now() - interval '5 minutes', true)";
 const IDENTITY: &str = "SELECT pg_catalog.aurora_db_instance_identifier()::text";
+
+/// The custom check may take this long.
+const CHECK_LIMIT: Duration = Duration::from_millis(500);
 
 /// A session that can probe.
 pub(crate) struct Prepared {
     pub(crate) session: Session,
     role: Statement,
-    check: Option<Statement>,
+    check: Option<String>,
 }
 
 /// What a probe that was answered found.
@@ -43,11 +47,7 @@ impl Prepared {
     /// Prepares the statements every instance can run. Safe to cancel.
     pub(crate) async fn new(session: Session, check: Option<&str>) -> Result<Self, Error> {
         let role = session.client.prepare(ROLE).await?;
-        let check = match check {
-            Some(sql) => Some(session.client.prepare(sql).await?),
-            None => None,
-        };
-        Ok(Self { session, role, check })
+        Ok(Self { session, role, check: check.map(str::to_owned) })
     }
 
     /// Asks for the role, runs the custom check, and commits a canary on the writer.
@@ -56,15 +56,18 @@ impl Prepared {
     pub(crate) async fn probe(&self, az: &Az, commit_limit: Duration) -> Result<Answer, Error> {
         let row = self.session.client.query_one(&self.role, &[]).await?;
         let reader: bool = row.try_get(0)?;
-        if !self.check_passes().await? {
-            return Ok(Answer::CheckFailed);
-        }
-        if reader {
-            return Ok(Answer::Reader);
-        }
-        match timeout(commit_limit, self.commit(az)).await {
-            Ok(value) => Ok(Answer::Committed(value?)),
-            Err(_) => Ok(Answer::Stalled),
+        let answer = if reader {
+            Answer::Reader
+        } else {
+            match timeout(commit_limit, self.commit(az)).await {
+                Ok(value) => Answer::Committed(value?),
+                Err(_) => return Ok(Answer::Stalled),
+            }
+        };
+        // A check of the user's own that hangs is a check that fails, and says nothing of the server.
+        match timeout(CHECK_LIMIT, self.check_passes()).await {
+            Ok(Ok(true)) => Ok(answer),
+            Ok(Ok(false) | Err(_)) | Err(_) => Ok(Answer::CheckFailed),
         }
     }
 
@@ -98,7 +101,7 @@ impl Prepared {
         let Some(check) = &self.check else {
             return Ok(true);
         };
-        let rows = self.session.client.query(check, &[]).await?;
+        let rows = self.session.client.query_typed(check, &[]).await?;
         // A check may return anything; only an empty answer or a false one is a failure.
         Ok(rows.first().is_some_and(|row| row.try_get::<_, bool>(0).unwrap_or(true)))
     }

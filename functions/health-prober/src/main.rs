@@ -18,6 +18,7 @@ use std::sync::Arc;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use steadfast_aws::{log, startup};
+use steadfast_core::hint::{self, Hint};
 use steadfast_core::time::Timestamp;
 
 use setup::Setup;
@@ -31,6 +32,11 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn handle(setup: Arc<Setup>, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let cluster = event.payload.get("cluster").and_then(Value::as_str);
+    if hint::parse(&event.payload) != Hint::Tick || cluster.is_some_and(|cluster| cluster != setup.cluster.as_str()) {
+        log::audit(FUNCTION, "ignored", &json!({ "cluster": cluster }));
+        return Ok(json!({ "ignored": "not a tick for this cluster", "mine": setup.cluster }));
+    }
     let deadline = Timestamp::from_millis(event.context.deadline).minus(setup::MARGIN);
     let summary = round::run(setup, deadline).await?;
     log::audit(FUNCTION, "ended", &json!(summary));

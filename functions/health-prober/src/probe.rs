@@ -93,6 +93,11 @@ async fn fresh(
     }
 }
 
+/// Whether the connection broke, as opposed to an answer that could not be read.
+fn has_broken(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+}
+
 /// When a probe began, by the shared clock and by one that never jumps.
 #[derive(Clone, Copy)]
 struct Began {
@@ -113,7 +118,11 @@ impl Began {
     }
 
     fn refused(self, error: &tokio_postgres::Error) -> Finding {
-        let outcome = error.code().map_or(Outcome::Refused, |code| classify::sqlstate(code.code()));
+        let outcome = match error.code() {
+            Some(code) => classify::sqlstate(code.code()),
+            None if error.is_closed() || has_broken(error) => Outcome::Refused,
+            None => Outcome::Failed,
+        };
         let words = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
         self.nothing(outcome, words)
     }

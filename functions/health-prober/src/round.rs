@@ -11,10 +11,11 @@ use steadfast_aws::postgres::Target;
 use steadfast_aws::{clock, log, secret};
 use steadfast_core::hint::{Hint, Wake};
 use steadfast_core::metric;
-use steadfast_core::ports::{CallError, StateError};
+use steadfast_core::ports::StateError;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{InstanceId, Topology};
 use steadfast_core::witness::WitnessReport;
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::watch::channel;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -33,8 +34,12 @@ const WAKE_EVERY: Duration = Duration::from_secs(5);
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// Instances come and go: the topology is read again this often.
 const TOPOLOGY_EVERY: Duration = Duration::from_secs(30);
-/// The control plane is asked this often at the start before the run fails.
-const TOPOLOGY_TRIES: u32 = 10;
+/// A first run tries this often to learn what to probe before it fails.
+const BEGIN_TRIES: u32 = 10;
+/// A run says nothing before it has probed every instance, or for this long.
+const SILENT_START_MAX: Duration = Duration::from_secs(2);
+/// The earlier run's report is continued if it is not older than a report that counts.
+const EARLIER_AGE_MAX: Duration = Duration::from_secs(5);
 
 /// What a run did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -48,14 +53,14 @@ pub(crate) struct Summary {
 pub(crate) async fn run(setup: Arc<Setup>, deadline: Timestamp) -> Result<Summary, Error> {
     let began = clock::now();
     let end = deadline.min(began.plus(setup.run_for));
-    let (topology, credentials, state) = tokio::try_join!(
-        first_topology(&setup),
-        async { secret::credentials(&setup.secrets, &setup.secret).await.map_err(Error::from) },
-        async { setup.table.load(&setup.cluster).await.map_err(Error::from) },
-    )?;
-    let canary = state.reports.iter().find(|report| report.az == setup.az).map(|report| report.canary);
+    let (known, state) = tokio::join!(beginning(&setup), setup.table.load(&setup.cluster));
+    let (topology, credentials) = known?;
+    // Without its earlier report a run only starts its count of canaries and silences anew.
+    let earlier = state.ok().and_then(|state| state.reports.into_iter().find(|report| report.az == setup.az));
+    let canary = earlier.as_ref().map(|report| report.canary).unwrap_or_default();
+    let fresh = earlier.filter(|report| began.since(report.at) <= EARLIER_AGE_MAX);
     let mut run = Run {
-        board: Arc::new(Board::new(canary.unwrap_or_default())),
+        board: Arc::new(Board::new(canary, fresh.map(|report| report.sightings).unwrap_or_default())),
         credentials: Arc::new(channel(credentials)),
         began,
         watches: JoinSet::new(),
@@ -69,15 +74,28 @@ pub(crate) async fn run(setup: Arc<Setup>, deadline: Timestamp) -> Result<Summar
     Ok(run.summary)
 }
 
-async fn first_topology(setup: &Setup) -> Result<Topology, Error> {
+/// The topology and the credentials: fresh ones, else those of the run before in this environment. A
+/// control plane that is ill must not take the witnesses away as well.
+async fn beginning(setup: &Setup) -> Result<(Topology, secret::Credentials), Error> {
     let mut tries = 1;
     loop {
-        match setup.rds.describe(&setup.cluster).await {
-            Ok(topology) => return Ok(topology),
-            Err(error @ CallError::Refused { .. }) if tries >= TOPOLOGY_TRIES => return Err(error.into()),
-            Err(error) if tries >= TOPOLOGY_TRIES => return Err(error.into()),
-            Err(error) => tracing::warn!(%error, "the control plane does not describe the cluster yet"),
+        let (topology, credentials) =
+            tokio::join!(setup.rds.describe(&setup.cluster), secret::credentials(&setup.secrets, &setup.secret));
+        let failure: Error = match (topology, credentials) {
+            (Ok(topology), Ok(credentials)) => {
+                setup.remember(&topology, &credentials);
+                return Ok((topology, credentials));
+            }
+            (Err(error), _) => error.into(),
+            (_, Err(error)) => error.into(),
+        };
+        if let Some(remembered) = setup.remembered() {
+            return Ok(remembered);
         }
+        if tries >= BEGIN_TRIES {
+            return Err(failure);
+        }
+        tracing::warn!(error = %failure, "the run cannot begin yet");
         tries += 1;
         tokio::time::sleep(HEARTBEAT).await;
     }
@@ -105,6 +123,7 @@ impl Run {
             let stays = topology.member(instance).is_some();
             if !stays {
                 watch.abort();
+                self.board.forget(instance);
             }
             stays
         });
@@ -133,59 +152,77 @@ impl Run {
     async fn report_until(&mut self, end: Timestamp) {
         let mut heartbeat = Instant::now();
         let mut measured = Instant::now();
-        let mut described = Instant::now();
         let mut woken: Option<Instant> = None;
+        let mut topologies = self.watch_topology();
         while clock::now() < end && !self.summary.superseded {
             tokio::select! {
                 () = self.board.changed() => {}
                 () = sleep_until(heartbeat) => {}
+                Some(topology) = topologies.recv() => self.follow(&topology),
             }
             heartbeat = Instant::now() + HEARTBEAT;
-            let report = self.board.report(&self.setup.az, self.began, clock::now());
-            let suspect = suspect(&report);
-            let wake = suspect.filter(|_| woken.is_none_or(|at| at.elapsed() >= WAKE_EVERY));
-            if suspect.is_none() {
-                woken = None;
-            } else if wake.is_some() {
-                woken = Some(Instant::now());
+            let now = clock::now();
+            if self.board.probed() < self.watched.len() && now.since(self.began) < SILENT_START_MAX {
+                continue;
             }
-            self.publish(&report, wake).await;
+            let report = self.board.report(&self.setup.az, self.began, now);
+            match suspect(&report) {
+                None => woken = None,
+                Some(instance) if woken.is_none_or(|at| at.elapsed() >= WAKE_EVERY) => {
+                    woken = Some(Instant::now());
+                    self.wake(instance.clone(), &report);
+                }
+                Some(_) => {}
+            }
+            self.publish(&report).await;
             if measured.elapsed() >= MEASURE_EVERY {
                 measured = Instant::now();
                 self.measure(&report);
             }
-            if described.elapsed() >= TOPOLOGY_EVERY {
-                described = Instant::now();
-                if let Ok(topology) = self.setup.rds.describe(&self.setup.cluster).await {
-                    self.follow(&topology);
-                }
-            }
         }
     }
 
-    /// Writes the report and wakes the coordinator at the same time: neither waits for the other.
-    async fn publish(&mut self, report: &WitnessReport, suspect: Option<&InstanceId>) {
-        let write = self.setup.table.report(&self.setup.cluster, report);
-        let wake = async {
-            let instance = suspect?.clone();
-            let hint = Hint::Suspicion { az: self.setup.az.clone(), instance };
-            Some(self.setup.coordinator.wake(&Wake { cluster: self.setup.cluster.clone(), hint }).await)
-        };
-        let (written, woken) = tokio::join!(write, wake);
-        match written {
+    /// Describes the cluster now and then; a slow control plane holds up no report.
+    fn watch_topology(&mut self) -> Receiver<Topology> {
+        let (found, topologies) = mpsc::channel(1);
+        let setup = Arc::clone(&self.setup);
+        self.watches.spawn(async move {
+            loop {
+                tokio::time::sleep(TOPOLOGY_EVERY).await;
+                match setup.rds.describe(&setup.cluster).await {
+                    Ok(topology) => {
+                        if found.send(topology).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "the control plane does not describe the cluster"),
+                }
+            }
+        });
+        topologies
+    }
+
+    /// Wakes the coordinator beside everything else: the report does not wait for it.
+    fn wake(&mut self, instance: InstanceId, report: &WitnessReport) {
+        self.summary.wakes = self.summary.wakes.saturating_add(1);
+        log::audit(FUNCTION, "suspicion", &json!({ "az": self.setup.az, "sightings": report.sightings }));
+        let setup = Arc::clone(&self.setup);
+        self.watches.spawn(async move {
+            let hint = Hint::Suspicion { az: setup.az.clone(), instance };
+            let wake = Wake { cluster: setup.cluster.clone(), hint };
+            if let Err(error) = setup.coordinator.wake(&wake).await {
+                log::audit(FUNCTION, "wake_failed", &json!({ "error": error.to_string() }));
+            }
+        });
+    }
+
+    async fn publish(&mut self, report: &WitnessReport) {
+        match self.setup.table.report(&self.setup.cluster, report).await {
             Ok(()) => self.summary.reports = self.summary.reports.saturating_add(1),
             Err(StateError::Superseded { .. }) => self.summary.superseded = true,
             Err(error @ (StateError::Unavailable { .. } | StateError::Malformed { .. })) => {
                 log::audit(FUNCTION, "state_lost", &json!({ "error": error.to_string() }));
             }
-        }
-        match woken {
-            None => {}
-            Some(Ok(())) => {
-                self.summary.wakes = self.summary.wakes.saturating_add(1);
-                log::audit(FUNCTION, "suspicion", &json!({ "az": self.setup.az, "sightings": report.sightings }));
-            }
-            Some(Err(error)) => log::audit(FUNCTION, "wake_failed", &json!({ "error": error.to_string() })),
         }
     }
 

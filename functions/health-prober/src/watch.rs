@@ -19,6 +19,8 @@ use crate::setup::Setup;
 const PACE: Duration = Duration::from_millis(500);
 /// Between two probes while nobody commits.
 const PACE_SUSPICIOUS: Duration = Duration::from_millis(100);
+/// Between two probes of a server that answers but refuses us.
+const PACE_PATIENT: Duration = Duration::from_secs(1);
 /// Between two questions for the readers' lag.
 const LAG_EVERY: Duration = Duration::from_secs(2);
 /// The lag is asked on the held session and must not hold up a probe.
@@ -50,16 +52,22 @@ pub(crate) async fn watch(
             lag_asked = Instant::now();
             ask_lag(&board, &mut held).await;
         }
-        rest(&board, held.as_ref()).await;
+        rest(&board, held.as_ref(), outcome).await;
     }
 }
 
-async fn rest(board: &Board, held: Option<&Prepared>) {
+async fn rest(board: &Board, held: Option<&Prepared>, outcome: Outcome) {
     let suspicious = board.is_suspicious();
-    let pace = if suspicious { PACE_SUSPICIOUS } else { PACE };
+    // Trying faster would only fill the server's log, or its connections.
+    let patient = matches!(outcome, Outcome::BadCredentials | Outcome::Stalled | Outcome::Saturated);
+    let pace = match (patient, suspicious) {
+        (true, _) => PACE_PATIENT,
+        (false, true) => PACE_SUSPICIOUS,
+        (false, false) => PACE,
+    };
     tokio::select! {
         () = sleep(pace) => {}
-        () = board.alarm(), if !suspicious => {}
+        () = board.alarm(), if !suspicious && !patient => {}
         () = ended(held) => {}
     }
 }

@@ -11,7 +11,8 @@ use crate::setup::Setup;
 pub(crate) async fn obey(setup: &Setup, order: Order) -> Result<Value, Error> {
     match order {
         Order::SetMode { mode, reason } => {
-            let before = setup.world.table.load(&setup.cluster).await?.mode;
+            // An order to pause must get through also when the rest of the state cannot be read.
+            let before = setup.world.table.load(&setup.cluster).await.map(|state| state.mode).ok();
             setup.world.table.set_mode(&setup.cluster, mode, &reason, setup.world.now()).await?;
             let answer = json!({ "cluster": setup.cluster, "mode": mode, "before": before, "reason": reason });
             setup.world.audit("mode", answer.clone());

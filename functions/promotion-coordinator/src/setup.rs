@@ -41,6 +41,8 @@ impl Setup {
         let default = Policy::default();
         let policy = Policy {
             platform_grace: settings.duration("STEADFAST_PLATFORM_GRACE", default.platform_grace)?,
+            silent_after: settings.duration("STEADFAST_SILENT_AFTER", default.silent_after)?,
+            stalled_after: settings.duration("STEADFAST_STALLED_AFTER", default.stalled_after)?,
             ..default
         };
         let config = clients::shared().await;

@@ -120,6 +120,10 @@ where
     R: std::fmt::Debug,
 {
     match error {
+        // An error of the service's own says nothing about what it has done before.
+        SdkError::ServiceError(answer) if answer.err().code().is_none_or(is_the_services_fault) => {
+            CallError::Unanswered { action, cause: DisplayErrorContext(error).to_string() }
+        }
         SdkError::ServiceError(answer) => CallError::Refused {
             action,
             code: answer.err().code().unwrap_or("unknown").to_owned(),
@@ -131,4 +135,11 @@ where
         | SdkError::ResponseError(_)
         | _ => CallError::Unanswered { action, cause: DisplayErrorContext(error).to_string() },
     }
+}
+
+fn is_the_services_fault(code: &str) -> bool {
+    matches!(
+        code,
+        "InternalFailure" | "InternalError" | "InternalServerError" | "ServiceUnavailable" | "ServiceException"
+    )
 }

@@ -1,11 +1,16 @@
 //! People, through SNS.
 
+use std::time::Duration;
+
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 use steadfast_core::notice::Notice;
 use steadfast_core::ports::CallError;
 
 use crate::control_plane::call_error;
+
+/// A message must not hold up what it is about.
+const LIMIT: Duration = Duration::from_millis(1_500);
 
 /// One topic. Subscribers filter by the message attribute `severity`.
 #[derive(Clone, Debug)]
@@ -31,15 +36,16 @@ impl Topic {
             .string_value(notice.severity.as_str())
             .build()
             .map_err(|error| CallError::Unanswered { action: "Publish", cause: error.to_string() })?;
-        self.client
+        let publish = self
+            .client
             .publish()
             .topic_arn(&self.arn)
             .subject(notice.sns_subject())
             .message(&notice.body)
-            .message_attributes("severity", severity)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| call_error("Publish", &error))
+            .message_attributes("severity", severity);
+        match tokio::time::timeout(LIMIT, publish.send()).await {
+            Ok(answer) => answer.map(|_| ()).map_err(|error| call_error("Publish", &error)),
+            Err(_) => Err(CallError::Unanswered { action: "Publish", cause: format!("no answer in {LIMIT:?}") }),
+        }
     }
 }

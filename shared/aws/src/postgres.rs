@@ -21,6 +21,10 @@ use crate::resolver::Resolver;
 use crate::secret::Credentials;
 use crate::settings::SettingError;
 
+/// Whoever waits for a lock of a commit that stands still gives up, so that stalled commits do not
+/// eat one connection after the other. It does not end a commit itself, as a statement timeout could.
+const LOCK_TIMEOUT: &str = "-c lock_timeout=500ms";
+
 /// Where and as whom to connect.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -191,6 +195,7 @@ impl Connector {
             .password(&credentials.password)
             .dbname(&target.database)
             .application_name(target.application)
+            .options(LOCK_TIMEOUT)
             .ssl_mode(tokio_postgres::config::SslMode::Require);
         let mut make_tls = self.tls.clone();
         let tls = <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<TcpStream>>::make_tls_connect(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use steadfast_lab::assembly::{Lab, LabConfig, names};
 use steadfast_lab::drill::{self, DrillPlan, Fault, Progress};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Exit code of a shell for a command that was interrupted.
 const INTERRUPTED: u8 = 130;
@@ -36,7 +36,7 @@ enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
         repeat: u32,
         /// The platform fails over by itself after this, such as 12s; off when left out.
-        #[arg(long, value_parser = humantime::parse_duration)]
+        #[arg(long, value_parser = native_delay)]
         native: Option<Duration>,
         /// Deliver the coordinator's next event twice in each episode.
         #[arg(long)]
@@ -66,13 +66,21 @@ async fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    let interrupted = match Interrupts::listen() {
+        Ok(interrupts) => interrupts,
+        Err(error) => {
+            Console.say(&format!("error: signals cannot be listened to: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let done = tokio::select! {
-        done = run(arguments) => done,
-        () = interrupted() => {
-            // Dropping `run` has ended every process of the lab.
-            Console.say("interrupted; the lab has ended");
+        biased;
+        () = interrupted.any() => {
+            // Dropping `run` ends every process of the lab.
+            Console.say("interrupted; the lab ends");
             Ok(ExitCode::from(INTERRUPTED))
         }
+        done = run(arguments) => done,
     };
     done.unwrap_or_else(|error| {
         Console.say(&format!("error: {error}"));
@@ -80,17 +88,35 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+/// The signals that end the lab; listened to before anything is started.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
+
+    async fn any(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// A platform that is done before anybody can notice leaves nothing to drill.
+fn native_delay(text: &str) -> Result<Duration, String> {
+    let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if delay < Duration::from_secs(3) { Err("must be at least 3s".to_owned()) } else { Ok(delay) }
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
@@ -123,7 +149,8 @@ async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error
          Payloads:      functions/*/payloads/*.json\n\
          RDS:           http://{}\n\
          RDS Data:      http://{}\n\
-         Other AWS:     {}\n\
+         Other AWS:     {} (access key {}, any secret key)\n\
+         PostgreSQL:    {} port {}, database {}, TLS; passwords in the secrets lab/master, lab/application\n\
          Logs:          {}\n\
          Ctrl-C ends it.",
         names::CLUSTER,
@@ -135,6 +162,12 @@ async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error
         lab.rds.address(),
         lab.data_address(),
         lab.emulator().endpoint(),
+        names::ACCOUNT,
+        names::INSTANCES
+            .map(|id| lab.cluster.proxy_address(0, id).map_or_else(|_| id.to_owned(), |at| at.ip().to_string()))
+            .join(", "),
+        names::PORT,
+        names::DATABASE,
         config.logs.display(),
     ));
     // Held until Ctrl-C drops it.

@@ -21,6 +21,7 @@ pub const TTL: &str = "ttl";
 pub(super) const LEASE: &str = "lease";
 pub(super) const MODE: &str = "mode";
 pub(super) const EPISODE: &str = "episode";
+pub(super) const SEEN: &str = "seen";
 const WITNESS: &str = "witness#";
 const BODY: &str = "body";
 
@@ -32,6 +33,10 @@ pub(super) fn cluster_key(cluster: &ClusterId) -> String {
 
 pub(super) fn evidence_key(cluster: &ClusterId, epoch: u64) -> String {
     format!("evidence#{cluster}#{epoch}")
+}
+
+pub(super) fn event_key(event: &str) -> String {
+    format!("event#{event}")
 }
 
 pub(super) fn witness_sort_key(az: &Az) -> String {
@@ -83,7 +88,11 @@ pub(super) fn read_into(state: &mut State, item: &Attributes, table: &str) -> Re
         LEASE => state.lease = Some(read_lease(item, table)?),
         MODE => state.mode = read_mode(item, table)?,
         EPISODE => state.episode = Some(read_body(item, table)?),
-        key if key.starts_with(WITNESS) => state.reports.push(read_body(item, table)?),
+        // A witness that cannot be read is one witness less, not the end of all decisions.
+        key if key.starts_with(WITNESS) => match read_body(item, table) {
+            Ok(report) => state.reports.push(report),
+            Err(error) => tracing::error!(%error, "a witness report is left out"),
+        },
         _ => {}
     }
     Ok(())

@@ -25,7 +25,7 @@ use steadfast_core::time::Timestamp;
 use steadfast_core::topology::ClusterId;
 use steadfast_core::witness::WitnessReport;
 
-use items::{Item, cluster_key, evidence_key};
+use items::{Item, cluster_key, event_key, evidence_key};
 
 pub use items::{PARTITION_KEY, SORT_KEY, TTL};
 
@@ -151,27 +151,39 @@ impl Table {
             .map_err(|error| self.write_error(&error))
     }
 
-    /// Marks an event as handled; false when it was handled before.
+    /// Whether an event was handled before.
     ///
     /// # Errors
     ///
     /// When the table does not answer.
-    pub async fn first_time(&self, event: &str, now: Timestamp, keep: Duration) -> Result<bool, StateError> {
-        let item = Item::new(&format!("event#{event}"), "seen").number(TTL, now.plus(keep).as_millis() / 1_000);
-        let answer = self
-            .client
+    pub async fn was_handled(&self, event: &str) -> Result<bool, StateError> {
+        self.client
+            .get_item()
+            .table_name(&self.name)
+            .key(PARTITION_KEY, AttributeValue::S(event_key(event)))
+            .key(SORT_KEY, AttributeValue::S(items::SEEN.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map(|answer| answer.item.is_some())
+            .map_err(|error| self.write_error(&error))
+    }
+
+    /// Marks an event as handled, once everything that follows from it was done.
+    ///
+    /// # Errors
+    ///
+    /// When the table does not answer.
+    pub async fn mark_handled(&self, event: &str, now: Timestamp, keep: Duration) -> Result<(), StateError> {
+        let item = Item::new(&event_key(event), items::SEEN).number(TTL, now.plus(keep).as_millis() / 1_000);
+        self.client
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item.build()))
-            .condition_expression("attribute_not_exists(pk)")
             .send()
             .await
-            .map_err(|error| self.write_error(&error));
-        match answer {
-            Ok(_) => Ok(true),
-            Err(StateError::Superseded { .. }) => Ok(false),
-            Err(error @ (StateError::Unavailable { .. } | StateError::Malformed { .. })) => Err(error),
-        }
+            .map(|_| ())
+            .map_err(|error| self.write_error(&error))
     }
 
     /// The evidence of one episode, in order.
@@ -208,8 +220,9 @@ impl Table {
         match seen {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(seen) => put
-                .condition_expression("#owner = :owner AND epoch = :epoch AND expires_at = :expires_at")
+                .condition_expression("#owner = :owner AND #epoch = :epoch AND expires_at = :expires_at")
                 .expression_attribute_names("#owner", "owner")
+                .expression_attribute_names("#epoch", "epoch")
                 .expression_attribute_values(":owner", AttributeValue::S(seen.owner.to_string()))
                 .expression_attribute_values(":epoch", AttributeValue::N(seen.epoch.to_string()))
                 .expression_attribute_values(":expires_at", AttributeValue::N(seen.expires_at.as_millis().to_string())),
@@ -224,8 +237,9 @@ impl Table {
             .table_name(&self.name)
             .key(PARTITION_KEY, AttributeValue::S(cluster_key(cluster)))
             .key(SORT_KEY, AttributeValue::S(items::LEASE.to_owned()))
-            .condition_expression("#owner = :owner AND epoch = :epoch AND expires_at >= :expires_at")
+            .condition_expression("#owner = :owner AND #epoch = :epoch AND expires_at >= :expires_at")
             .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#epoch", "epoch")
             .expression_attribute_values(":owner", AttributeValue::S(lease.owner.to_string()))
             .expression_attribute_values(":epoch", AttributeValue::N(lease.epoch.to_string()))
             .expression_attribute_values(":expires_at", AttributeValue::N(lease.expires_at.as_millis().to_string()))
@@ -242,7 +256,8 @@ impl Table {
         let put = match seen_version {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(version) => put
-                .condition_expression("version = :version")
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
         }
         .build()
@@ -272,8 +287,12 @@ impl Table {
     {
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
         let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
-        let failed_condition = code == Some("ConditionalCheckFailedException")
-            || (code == Some("TransactionCanceledException") && message.contains("ConditionalCheckFailed"));
+        // A conflict with another transaction has written nothing either: look again, then decide again.
+        let failed_condition = matches!(
+            code,
+            Some("ConditionalCheckFailedException" | "TransactionConflictException" | "TransactionInProgressException")
+        ) || (code == Some("TransactionCanceledException")
+            && (message.contains("ConditionalCheckFailed") || message.contains("TransactionConflict")));
         if failed_condition {
             StateError::Superseded { table: self.name.clone() }
         } else {

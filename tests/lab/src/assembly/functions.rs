@@ -74,7 +74,7 @@ pub(super) fn specs(
         prober.push(("STEADFAST_AZ", az.to_owned()));
         prober.push(("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()));
         // A prober is called again within the minute: a retry minutes later would only disturb.
-        let spec = function(&names::prober(az), names::PROBER, 90, &prober);
+        let spec = function(&names::prober(az), names::PROBER, 150, &prober);
         specs.push(FunctionSpec { retries: 0, max_event_age: Duration::from_secs(60), ..spec });
     }
     specs

@@ -163,7 +163,8 @@ impl Lab {
         self.table.load(&self.cluster_id()).await.map_err(AssemblyError::from)
     }
 
-    /// Waits until all three probers report, freshly, that every instance is as it should be.
+    /// Waits until all three probers report, freshly, that every instance is as it should be and that
+    /// the cluster endpoint leads to the writer.
     ///
     /// # Errors
     ///
@@ -174,7 +175,10 @@ impl Lab {
         loop {
             let state = self.state().await?;
             let healthy = state.reports.iter().filter(|report| {
-                report.at > asked && report.all_healthy() && report.sightings.len() == names::INSTANCES.len()
+                report.at > asked
+                    && report.all_healthy()
+                    && report.sightings.len() == names::INSTANCES.len()
+                    && report.endpoint.instance.as_ref().is_some_and(|id| id.as_str() == self.cluster.writer())
             });
             if healthy.count() == names::AZS.len() {
                 return Ok(());

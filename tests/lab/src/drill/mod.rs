@@ -61,6 +61,8 @@ pub trait Progress: Sync {
 /// When the lab does not start or answer, or files cannot be written. A drill that shows a loss is
 /// no error here: the result says so.
 pub async fn drill(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -> Result<DrillResult, DrillError> {
+    // The result of an earlier drill must not be taken for this one's.
+    result::remove(&plan.output)?;
     let mut runs = Vec::new();
     for number in 1..=plan.repeat {
         progress.say(&format!("run {number} of {}: {}", plan.repeat, plan.fault.sentence()));
@@ -70,7 +72,13 @@ pub async fn drill(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -
         workload::create(&lab).await?;
         let run = run::run(&lab, plan, number, progress).await;
         lab.shutdown().await;
-        runs.push(run?);
+        match run {
+            Ok(run) => runs.push(run),
+            Err(error) => {
+                DrillResult::new(plan, runs).write(&plan.output)?;
+                return Err(error);
+            }
+        }
     }
     let result = DrillResult::new(plan, runs);
     result.write(&plan.output)?;
@@ -105,6 +113,8 @@ pub enum DrillError {
         source: std::io::Error,
     },
     /// The workload never got going before the fault.
-    #[error("the workload has no acknowledged transfer on every client after {0:?}; see target/lab/*.log")]
+    #[error(
+        "the workload has no acknowledged transfer on every client after {0:?}; see the logs of the run in target/lab"
+    )]
     Idle(Duration),
 }

@@ -43,9 +43,10 @@ pub(super) async fn run(
     let fault_at = clock::now();
     plan.fault.inject(&lab.cluster).await?;
     progress.say(&format!("  {old_writer} has failed; waiting for Steadfast"));
-    let episode = until_recovered(lab, before, &workload, fault_at, progress).await?;
+    let Recovery { episode, complete } = until_recovered(lab, before, &workload, fault_at, progress).await?;
     let diaries = workload.stop().await;
-    if episode.is_none() {
+    let ended_at = clock::now();
+    if !complete {
         progress.say("  Steadfast has not brought the writes back; restarting the writer to count what is there");
         lab.cluster.recover_all().await?;
     }
@@ -57,7 +58,8 @@ pub(super) async fn run(
         None => Vec::new(),
     };
     let evidence_file = write_evidence(plan, number, &evidence)?;
-    let result = judge(lab, fault_at, old_writer, episode, &evidence, evidence_file, &diaries, found);
+    let result =
+        judge(lab, fault_at, ended_at, old_writer, complete, episode, &evidence, evidence_file, &diaries, found);
     progress.say(&format!(
         "  writes stood still for {:.2} s; {} acknowledged, {} lost, {} twice, {} in doubt",
         result.outage_s, result.audit.acknowledged, result.lost, result.duplicated, result.in_doubt
@@ -84,22 +86,29 @@ async fn warm_up(workload: &Workload) -> Result<(), DrillError> {
     Ok(())
 }
 
-/// Waits until the episode is closed and every client has worked on for a while. None when no
-/// episode of this fault has closed within the limit.
+/// How a fault ended.
+struct Recovery {
+    /// The latest episode since the fault, open or closed.
+    episode: Option<Episode>,
+    /// Whether it is closed and every client works again.
+    complete: bool,
+}
+
+/// Waits until the episode is closed and every client has worked on for a while, or time is up.
 async fn until_recovered(
     lab: &Lab,
     before: u64,
     workload: &Workload,
     fault_at: Timestamp,
     progress: &dyn Progress,
-) -> Result<Option<Episode>, DrillError> {
+) -> Result<Recovery, DrillError> {
     let began = Instant::now();
     let mut said_open = false;
-    let mut closed: Option<Episode> = None;
+    let mut latest: Option<Episode> = None;
     let mut good_since: Option<Timestamp> = None;
     while began.elapsed() < RECOVERY_LIMIT {
-        if closed.is_none() {
-            let latest = lab.state().await?.episode.filter(|episode| episode.epoch > before);
+        if latest.as_ref().is_none_or(Episode::is_open) {
+            latest = lab.state().await?.episode.filter(|episode| episode.epoch > before);
             if let Some(episode) = &latest
                 && !said_open
             {
@@ -112,25 +121,26 @@ async fn until_recovered(
                     episode.cause
                 ));
             }
-            closed = latest.filter(|episode| !episode.is_open());
         } else if good_since.is_none() {
             good_since = workload.acknowledged().iter().all(|at| *at > fault_at.plus(COOL_DOWN)).then(clock::now);
         }
         if let Some(since) = good_since
             && workload.acknowledged().iter().all(|at| *at > since.plus(COOL_DOWN))
         {
-            return Ok(closed);
+            return Ok(Recovery { episode: latest, complete: true });
         }
         sleep(LOOK_EVERY).await;
     }
-    Ok(None)
+    Ok(Recovery { episode: latest, complete: false })
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything that one run has produced")]
 fn judge(
     lab: &Lab,
     fault_at: Timestamp,
+    ended_at: Timestamp,
     old_writer: String,
+    complete: bool,
     episode: Option<Episode>,
     evidence: &[Entry],
     evidence_file: PathBuf,
@@ -151,8 +161,8 @@ fn judge(
         called_s: after(called),
         promoted_s: after(promoted),
         proved_s: after(proved),
-        outage_s: longest_gap(diaries.iter(), fault_at),
-        clients: diaries.iter().map(|diary| client_outage(diary, fault_at)).collect(),
+        outage_s: longest_gap(diaries.iter(), fault_at, ended_at),
+        clients: diaries.iter().map(|diary| client_outage(diary, fault_at, ended_at)).collect(),
         lost: audit.lost,
         duplicated: audit.duplicated,
         in_doubt: audit.in_doubt,
@@ -166,28 +176,29 @@ fn judge(
         canary_lost: canary_lost(evidence),
         chain_verified,
         evidence_file,
-        recovered: episode.is_some(),
+        recovered: complete,
         audit,
     }
 }
 
 /// The longest gap between two acknowledged commits of all these clients together, from just
-/// before the fault on, in seconds.
-fn longest_gap<'a>(diaries: impl Iterator<Item = &'a Diary>, fault_at: Timestamp) -> f64 {
+/// before the fault until the end, in seconds. Clients that never come back stand still to the end.
+fn longest_gap<'a>(diaries: impl Iterator<Item = &'a Diary>, fault_at: Timestamp, ended_at: Timestamp) -> f64 {
     let acknowledged = |diary: &'a Diary| diary.transfers.iter().filter(|t| t.fate == Fate::Acknowledged).map(|t| t.at);
     let mut times: Vec<Timestamp> = diaries.flat_map(acknowledged).collect();
+    times.push(ended_at);
     times.sort_unstable();
     let gaps = times.windows(2).filter(|pair| pair[1] >= fault_at).map(|pair| seconds(pair[0], pair[1]));
     gaps.fold(0.0, f64::max)
 }
 
-fn client_outage(diary: &Diary, fault_at: Timestamp) -> ClientOutage {
+fn client_outage(diary: &Diary, fault_at: Timestamp, ended_at: Timestamp) -> ClientOutage {
     let good = |transfer: &&crate::workload::Transfer| transfer.fate == Fate::Acknowledged && transfer.at > fault_at;
     let resumed = diary.transfers.iter().skip_while(|t| t.at <= fault_at || t.fate == Fate::Acknowledged).find(good);
     ClientOutage {
         client: diary.client,
         route: diary.route,
-        outage_s: longest_gap(std::iter::once(diary), fault_at),
+        outage_s: longest_gap(std::iter::once(diary), fault_at, ended_at),
         first_good_commit_s: resumed.map(|transfer| seconds(fault_at, transfer.at)),
     }
 }

@@ -144,6 +144,10 @@ impl Cluster {
             .execute(&format!("CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{}'", self.replication_password))
             .await?;
         writer.admin.execute(aurora::FUNCTIONS).await?;
+        // Databases are copies of template1: every one shall have them.
+        let template = writer.admin.connect_to("template1").await?;
+        template.batch_execute(aurora::FUNCTIONS).await.map_err(|error| writer.admin.error(error))?;
+        drop(template);
         try_join_all(standbys.iter().map(|standby| async {
             standby.start().await?;
             rejoin::streaming(standby, writer).await
