@@ -112,7 +112,9 @@ pub static TABLE: &[Rule] = &[
     rule(445, Verdict::CallHuman, "the platform's own failover has not ended in time", |f| {
         f.platform == Platform::Overdue
     }),
-    rule(450, Verdict::Hold, "the platform is changing the cluster on purpose", |f| f.platform == Platform::Changing),
+    rule(450, Verdict::AwaitPlatform, "the platform is changing the cluster on purpose", |f| {
+        f.platform == Platform::Changing
+    }),
     rule(455, Verdict::CallHuman, "the cluster is stopped, deleted or without its key", |f| {
         f.platform == Platform::Unusable
     }),
