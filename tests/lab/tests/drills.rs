@@ -1,6 +1,6 @@
 //! The main job on real parts: faults under load, nothing lost, one promotion, evidence that verifies.
 
-#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
 
 mod support;
 

@@ -57,6 +57,9 @@ pub struct Cluster {
     pub(super) _directory: Directory,
 }
 
+const REMOVAL_TRIES: u32 = 40;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(25);
+
 /// A directory that goes with its value.
 #[derive(Debug)]
 pub(super) struct Directory(pub(super) PathBuf);
@@ -215,9 +218,17 @@ impl Drop for Cluster {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "lab directory not removed");
+        // A program that was just killed may still be writing its last file.
+        for _ in 0..REMOVAL_TRIES {
+            match std::fs::remove_dir_all(&self.0) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::debug!(path = %self.0.display(), %error, "lab directory not removed yet");
+                    std::thread::park_timeout(REMOVAL_PAUSE);
+                }
+                Ok(()) | Err(_) => return,
+            }
         }
+        tracing::warn!(path = %self.0.display(), "lab directory not removed; remove it by hand");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::error::ClusterError;
 
@@ -189,19 +189,16 @@ impl Shared {
     }
 }
 
-/// Runs a program to its end.
+/// Runs a program to its end. Cancelling it kills the program.
 ///
 /// # Errors
 /// [`ClusterError::Program`] with its standard error when it fails.
-pub(super) async fn run(mut command: Command, program: &str) -> Result<Output, ClusterError> {
-    let (sender, receiver) = oneshot::channel();
-    std::thread::Builder::new()
-        .name(program.to_owned())
-        .spawn(move || drop(sender.send(command.stdin(Stdio::null()).output())))
-        .map_err(ClusterError::io("start a thread"))?;
-    let output = receiver
+pub(super) async fn run(command: Command, program: &str) -> Result<Output, ClusterError> {
+    let output = tokio::process::Command::from(command)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
         .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
         .map_err(ClusterError::io(format!("run {program}")))?;
     if output.status.success() {
         return Ok(output);

@@ -12,10 +12,15 @@ pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().await
 }
 
-/// The lab of this checkout, with logs of its own.
+/// The lab of this checkout, with logs of its own and none of an earlier run.
 pub(crate) fn config(name: &str) -> LabConfig {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut config = LabConfig::of_checkout(&root);
     config.logs = config.logs.join(name);
-    config
+    match std::fs::remove_dir_all(&config.logs) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            panic!("{}: {error}", config.logs.display())
+        }
+        Ok(()) | Err(_) => config,
+    }
 }
