@@ -12,6 +12,9 @@ use crate::control_plane::call_error;
 /// A message must not hold up what it is about.
 const LIMIT: Duration = Duration::from_millis(1_500);
 
+/// SNS takes 256 KB; a foreign event's own text may be longer.
+const BODY_CHARS_MAX: usize = 60_000;
+
 /// One topic. Subscribers filter by the message attribute `severity`.
 #[derive(Clone, Debug)]
 pub struct Topic {
@@ -41,11 +44,16 @@ impl Topic {
             .publish()
             .topic_arn(&self.arn)
             .subject(notice.sns_subject())
-            .message(&notice.body)
+            .message(clipped(&notice.body))
             .message_attributes("severity", severity);
         match tokio::time::timeout(LIMIT, publish.send()).await {
             Ok(answer) => answer.map(|_| ()).map_err(|error| call_error("Publish", &error)),
             Err(_) => Err(CallError::Unanswered { action: "Publish", cause: format!("no answer in {LIMIT:?}") }),
         }
     }
+}
+
+/// Four bytes a character at most, so it fits whatever the script.
+fn clipped(body: &str) -> String {
+    body.chars().take(BODY_CHARS_MAX).collect()
 }
