@@ -155,6 +155,7 @@ struct Inner {
     sns_fails: bool,
     renewed_by_another: bool,
     lose_answer_of_intention: bool,
+    slow_intention: bool,
 }
 struct W {
     i: Mutex<Inner>,
@@ -208,6 +209,9 @@ impl StateTable for W {
         i.state.episode = Some(e.clone());
         for n in entries {
             i.evidence.insert((n.epoch, n.seq), n.clone());
+        }
+        if e.promotion.is_some() && std::mem::take(&mut i.slow_intention) {
+            i.now += 4_900;
         }
         if i.lose_answer_of_intention && e.promotion.is_some() {
             i.lose_answer_of_intention = false;
@@ -385,4 +389,13 @@ fn an_intention_whose_answer_was_lost_is_withheld_when_the_writer_is_back() {
     });
     let _ended = go(&w, &no_grace(), "me", 30);
     assert_eq!(w.i.lock().unwrap().fail_overs, Vec::<String>::new(), "called on a writer that commits again");
+}
+
+#[test]
+fn a_lease_that_ran_short_while_the_intention_was_written_is_renewed_before_the_call() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().slow_intention = true;
+    // Less than the lease lasts: whoever waits for its end is too late.
+    let _ended = go(&w, &no_grace(), "me", 8);
+    assert_eq!(w.i.lock().unwrap().fail_overs, ["r1"]);
 }
