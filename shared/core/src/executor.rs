@@ -16,7 +16,7 @@ use crate::metric;
 use crate::notice::{self, Notice};
 use crate::policy::Policy;
 use crate::ports::{CallError, State, StateError, Under, World};
-use crate::rules::Verdict;
+use crate::rules::{OTHERWISE, Verdict};
 use crate::snapshot::{Seen, Snapshot};
 use crate::step::{self, Action, Progress};
 use crate::time::Timestamp;
@@ -201,6 +201,9 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     fn log_decision(&mut self, decision: &Decision) {
+        if decision.rule == OTHERWISE.id {
+            self.world.error("no_rule", json!(decision));
+        }
         if self.logged_rule.replace(decision.rule) != Some(decision.rule) {
             self.world.audit("decision", json!(decision));
         }
@@ -217,6 +220,15 @@ impl<'w, W: World> Executor<'w, W> {
         }
     }
 
+    /// The lease and the open episode. The step table asks for nothing that needs them while we have none.
+    fn owned<'s>(&self, snapshot: &'s Snapshot) -> Option<(&'s Lease, &'s Episode)> {
+        let owned = snapshot.lease.as_ref().zip(snapshot.open_episode());
+        if owned.is_none() {
+            self.world.error("not_owned", json!({ "cluster": self.cluster, "lease": snapshot.lease }));
+        }
+        owned
+    }
+
     async fn take_lease(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
         self.describe_now = true;
         let seen = snapshot.lease.as_ref();
@@ -231,6 +243,7 @@ impl<'w, W: World> Executor<'w, W> {
             return self.write(under, open.clone(), Some(open.version), decision, &[(Kind::Adopted, facts)]).await;
         }
         let Some(old_writer) = decision.diagnosis.presumed.clone() else {
+            self.world.error("no_presumed_writer", json!({ "rule": decision.rule }));
             return Ok(());
         };
         let previous = snapshot.episode.as_ref();
@@ -262,7 +275,7 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         target: InstanceId,
     ) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         if !self.described_in_this_look {
@@ -279,7 +292,7 @@ impl<'w, W: World> Executor<'w, W> {
         self.uncalled = Some(promotion);
         let seen = Some(open.version);
         let records = [(Kind::Intended, intended)];
-        let episode = self.write_returning(Under::Held(lease), episode, seen, decision, &records).await?;
+        let episode = self.write_returning(Under::Armed(lease), episode, seen, decision, &records).await?;
         self.fail_over(lease, episode, decision, &target).await
     }
 
@@ -299,7 +312,7 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         target: InstanceId,
     ) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let mut without = snapshot.clone();
@@ -347,7 +360,7 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         writer: &InstanceId,
     ) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let proved_at = decision.diagnosis.committed.as_ref().map_or(snapshot.now, |(_, at)| *at);
@@ -366,7 +379,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     async fn evict(&self, snapshot: &Snapshot, decision: &Decision, demoted: InstanceId) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let mut episode = open.clone();
@@ -374,7 +387,7 @@ impl<'w, W: World> Executor<'w, W> {
         let intended = json!({ "action": "evict", "demoted": demoted });
         let seen = Some(open.version);
         let episode =
-            self.write_returning(Under::Held(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+            self.write_returning(Under::Armed(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
         let result = match self.world.evict(&self.cluster, episode.epoch, &demoted).await {
             Ok(()) => json!({ "action": "evict", "result": "drainer asked" }),
             Err(error) => json!({ "action": "evict", "result": error.to_string() }),
@@ -384,7 +397,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     async fn close(&mut self, snapshot: &Snapshot, decision: &Decision, writer: InstanceId) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let by = open.recovered_by(&writer);
@@ -401,7 +414,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     async fn call_human(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let intended = json!({ "action": "call_human", "rule": decision.rule });

@@ -69,6 +69,8 @@ pub enum StateError {
 pub enum Under<'a> {
     /// Valid only while this lease stands in the table.
     Held(&'a Lease),
+    /// Valid only while this lease and [`Mode::Armed`] stand in the table: a pause stops what it precedes.
+    Armed(&'a Lease),
     /// Writes `next` over exactly the lease that was seen, in the same transaction.
     Changing {
         /// What stood there; None for nothing.
@@ -157,6 +159,9 @@ pub trait Notifier {
 pub trait Log {
     /// One audit line.
     fn audit(&self, what: &str, data: serde_json::Value);
+
+    /// A line for what the code rules out. Whoever finds one has found a defect.
+    fn error(&self, what: &str, data: serde_json::Value);
 
     /// One metrics line.
     fn measure(&self, cluster: &ClusterId, metrics: &[(Metric, u64)]);

@@ -197,6 +197,10 @@ impl StateTable for W {
         i.now += 5;
         let bad = match &under {
             Under::Held(l) => i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch)),
+            Under::Armed(l) => {
+                i.state.mode != Mode::Armed
+                    || i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch))
+            }
             Under::Changing { seen, .. } => i.state.lease.as_ref() != *seen,
         } || i.state.episode.as_ref().map(|e| e.version) != v
             || entries.iter().any(|n| i.evidence.contains_key(&(n.epoch, n.seq)));
@@ -249,6 +253,9 @@ impl Notifier for W {
 }
 impl Log for W {
     fn audit(&self, _: &str, _: serde_json::Value) {}
+    fn error(&self, what: &str, data: serde_json::Value) {
+        panic!("{what}: {data}");
+    }
     fn measure(&self, _: &ClusterId, _: &[(Metric, u64)]) {}
 }
 fn block<F: Future>(f: F) -> F::Output {
