@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 FAULT ?= kill-host
 REPEAT ?= 1
+TIME ?= 60s
 
 # cargo-lambda builds for a named target. The lab is built for the same one, so that both share
 # one build of every dependency.
@@ -17,7 +18,7 @@ LAMBDA := .venv/bin/cargo-lambda lambda
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help drill known-fault test check pure deny lab build functions package setup clean
+.PHONY: help drill known-fault test check pure deny lab fuzz build functions package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ pure: ## The core depends on no runtime, no AWS crate and no driver, also when b
 
 deny: ## Licences, bans and sources of all dependencies; advisories where the network allows
 	$(CARGO) deny --locked check licenses bans sources
+
+fuzz: ## Feed the parsers arbitrary input, guided by coverage: TIME=60s for each of three targets
+	@shared/core/fuzz/run '$(TIME)'
 
 lab: build ## Run the lab until Ctrl-C, for `cargo lambda invoke` and manual drills
 	@exec $(LAB) up
