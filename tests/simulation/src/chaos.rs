@@ -50,8 +50,14 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
 
 fn event(dice: &mut Dice, first: bool) -> Event {
     let fault = if first { writer_fault(dice) } else { any_fault(dice) };
-    let milestones =
-        [Milestone::Opened, Milestone::Intended, Milestone::Called, Milestone::Promoted, Milestone::Proved, Milestone::Closed];
+    let milestones = [
+        Milestone::Opened,
+        Milestone::Intended,
+        Milestone::Called,
+        Milestone::Promoted,
+        Milestone::Proved,
+        Milestone::Closed,
+    ];
     let milestone = dice.one_of(&milestones).copied().unwrap_or(Milestone::Opened);
     let at = if first || dice.happens(500) {
         let latest = if first { 1_500 } else { 20_000 };

@@ -2,10 +2,12 @@
 //!
 //! [`plan::Plan`] says what a run is made of, [`run::run`] runs it, [`run::Report`] is what was seen.
 
+pub mod campaign;
 pub mod chaos;
 mod check;
 mod dice;
 pub mod invariant;
+pub mod judge;
 mod kernel;
 pub mod plan;
 mod port;

@@ -288,7 +288,10 @@ impl World {
                 let refused = self.fail_over(Asker::Operator, None);
                 self.note(|| format!("operator fails over: {refused:?}"));
             }
-            OperatorDeed::DeletesLease => self.table.lease = None,
+            OperatorDeed::DeletesLease => {
+                self.table.lease = None;
+                self.watch.lease_deleted = true;
+            }
             OperatorDeed::SwitchesOver => self.note(|| "operator orders a switchover".to_owned()),
         }
     }

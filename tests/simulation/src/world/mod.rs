@@ -63,7 +63,7 @@ impl Names {
 }
 
 /// Everything outside the coordinator.
-pub struct World {
+pub(crate) struct World {
     pub(crate) agenda: Agenda,
     pub(crate) dice: Dice,
     pub(crate) root: Root,

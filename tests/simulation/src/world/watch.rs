@@ -31,6 +31,8 @@ pub(crate) struct Watch {
     pub(crate) outage: Micros,
     /// Acknowledged transactions that are not in the ledger.
     pub(crate) lost: u64,
+    /// Whether an operator has deleted the lease.
+    pub(crate) lease_deleted: bool,
     /// Episodes in which the call was made.
     pub(crate) called_epochs: BTreeSet<u64>,
     /// How many requests coordinators have made of their ports.
