@@ -44,10 +44,10 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// An SNS subject: printable ASCII, at most 100 characters (SNS `Publish`).
+    /// An SNS subject: printable ASCII, fewer than 100 characters (SNS `Publish`).
     pub fn sns_subject(&self) -> String {
         let text = format!("[{}] {}", self.severity.as_str(), self.subject);
-        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(100).collect()
+        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(99).collect()
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
     fn a_subject_fits_what_sns_takes() {
         let notice = state_lost(&ClusterId::new("ä".repeat(300)), "x");
         let subject = notice.sns_subject();
-        assert_eq!(subject.chars().count(), 100);
+        assert_eq!(subject.chars().count(), 99);
         assert!(subject.is_ascii());
     }
 }
