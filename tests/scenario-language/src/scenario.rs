@@ -288,41 +288,6 @@ pub enum Fault {
     Operator(OperatorDeed),
 }
 
-impl Fault {
-    /// Whether it is over as soon as it has begun, so that it cannot end later.
-    pub fn is_over_at_once(&self) -> bool {
-        match self {
-            Self::KillPostgres(_)
-            | Self::Restart(_)
-            | Self::KillProber(_)
-            | Self::Operator(_)
-            | Self::Coordinator(Disturbance::Killed)
-            | Self::Platform(PlatformDeed::FailsOver) => true,
-            Self::KillHost(_)
-            | Self::Freeze(_)
-            | Self::StallCommits(_)
-            | Self::FillDisk(_)
-            | Self::TakeConnections(_)
-            | Self::Lag(..)
-            | Self::Cut(..)
-            | Self::Blind(_)
-            | Self::Isolate(_)
-            | Self::RefusePassword(_)
-            | Self::Fail(..)
-            | Self::Events(_)
-            | Self::Coordinator(
-                Disturbance::Delayed(_) | Disturbance::Doubled | Disturbance::Ahead(_) | Disturbance::Behind(_),
-            )
-            | Self::Platform(
-                PlatformDeed::FailoversFail
-                | PlatformDeed::FailoversReverse
-                | PlatformDeed::ChangesCluster
-                | PlatformDeed::KeepsEndpoint,
-            ) => false,
-        }
-    }
-}
-
 /// What a scenario expects once it has run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {

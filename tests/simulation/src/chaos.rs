@@ -32,6 +32,11 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
     if dice.happens(700) {
         policy.push((Threshold::PlatformGrace, ms(dice, 0, 8_000)));
     }
+    for threshold in [Threshold::EpisodeDeadline, Threshold::PromotionDeadline, Threshold::PlatformDeadline] {
+        if dice.happens(200) {
+            policy.push((threshold, ms(dice, 2_000, 60_000)));
+        }
+    }
     let mode = if dice.happens(900) { Mode::Armed } else { Mode::Shadow };
     let count = dice.between(1, 4);
     Scenario {

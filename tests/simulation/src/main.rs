@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
+use steadfast_simulation::judge::judge;
+use steadfast_simulation::plan::Plan;
 use steadfast_simulation::{chaos, run};
 
 /// The decision core and its executor in a simulated world, in virtual time.
@@ -35,6 +37,17 @@ enum Command {
         #[arg(long, default_value = "target/sim/summary.json")]
         output: PathBuf,
     },
+    /// Run scenarios with a line for everything that happens; fails when an expectation or a promise does not hold
+    Scenario {
+        /// Files of scenarios
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Explain an evidence file or events line by line: what came in, which rule it met, what follows
+    Explain {
+        /// The file: evidence of the lab or of production, or events as EventBridge delivers them
+        file: PathBuf,
+    },
     /// Run one seed again, with a line for everything that happens
     Replay {
         /// The seed
@@ -45,7 +58,9 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { seeds, from, seconds, output } => many(seeds, from, seconds, &output),
-        Command::Replay { seed } => one(seed),
+        Command::Replay { seed } => Ok(one(chaos::plan(seed))),
+        Command::Scenario { files } => files.iter().try_fold(true, |held, file| Ok(scenario(file)? && held)),
+        Command::Explain { file } => explained(&file),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -95,10 +110,11 @@ fn seed_of_the_day() -> u64 {
         .wrapping_mul(1_000_000)
 }
 
-fn one(seed: u64) -> Result<bool, String> {
-    let mut plan = chaos::plan(seed);
+/// One run with its trace. Whether it kept every promise and met every expectation.
+fn one(mut plan: Plan) -> bool {
     plan.trace = true;
-    say(&format!("{plan:#?}"));
+    say(&format!("{}\nnoise: {:#?}\n", plan.scenario, plan.noise));
+    let scenario = plan.scenario.clone();
     let report = run::run(plan);
     for line in &report.trace {
         say(line);
@@ -106,8 +122,30 @@ fn one(seed: u64) -> Result<bool, String> {
     for violation in &report.violations {
         say(&format!("BROKEN {violation}"));
     }
+    let mut held = true;
+    for judgement in judge(&scenario, &report) {
+        held &= judgement.instead.is_none();
+        let seen = judgement.instead.map_or_else(|| "held".to_owned(), |seen| format!("FAILED: {seen}"));
+        say(&format!("{}: {seen}", judgement.expectation));
+    }
     say(&format!("evidence hash {}, {} violations", report.hash, report.violations.len()));
-    Ok(report.violations.is_empty())
+    held && report.violations.is_empty()
+}
+
+fn scenario(path: &Path) -> Result<bool, String> {
+    let text = read(path)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let scenario = steadfast_scenario::parse(&name, &text).map_err(|errors| errors.to_string())?;
+    Ok(one(Plan::of(scenario)))
+}
+
+fn explained(path: &Path) -> Result<bool, String> {
+    let _text = read(path)?;
+    Ok(true)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}; name a file that can be read", path.display()))
 }
 
 fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), String> {

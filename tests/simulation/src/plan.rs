@@ -38,6 +38,11 @@ impl Plan {
         }
     }
 
+    /// Whether every decision is kept for its line: not in the many runs of a campaign.
+    pub(crate) fn keeps_decisions(&self) -> bool {
+        self.trace || !self.scenario.expectations.is_empty()
+    }
+
     /// The thresholds of this run. A platform that never fails over gets no grace.
     pub fn policy(&self) -> Policy {
         let default = Policy::default();

@@ -132,6 +132,17 @@ fn call_error(action: &'static str, failure: &Failure) -> CallError {
     }
 }
 
+/// One decision in one line, without what differs from clock to clock.
+fn decision_line(me: &Owner, rule: u16, data: &Value) -> String {
+    let name = me.as_str().split('@').next().unwrap_or_default();
+    let word = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
+    let target = match data.get("target").and_then(Value::as_str) {
+        Some(target) if word("verdict").contains("fail_over") => format!(" -> {target}"),
+        Some(_) | None => String::new(),
+    };
+    format!("{name:<4} rule {rule} {}: {}{target}", word("verdict"), word("says"))
+}
+
 impl Clock for Port {
     fn now(&self) -> Timestamp {
         self.world().clock(self.ahead_ms)
@@ -258,8 +269,12 @@ impl Log for Port {
             && let Some(rule) = data.get("rule").and_then(Value::as_u64).and_then(|rule| u16::try_from(rule).ok())
         {
             *world.watch.rules.entry(rule).or_default() += 1;
-            let me = self.me.clone();
-            world.note(|| format!("{me} rule {rule} {}: {}", data["verdict"], data["says"]));
+            let line = decision_line(&self.me, rule, &data);
+            world.note(|| line.clone());
+            if world.plan.keeps_decisions() {
+                let now = world.agenda.now();
+                world.watch.decisions.push((now, line));
+            }
         } else if what != "evidence" {
             let me = self.me.clone();
             world.note(|| format!("{me} {what} {data}"));

@@ -11,13 +11,16 @@ use crate::kernel::Handle;
 use crate::plan::Plan;
 use crate::world::{MS, World};
 
-/// What was seen in one run.
+/// What was seen in one run: up to the end of the play, before everything is mended; `violations`, `trace`,
+/// `evidence`, `failovers`, `flips` and `lost` up to the very end.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Broken promises.
     pub violations: Vec<Violation>,
     /// One line for everything that happened, if the plan wanted it.
     pub trace: Vec<String>,
+    /// Every decision that came up anew, one line each, in seconds after the first fault. Empty in a campaign.
+    pub decisions: Vec<String>,
     /// All evidence, by episode and number.
     pub evidence: Vec<Entry>,
     /// SHA-256 over all evidence and everything counted here: the same seed gives the same hash.
@@ -61,25 +64,25 @@ pub fn run(plan: Plan) -> Report {
 }
 
 fn report(world: &mut World) -> Report {
-    let curtain = world.supervision.curtain.clone();
+    let curtain = world.supervision.curtain.take().unwrap_or_default();
     let first = world.faults.first;
     let opened = world.watch.milestones.get(&steadfast_scenario::Milestone::Opened).copied();
-    let closed = world.table.episode.as_ref().and_then(|episode| episode.closed.as_ref());
     let mut report = Report {
+        decisions: decisions(first, &curtain.decisions),
         evidence: world.table.evidence.values().cloned().collect(),
         hash: String::new(),
-        rules: world.watch.rules.clone(),
-        people: world.watch.people.clone(),
-        calls: world.watch.calls,
+        rules: curtain.rules,
+        people: curtain.people,
+        calls: curtain.calls,
         failovers: world.watch.failovers,
         flips: world.watch.flips,
-        episodes: world.table.opened,
-        outage_ms: world.watch.outage / MS,
+        episodes: curtain.episodes,
+        outage_ms: curtain.outage / MS,
         detected_ms: first.zip(opened).map(|(first, opened)| opened.saturating_sub(first) / MS),
         lost: world.watch.lost,
-        writer: curtain.as_ref().and_then(|curtain| curtain.writer),
-        open: curtain.as_ref().is_some_and(|curtain| curtain.open),
-        recovered_by: closed.map(|closed| closed.by),
+        writer: curtain.writer,
+        open: curtain.open,
+        recovered_by: curtain.recovered_by,
         port_calls: world.watch.port_calls,
         took_ms: world.agenda.now() / MS,
         violations: std::mem::take(&mut world.watch.violations),
@@ -87,6 +90,23 @@ fn report(world: &mut World) -> Report {
     };
     report.hash = hash(&report);
     report
+}
+
+fn decisions(first: Option<u64>, kept: &[(u64, String)]) -> Vec<String> {
+    let first = first.unwrap_or(0);
+    let line = |(at, line): &(u64, String)| {
+        let ms = at.saturating_sub(first) / MS;
+        format!("{:>3}.{:03} {line}", ms / 1_000, ms % 1_000)
+    };
+    // What the next coordinator decides as well is not told again.
+    let rule = |line: &str| line.split_once("rule ").map(|(_, rest)| rest.to_owned());
+    let mut told: Vec<&(u64, String)> = Vec::new();
+    for decision in kept {
+        if told.last().is_none_or(|last| rule(&last.1) != rule(&decision.1)) {
+            told.push(decision);
+        }
+    }
+    told.into_iter().map(line).collect()
 }
 
 fn hash(report: &Report) -> String {

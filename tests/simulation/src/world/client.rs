@@ -118,6 +118,13 @@ impl World {
         self.clients.last = Some(now);
     }
 
+    /// The longest stretch without an acknowledgement after the first fault, the present one included.
+    pub(crate) fn outage_so_far(&self) -> Micros {
+        let present =
+            self.faults.first.map_or(0, |_| self.agenda.now().saturating_sub(self.clients.last.unwrap_or(WARM_UP)));
+        self.watch.outage.max(present)
+    }
+
     /// Every acknowledged transaction stands in the ledger once; no other more than once.
     pub(crate) fn audit_ledger(&mut self) {
         let mut applied: BTreeMap<u64, u32> = BTreeMap::new();

@@ -1,5 +1,8 @@
 //! The end of a run: when faults have stopped, whether life goes on.
 
+use std::collections::BTreeMap;
+
+use steadfast_core::episode::RecoveredBy;
 use steadfast_core::evidence::{self, Entry};
 use steadfast_core::mode::Mode;
 use steadfast_core::witness::Outcome;
@@ -36,10 +39,17 @@ pub(crate) struct Supervision {
 }
 
 /// The state at the end of the play.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Curtain {
     pub(crate) writer: Option<Nth>,
     pub(crate) open: bool,
+    pub(crate) recovered_by: Option<RecoveredBy>,
+    pub(crate) rules: BTreeMap<u16, u64>,
+    pub(crate) people: Vec<u16>,
+    pub(crate) calls: u64,
+    pub(crate) episodes: u64,
+    pub(crate) outage: Micros,
+    pub(crate) decisions: Vec<(Micros, String)>,
 }
 
 impl World {
@@ -89,8 +99,18 @@ impl World {
 
     fn end_play(&mut self) {
         let writer = (0..self.instances.len()).find(|nth| self.can_commit(*nth));
-        let open = self.table.episode.as_ref().is_some_and(|episode| episode.closed.is_none());
-        self.supervision.curtain = Some(Curtain { writer, open });
+        let episode = self.table.episode.as_ref();
+        self.supervision.curtain = Some(Curtain {
+            writer,
+            open: episode.is_some_and(|episode| episode.closed.is_none()),
+            recovered_by: episode.and_then(|episode| episode.closed.as_ref()).map(|closed| closed.by),
+            rules: self.watch.rules.clone(),
+            people: self.watch.people.clone(),
+            calls: self.watch.calls,
+            episodes: self.table.opened,
+            outage: self.outage_so_far(),
+            decisions: std::mem::take(&mut self.watch.decisions),
+        });
         self.supervision.phase = Phase::Mended(self.agenda.now());
         self.supervision.quiet_since = None;
         self.note(|| "the play is over; everything is mended".to_owned());

@@ -17,6 +17,8 @@ pub(crate) struct Watch {
     pub(crate) violations: Vec<Violation>,
     /// When each milestone was first reached.
     pub(crate) milestones: BTreeMap<Milestone, Micros>,
+    /// Every decision that came up anew: when, whose, and what it was.
+    pub(crate) decisions: Vec<(Micros, String)>,
     /// Rules that decided, with how often they came up anew.
     pub(crate) rules: BTreeMap<u16, u64>,
     /// Promotion calls that reached the control plane.
