@@ -153,32 +153,13 @@ proptest! {
     }
 
     #[test]
-    fn every_millisecond_survives_the_forms_in_which_aws_writes_it(at in 0..4_102_444_800_000_u64) {
-        let (days, of_day) = (at / 86_400_000, at % 86_400_000);
-        let (year, month, day) = civil(days);
-        let (h, m, s, ms) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1_000 % 60, of_day % 1_000);
+    fn every_millisecond_survives_the_forms_in_which_aws_writes_it(at in 0..253_402_300_800_000_u64) {
+        let at = Timestamp::from_millis(at);
+        let text = at.rfc3339();
         for zone in ["Z", "+0000", "+00:00"] {
-            let text = format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{ms:03}{zone}");
-            prop_assert_eq!(Timestamp::parse(&text), Some(Timestamp::from_millis(at)), "{}", text);
+            prop_assert_eq!(Timestamp::parse(&text.replace('Z', zone)), Some(at), "{} {}", text, zone);
         }
     }
-}
-
-/// Year, month and day of a day since the Unix epoch, by counting.
-fn civil(mut days: u64) -> (u64, usize, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
-    let mut year = 1970;
-    while days >= 365 + u64::from(leap(year)) {
-        days -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let months = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while days >= months[month] {
-        days -= months[month];
-        month += 1;
-    }
-    (year, month + 1, days + 1)
 }
 
 fn any_kind() -> impl Strategy<Value = Kind> {

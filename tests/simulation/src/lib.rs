@@ -6,6 +6,7 @@ pub mod campaign;
 pub mod chaos;
 mod check;
 mod dice;
+pub mod explain;
 pub mod invariant;
 pub mod judge;
 mod kernel;
