@@ -268,7 +268,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     /// The intention of the one call that cannot be taken back. It is written first, under the lease,
-    /// and stays the only one of the episode whatever becomes of the call.
+    /// and stays the only one of its epoch whatever becomes of the call.
     async fn promote(
         &mut self,
         snapshot: &Snapshot,
@@ -282,7 +282,7 @@ impl<'w, W: World> Executor<'w, W> {
             self.describe_now = true;
             return Ok(());
         }
-        let promotion = Promotion { target: target.clone(), at: snapshot.now, epoch: lease.epoch, refused: None };
+        let promotion = open.next_promotion(target.clone(), lease.epoch, snapshot.now);
         let mut episode = open.clone();
         episode.promotion = Some(promotion.clone());
         episode.cause = decision.diagnosis.writer;
@@ -347,6 +347,7 @@ impl<'w, W: World> Executor<'w, W> {
         };
         if let (Err(error @ CallError::Refused { .. }), Some(promotion)) = (&answer, &mut episode.promotion) {
             promotion.refused = Some(error.to_string());
+            promotion.passing = error.passes();
         }
         self.world.audit("answered", result.clone());
         self.world.measure(&self.cluster, &[(metric::PROMOTION_CALLS, 1)]);

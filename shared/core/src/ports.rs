@@ -127,6 +127,25 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// Whether it was refused for a reason that passes by itself: throttling, or a state of the cluster or an
+    /// instance. Source: the RDS API reference, "Common Errors" and the errors of `FailoverDBCluster`.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(
+                code.as_str(),
+                "Throttling"
+                    | "ThrottlingException"
+                    | "RequestLimitExceeded"
+                    | "InvalidDBClusterStateFault"
+                    | "InvalidDBInstanceState"
+                    | "InvalidDBInstanceStateFault"
+            ),
+            Self::Unanswered { .. } => false,
+        }
+    }
+}
+
 /// The platform's control plane.
 pub trait ControlPlane {
     /// Describes the cluster and its instances. Eventually consistent.

@@ -39,9 +39,30 @@ impl World {
                 "called although the control plane showed a failover or another writer",
             );
         }
-        let epoch = self.table.episode.as_ref().map_or(0, |episode| episode.epoch);
-        if !self.watch.called_epochs.insert(epoch) {
-            self.violate(Invariant::OneCall, format!("a second call in episode {epoch}"));
+        self.check_call_count(target);
+    }
+
+    /// One call per epoch of the lease; a second one in an episode names the same target, unless the first was
+    /// refused.
+    fn check_call_count(&mut self, target: &InstanceId) {
+        let Some((episode, promotion)) =
+            self.table.episode.as_ref().and_then(|episode| Some((episode.epoch, episode.promotion.clone()?)))
+        else {
+            return;
+        };
+        if !self.watch.called_epochs.insert(promotion.epoch) {
+            self.violate(Invariant::OneCall, format!("a second call in epoch {}", promotion.epoch));
+        }
+        let before = self.watch.open_calls.insert(episode, target.clone());
+        if before.is_some_and(|before| before != *target) {
+            self.violate(Invariant::OneCall, format!("a second call in episode {episode}, with another target"));
+        }
+    }
+
+    /// The control plane has refused: nothing came of the call.
+    pub(crate) fn call_refused(&mut self) {
+        if let Some(episode) = &self.table.episode {
+            self.watch.open_calls.remove(&episode.epoch);
         }
     }
 

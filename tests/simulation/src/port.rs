@@ -230,6 +230,9 @@ impl ControlPlane for Port {
                 world.fail_over(Asker::Steadfast, nth)
             })
             .await;
+        if matches!(called, Ok(Err(_)) | Err(Failure::Refused(_))) {
+            self.world().call_refused();
+        }
         match called {
             Ok(Ok(())) => Ok(()),
             Ok(Err(code)) => Err(call_error("FailoverDBCluster", &Failure::Refused(code))),

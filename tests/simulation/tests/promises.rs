@@ -3,12 +3,14 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use steadfast_scenario::Scenario;
 use steadfast_simulation::chaos;
 use steadfast_simulation::invariant::Invariant;
-use steadfast_simulation::plan::{Crash, Flaw, Plan, When};
+use steadfast_simulation::plan::{Crash, Flaw, Noise, Plan, When};
 use steadfast_simulation::run::run;
 
 /// Any seeds do; more are run by `make sim`.
@@ -43,7 +45,7 @@ fn the_same_seed_gives_the_same_evidence() {
 
 #[test]
 fn the_seeds_see_failovers_and_most_rules() {
-    let mut rules = std::collections::BTreeSet::new();
+    let mut rules = BTreeSet::new();
     let mut calls = 0;
     for seed in SEEDS {
         let report = run(chaos::plan(seed));
@@ -82,7 +84,7 @@ fn a_coordinator_may_die_at_any_port_call() {
     assert!(broken.is_empty(), "{} of {tried}:\n{}", broken.len(), broken.join("\n"));
 }
 
-fn broken_by(flaw: Flaw) -> std::collections::BTreeSet<Invariant> {
+fn broken_by(flaw: Flaw) -> BTreeSet<Invariant> {
     let reports = SEEDS.map(|seed| run(Plan { flaw: Some(flaw), ..chaos::plan(seed) }));
     reports.flat_map(|report| report.violations).map(|violation| violation.invariant).collect()
 }
@@ -99,7 +101,18 @@ fn a_world_that_loses_commits_with_the_writer_is_found_out() {
 
 #[test]
 fn a_table_without_conditions_lets_two_act() {
-    let broken = broken_by(Flaw::Unconditional);
+    let noise =
+        Noise { doubles: 1_000, state_table: 200, start_late_max: Duration::from_millis(200), ..Noise::default() };
+    let broken: BTreeSet<Invariant> = SEEDS
+        .map(|seed| Plan {
+            seed,
+            noise: noise.clone(),
+            flaw: Some(Flaw::Unconditional),
+            ..Plan::of(scenario("kill-host"))
+        })
+        .flat_map(|plan| run(plan).violations)
+        .map(|violation| violation.invariant)
+        .collect();
     assert!(broken.contains(&Invariant::UnderLease), "{broken:?}");
     assert!(broken.contains(&Invariant::OneCall), "{broken:?}");
 }

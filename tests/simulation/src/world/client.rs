@@ -85,7 +85,10 @@ impl World {
         let learnt = match self.commit_on(nth) {
             Commit::Done if !stands => match self.storage.ledger.get(&key) {
                 None => {
-                    self.storage.ledger.insert(key, row);
+                    // A writer that the storage no longer obeys writes where nobody will look.
+                    if instance.generation == self.storage.generation {
+                        self.storage.ledger.insert(key, row);
+                    }
                     Some(if row == Row::Applied { Learnt::Committed } else { Learnt::Aborted })
                 }
                 Some(Row::Applied) => Some(Learnt::Committed),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use steadfast_core::topology::InstanceId;
 use steadfast_scenario::Milestone;
 
 use super::{MS, Micros, World};
@@ -35,8 +36,10 @@ pub(crate) struct Watch {
     pub(crate) lost: u64,
     /// Whether an operator has deleted the lease.
     pub(crate) lease_deleted: bool,
-    /// Episodes in which the call was made.
+    /// Epochs of the lease in which a call was made.
     pub(crate) called_epochs: BTreeSet<u64>,
+    /// By episode, the target of the latest call that was not refused.
+    pub(crate) open_calls: BTreeMap<u64, InstanceId>,
     /// How many requests coordinators have made of their ports.
     pub(crate) port_calls: u64,
 }
