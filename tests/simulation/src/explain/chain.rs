@@ -112,7 +112,10 @@ fn particulars(entry: &Entry, zero: Timestamp) -> String {
         Kind::Adopted => format!("with the lease of epoch {}", part("/lease_epoch")),
         Kind::Decided => decision::rule(data),
         Kind::Intended => intended(data),
-        Kind::Answered => format!("{}: {}", part("/action"), part("/result")),
+        Kind::Answered => {
+            let rule = field(data, "/rule").map(|rule| format!(", by rule {rule}")).unwrap_or_default();
+            format!("{}: {}{rule}", part("/action"), part("/result"))
+        }
         Kind::Proved => {
             let committed = data.get("committed_at").and_then(Value::as_u64).map(Timestamp::from_millis);
             let at = committed.map_or_else(|| "?".to_owned(), |at| relative(zero, at));
