@@ -296,10 +296,26 @@ fn go(w: &W, p: &Policy, me: &str, secs: u64) -> Result<steadfast_core::executor
 fn a_slow_control_plane_does_not_keep_it_from_promoting() {
     for (describe, load) in [(20, 5), (200, 10), (300, 10)] {
         let w = world(Outcome::Refused, describe, load);
-        let _ended = go(&w, &no_grace(), "me", 60);
+        let _ended = go(&w, &no_grace(), "me", 14);
         let i = w.i.lock().unwrap();
         assert_eq!(i.fail_overs.len(), 1, "describe {describe} ms");
     }
+}
+#[test]
+fn a_call_that_comes_to_nothing_is_made_three_times_at_most_and_then_a_person_is_called() {
+    let w = world(Outcome::Refused, 20, 5);
+    let _ended = go(&w, &no_grace(), "me", 200);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs.len(), 3);
+    assert!(i.fail_overs.iter().all(|target| *target == i.fail_overs[0]), "{:?}", i.fail_overs);
+    let intended: Vec<u64> = i
+        .evidence
+        .values()
+        .filter(|entry| entry.data["action"] == "FailoverDBCluster" && !entry.data["target"].is_null())
+        .map(|entry| entry.seq)
+        .collect();
+    assert_eq!(intended.len(), 3, "an intention before each");
+    assert_eq!(i.state.episode.as_ref().unwrap().human_called, [425]);
 }
 #[test]
 fn a_deleted_lease_does_not_stop_it() {
@@ -313,7 +329,7 @@ fn a_deleted_lease_does_not_stop_it() {
         i.state.lease = None;
         i.fail_overs.clear();
     }
-    let _ended = go(&w, &no_grace(), "second", 60);
+    let _ended = go(&w, &no_grace(), "second", 14);
     let i = w.i.lock().unwrap();
     assert_eq!(i.fail_overs.len(), 1);
 }
