@@ -282,3 +282,11 @@ fn open_episode(seen: &steadfast_core::snapshot::Snapshot) -> Episode {
     let cluster = ClusterId::new("orders");
     Episode::open(&cluster, 7, &diagnosis, InstanceId::new(WRITER), None, ago(1_000), &Policy::default())
 }
+
+#[test]
+fn a_writer_that_one_witness_sees_commit_is_not_demoted_by_two_that_looked_earlier() {
+    let mut seen = unanimous(Outcome::Reading, ago(300));
+    assert_eq!(diagnose(&seen, &Policy::default()).writer, WriterState::Demoted);
+    seen.reports[2] = report("c", Outcome::Committing, ago(100));
+    assert_eq!(diagnose(&seen, &Policy::default()).writer, WriterState::Suspected);
+}

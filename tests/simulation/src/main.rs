@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
 use steadfast_simulation::judge::judge;
 use steadfast_simulation::plan::Plan;
-use steadfast_simulation::{chaos, run};
+use steadfast_simulation::{chaos, explain, run};
 
 /// The decision core and its executor in a simulated world, in virtual time.
 #[derive(Parser)]
@@ -140,7 +140,10 @@ fn scenario(path: &Path) -> Result<bool, String> {
 }
 
 fn explained(path: &Path) -> Result<bool, String> {
-    let _text = read(path)?;
+    let lines = explain::explain(&read(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+    for line in lines {
+        say(&line);
+    }
     Ok(true)
 }
 
