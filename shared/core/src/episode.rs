@@ -143,6 +143,11 @@ impl Episode {
         past
     }
 
+    /// The highest epoch that the episode knows of: the lease may have been deleted since.
+    pub fn epoch_used(&self) -> u64 {
+        self.promotion.as_ref().map_or(0, |promotion| promotion.epoch).max(self.epoch)
+    }
+
     /// The promotion of `target` under the lease of this epoch: the next call of the episode.
     pub fn next_promotion(&self, target: InstanceId, epoch: u64, now: Timestamp) -> Promotion {
         let number = self.promotion.as_ref().map_or(0, |before| before.number).saturating_add(1);

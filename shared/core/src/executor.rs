@@ -232,7 +232,7 @@ impl<'w, W: World> Executor<'w, W> {
     async fn take_lease(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
         self.describe_now = true;
         let seen = snapshot.lease.as_ref();
-        let epoch_used = snapshot.episode.as_ref().map_or(0, |episode| episode.epoch);
+        let epoch_used = snapshot.episode.as_ref().map_or(0, Episode::epoch_used);
         let Some(next) = Lease::taken(seen, epoch_used, &self.me, snapshot.now, self.policy) else {
             self.world.pause(PAUSE_IDLE).await;
             return Ok(());

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
+use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterStatus, InstanceId, Owner, Topology};
 use steadfast_core::witness::Outcome;
 use steadfast_scenario::Milestone;
@@ -14,6 +16,9 @@ use crate::plan::When;
 use crate::world::table::is_intention;
 use crate::world::{World, micros};
 
+/// What the call may take, by the time limit of its client.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+
 /// What an invocation was told last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Knowledge {
@@ -23,9 +28,13 @@ pub(crate) struct Knowledge {
 
 impl World {
     /// A coordinator is about to call `FailoverDBCluster`.
-    pub(crate) fn check_call(&mut self, me: &Owner, known: &Knowledge, target: &InstanceId) {
+    pub(crate) fn check_call(&mut self, me: &Owner, now: Timestamp, known: &Knowledge, target: &InstanceId) {
         self.note(|| format!("{me} calls FailoverDBCluster with {target}"));
         self.check_lease(me);
+        let left = self.table.lease.as_ref().map_or(Duration::ZERO, |lease| lease.expires_at.since(now));
+        if left < CALL_LIMIT.saturating_add(self.policy.clock_skew_max) && !self.watch.lease_deleted {
+            self.violate(Invariant::UnderLease, format!("{me} calls with {left:?} of its lease left"));
+        }
         self.check_intention(target);
         self.check_quorum(known);
         self.check_hands(known);
@@ -63,6 +72,15 @@ impl World {
     pub(crate) fn call_refused(&mut self) {
         if let Some(episode) = &self.table.episode {
             self.watch.open_calls.remove(&episode.epoch);
+        }
+    }
+
+    /// Who renews or gives back a lease must be its owner; who takes one gives it a higher epoch.
+    pub(crate) fn check_lease_write(&mut self, me: &Owner, seen: Option<&Lease>, next: &Lease) {
+        let foreign = seen.is_some_and(|seen| seen.owner != *me && seen.epoch == next.epoch);
+        let lower = seen.is_some_and(|seen| next.epoch < seen.epoch);
+        if foreign || lower {
+            self.violate(Invariant::UnderLease, format!("{me} writes {next:?} over {seen:?}"));
         }
     }
 

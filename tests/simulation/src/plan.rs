@@ -16,7 +16,7 @@ pub struct Plan {
     pub noise: Noise,
     /// How long nothing may happen before the play counts as over.
     pub calm: Duration,
-    /// Where to kill an invocation of the coordinator on purpose.
+    /// Where to disturb an invocation of the coordinator on purpose.
     pub crash: Option<Crash>,
     /// A world that breaks a promise of its own, to show that the checks see it.
     pub flaw: Option<Flaw>,
@@ -106,7 +106,7 @@ impl Noise {
     }
 }
 
-/// Kills the coordinator's invocation at one of its port calls, counted from 1 over the whole run.
+/// Disturbs the coordinator's invocation at one of its port calls, counted from 1 over the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crash {
     /// At which call.
@@ -124,6 +124,20 @@ pub enum When {
     After,
     /// The invocation lives on, and another one is woken at this moment.
     Meanwhile,
+    /// It takes effect, and its answer is lost.
+    Lost,
+    /// It is answered, and the invocation stands still for longer than a lease lasts.
+    Stalled,
+    /// It takes effect, its answer is lost, and the invocation stands still after that.
+    LostAndStalled,
+    /// An operator pauses at this moment, and arms again half a minute later.
+    Paused,
+}
+
+impl When {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Before, Self::After, Self::Meanwhile, Self::Lost, Self::Stalled, Self::LostAndStalled, Self::Paused];
 }
 
 /// A promise that the simulated world breaks on purpose.

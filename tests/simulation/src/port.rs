@@ -19,12 +19,17 @@ use steadfast_scenario::Service;
 
 use crate::check::Knowledge;
 use crate::invariant::Invariant;
-use crate::kernel::{Handle, Sleep, TaskId};
+use crate::kernel::{Handle, Micros, Sleep, TaskId};
 use crate::plan::When;
 use crate::world::platform::Asker;
 use crate::world::service::Told;
 use crate::world::table::{Condition, superseded, unavailable};
 use crate::world::{World, micros};
+
+/// Longer than a lease lasts.
+const STANDS_STILL: Micros = 15_000_000;
+/// How long an operator's pause lasts.
+const PAUSED_FOR: Micros = 30_000_000;
 
 /// What one invocation sees of the world.
 pub(crate) struct Port {
@@ -72,10 +77,14 @@ impl Port {
         deed: impl FnOnce(&mut World) -> R + Send + 'static,
     ) -> Result<R, Failure> {
         let slot: Arc<Mutex<Option<R>>> = Arc::default();
+        let stands_still;
         let (answers, told) = {
             let mut world = self.world();
             let crash = world.crash_is_due();
-            let meeting = world.meet(service, action);
+            let mut meeting = world.meet(service, action);
+            if matches!(crash, Some(When::Lost | When::LostAndStalled)) {
+                meeting = meeting.losing_its_answer();
+            }
             let arrives = meeting.arrives.filter(|_| crash != Some(When::Before));
             if let Some(arrives) = arrives {
                 let answer = Arc::clone(&slot);
@@ -87,18 +96,20 @@ impl Port {
                 });
             }
             let task = self.task;
+            stands_still = matches!(crash, Some(When::Stalled | When::LostAndStalled));
             match crash {
                 Some(When::Before) => world.agenda.after(0, move |world| world.kill_coordinator(task)),
                 Some(When::After) => {
                     world.agenda.after(arrives.unwrap_or(0) + 1, move |world| world.kill_coordinator(task));
                 }
                 Some(When::Meanwhile) => world.invoke_coordinator("meanwhile"),
-                None => {}
+                Some(When::Paused) => world.pause_for(PAUSED_FOR),
+                Some(When::Lost | When::Stalled | When::LostAndStalled) | None => {}
             }
             (meeting.answers, meeting.told)
         };
         Sleep::new(&self.handle, self.task, answers).await;
-        let stall = self.world().any_stall();
+        let stall = if stands_still { STANDS_STILL } else { self.world().any_stall() };
         if stall > 0 {
             Sleep::new(&self.handle, self.task, stall).await;
         }
@@ -173,6 +184,7 @@ impl StateTable for Port {
 
     async fn write_lease(&self, _: &ClusterId, seen: Option<&Lease>, next: &Lease) -> Result<(), StateError> {
         let (seen, next) = (seen.cloned(), next.clone());
+        self.world().check_lease_write(&self.me, seen.as_ref(), &next);
         let written =
             self.request(Service::StateTable, "PutItem", move |world| world.write_lease(seen.as_ref(), &next)).await;
         match written {
@@ -222,7 +234,8 @@ impl ControlPlane for Port {
     async fn fail_over(&self, _: &ClusterId, target: &InstanceId) -> Result<(), CallError> {
         let known = self.known();
         let (me, name) = (self.me.clone(), target.clone());
-        self.world().check_call(&me, &known, &name);
+        let now = self.now();
+        self.world().check_call(&me, now, &known, &name);
         let called = self
             .request(Service::Rds, "FailoverDBCluster", move |world| {
                 world.check_arrival(&me, &known, &name);

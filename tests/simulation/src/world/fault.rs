@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use steadfast_core::mode::Mode;
 use steadfast_scenario::{
     Delivery, Disturbance, End, Event, Fault, Milestone, Moment, OperatorDeed, Place, PlatformDeed, Role, View, Zone,
 };
@@ -294,6 +295,14 @@ impl World {
             }
             OperatorDeed::SwitchesOver => self.note(|| "operator orders a switchover".to_owned()),
         }
+    }
+
+    /// An operator pauses, and arms again later.
+    pub(crate) fn pause_for(&mut self, time: Micros) {
+        let before = self.table.mode;
+        self.table.mode = Mode::Paused;
+        self.note(|| "operator pauses".to_owned());
+        self.agenda.after(time, move |world| world.table.mode = before);
     }
 
     /// What a zone's prober meets at an instance.

@@ -43,6 +43,13 @@ pub(crate) struct Meeting {
     pub(crate) told: Told,
 }
 
+impl Meeting {
+    /// The same request, should its answer be lost.
+    pub(crate) fn losing_its_answer(self) -> Self {
+        Self { answers: OPERATION_LIMIT, told: Told::Nothing, ..self }
+    }
+}
+
 impl World {
     pub(super) fn trouble_begins(&mut self, id: u64, service: Service, trouble: Trouble, action: Option<&'static str>) {
         if trouble == Trouble::Stale {
