@@ -136,13 +136,12 @@ fn service_fault(dice: &mut Dice) -> Fault {
         slow,
         Trouble::Stale,
     ];
-    match dice.one_of(&all).copied().unwrap_or(Trouble::Error) {
-        Trouble::Stale => Fault::Fail(Service::Rds, Trouble::Stale, None),
-        trouble if service == Service::Rds && dice.happens(500) => {
-            Fault::Fail(service, trouble, Some("FailoverDBCluster"))
-        }
-        trouble => Fault::Fail(service, trouble, None),
+    let trouble = dice.one_of(&all).copied().unwrap_or(Trouble::Error);
+    if trouble == Trouble::Stale {
+        return Fault::Fail(Service::Rds, trouble, None);
     }
+    let the_call_alone = service == Service::Rds && dice.happens(500);
+    Fault::Fail(service, trouble, the_call_alone.then_some("FailoverDBCluster"))
 }
 
 fn delivery(dice: &mut Dice) -> Delivery {

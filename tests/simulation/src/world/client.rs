@@ -192,9 +192,9 @@ impl Client {
     async fn resolve(&self, key: (u64, u32)) -> Learnt {
         loop {
             let nth = self.writer().await;
-            match self.commit(nth, key, Row::Tombstone).await {
-                Learnt::Nothing => {}
-                learnt => return learnt,
+            let learnt = self.commit(nth, key, Row::Tombstone).await;
+            if learnt != Learnt::Nothing {
+                return learnt;
             }
         }
     }

@@ -176,7 +176,7 @@ impl World {
         // What was true when the probe was sent may have ended before its limits had.
         let committed = (outcome == Outcome::Committing && self.can_commit(nth)).then(|| self.canary(zone, nth));
         let outcome = if outcome == Outcome::Committing && committed.is_none() { Outcome::Refused } else { outcome };
-        let lag = (committed.is_some() && self.lag_is_due(zone)).then(|| self.lags(nth)).unwrap_or_default();
+        let lag = if committed.is_some() && self.lag_is_due(zone) { self.lags(nth) } else { Vec::new() };
         let Some(prober) = self.probers.get(zone) else {
             return;
         };
