@@ -53,7 +53,7 @@ pub(super) async fn run(
     let complete = played?;
     ended?;
     if !complete || writer.is_none() {
-        progress.say("  writes do not flow; restarting the writer to count what is there");
+        progress.say("  bringing every instance back to count what is there");
         lab.cluster.recover_all().await?;
     }
     let found = audit(lab, &diaries, &run).await?;

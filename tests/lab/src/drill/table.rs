@@ -55,19 +55,23 @@ fn clients(text: &mut String, run: &RunResult, number: u32) {
         .map(|client| format!("{} {}", route(client.route), optional(client.first_good_commit_s)))
         .collect();
     push(text, format_args!("run {number}, first good commit per client: {}", commits.join(", ")));
+    push(text, format_args!("       {}", episode(run)));
+}
+
+fn episode(run: &RunResult) -> String {
+    if run.detected_s.is_none() {
+        return "no episode was opened".to_owned();
+    }
     let rules: Vec<String> = run.rules.iter().map(u64::to_string).collect();
-    let by = run.recovered_by.map_or("nobody".to_owned(), |by| format!("{by:?}").to_lowercase());
-    push(
-        text,
-        format_args!(
-            "       {} -> {}, by {by}; rules {}; evidence {} ({})",
-            run.old_writer,
-            run.new_writer.as_deref().unwrap_or("none"),
-            rules.join(", "),
-            if run.chain_verified { "verified" } else { "NOT VERIFIED" },
-            run.evidence_file.display()
-        ),
-    );
+    format!(
+        "{} -> {}, by {}; rules {}; evidence {} ({})",
+        run.old_writer,
+        run.new_writer.as_deref().unwrap_or("none"),
+        run.recovered_by.map_or("nobody".to_owned(), |by| format!("{by:?}").to_lowercase()),
+        rules.join(", "),
+        if run.chain_verified { "verified" } else { "NOT VERIFIED" },
+        run.evidence_file.display()
+    )
 }
 
 fn expectations(text: &mut String, run: &RunResult) {
