@@ -2,6 +2,7 @@
 
 SHELL := /bin/bash
 FAULT ?= kill-host
+SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenarios/*.txt)))
 REPEAT ?= 1
 TIME ?= 60s
 
@@ -23,12 +24,12 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-drill: known-fault build ## Make the writer fail: FAULT=kill-host|kill-postgres REPEAT=n NATIVE=12s DUPLICATE=1
+drill: known-fault build ## Carry out a scenario: FAULT=kill-host (any of tests/scenarios) REPEAT=n NATIVE=12s DUPLICATE=1
 	@exec $(LAB) drill --fault '$(FAULT)' --repeat '$(REPEAT)' $(if $(NATIVE),--native '$(NATIVE)') $(if $(DUPLICATE),--duplicate)
 
 known-fault:
-	@case '$(FAULT)' in kill-host|kill-postgres) ;; *) \
-	  echo "FAULT=$(FAULT) is no fault; choose kill-host or kill-postgres" >&2; exit 2;; esac
+	@case ' $(SCENARIOS) ' in *' $(FAULT) '*) ;; *) \
+	  echo "FAULT=$(FAULT) is no scenario; choose one of: $(SCENARIOS)" >&2; exit 2;; esac
 
 test: setup check pure functions ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace --exclude steadfast-lab

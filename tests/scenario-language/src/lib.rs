@@ -15,7 +15,7 @@ mod vocabulary;
 mod write;
 
 pub use error::{ParseError, ParseErrors};
-pub use folder::{LoadError, load};
+pub use folder::{LoadError, find, load};
 pub use parse::parse;
 pub use scenario::*;
 

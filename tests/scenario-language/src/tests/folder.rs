@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{LoadError, load, parse};
+use crate::{LoadError, find, load, parse};
 
 fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
@@ -64,4 +64,18 @@ fn a_file_that_would_be_passed_over_is_refused() {
     assert!(matches!(&error, LoadError::Stranger { path } if path.ends_with("kill-host.text")), "{error}");
     let error = load(&folder.0.join("missing")).expect_err("no folder");
     assert!(error.to_string().contains("missing"), "{error}");
+}
+
+#[test]
+fn one_scenario_is_found_by_its_name_whatever_lies_beside_it() {
+    let files = [("kill-host.txt", "# why\nat 0s kill-host writer\n"), ("broken.txt", "at 0s explode\n")];
+    let folder = Folder::with("found", &files);
+    assert_eq!(find(&folder.0, "kill-host").expect("found").name, "kill-host");
+    assert!(matches!(find(&folder.0, "broken"), Err(LoadError::Wrong(_))));
+    for (name, remedy) in
+        [("kil-host", "did you mean `kill-host`?"), ("../kill-host", "kill-host"), ("fire", "broken, kill-host")]
+    {
+        let error = find(&folder.0, name).expect_err("unknown").to_string();
+        assert!(error.contains(remedy), "{error}");
+    }
 }
