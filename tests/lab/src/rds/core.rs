@@ -130,6 +130,10 @@ impl Core {
         self.state().faults.clear();
     }
 
+    pub(super) fn clear_fault(&self, action: &str, kind: FaultKind) {
+        self.state().faults.clear_one(action, kind);
+    }
+
     pub(super) fn take_faults(&self, action: &str) -> Hits {
         self.state().faults.take(action)
     }

@@ -35,8 +35,12 @@ pub enum Outcome {
     },
     /// The connection was reset before anything was done.
     Reset,
+    /// Not answered, nothing was done.
+    Silence,
     /// Carried out, then the connection was reset in place of the answer.
     ReplyLost,
+    /// Carried out, then answered with 500 `InternalFailure`.
+    ErrorAfterEffect,
 }
 
 /// Who started a failover.
