@@ -78,6 +78,8 @@ pub enum PromotionResult {
     Running,
     /// The target is the writer.
     Completed,
+    /// The target was the writer for a while, then the old writer was promoted again.
+    Reversed,
     /// The target could not be promoted, for this reason.
     Failed(String),
 }

@@ -162,8 +162,7 @@ impl<N: Nodes> Rds<N> {
         self.platform.core.state().pending_maintenance = pending;
     }
 
-    #[cfg(test)]
-    pub(super) fn platform(&self) -> &Platform<N> {
+    pub(super) fn platform(&self) -> &Arc<Platform<N>> {
         &self.platform
     }
 
