@@ -1,9 +1,9 @@
 //! One function: its pool of environments, its concurrency and the attempts to run it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
@@ -47,6 +47,9 @@ pub(super) struct Function {
     pub(super) modified: SystemTime,
     /// How many of the next asynchronous events are delivered twice.
     pub(super) duplicates: AtomicU32,
+    /// Whether all of them are.
+    pub(super) duplicates_all: AtomicBool,
+    delay: Mutex<Duration>,
     pool: Mutex<Pool>,
 }
 
@@ -69,6 +72,8 @@ pub(super) struct Attempt {
     pub(super) kind: InvocationKind,
     pub(super) number: u32,
     pub(super) queued_ms: u64,
+    /// How much later it reaches a process: a fault of its time.
+    pub(super) delay: Duration,
 }
 
 struct Tried {
@@ -81,14 +86,29 @@ struct Tried {
 impl Function {
     pub(super) fn new(spec: FunctionSpec, arn: String, platform: Arc<Platform>) -> Self {
         let modified = SystemTime::now();
-        let duplicates = AtomicU32::new(0);
-        Self { spec, arn, platform, modified, duplicates, pool: Mutex::default() }
+        let (duplicates, duplicates_all) = (AtomicU32::new(0), AtomicBool::new(false));
+        let (delay, pool) = (Mutex::default(), Mutex::default());
+        Self { spec, arn, platform, modified, duplicates, duplicates_all, delay, pool }
+    }
+
+    /// How much later an attempt that is made now reaches a process.
+    pub(super) fn delay(&self) -> Duration {
+        *lock(&self.delay)
+    }
+
+    pub(super) fn set_delay(&self, delay: Duration) {
+        *lock(&self.delay) = delay;
     }
 
     /// Runs one attempt to its end, also when the caller goes away meanwhile.
     pub(super) async fn attempt(self: &Arc<Self>, attempt: Attempt) -> Result<Answer, LambdaError> {
         let function = Arc::clone(self);
         let running = tokio::spawn(async move {
+            let mut closing = function.platform.closing.subscribe();
+            tokio::select! {
+                () = tokio::time::sleep(attempt.delay) => {}
+                _ = closing.wait_for(|closing| *closing) => return Err(LambdaError::Closing),
+            }
             let arrived_ms = epoch_ms();
             let tried = function.admit_and_try(&attempt).await;
             function.conclude(&attempt, arrived_ms, tried)

@@ -8,6 +8,7 @@
 mod answer;
 mod environment;
 mod error;
+mod faults;
 mod function;
 mod invoke_api;
 mod log;

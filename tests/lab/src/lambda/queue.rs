@@ -15,7 +15,8 @@ use super::name::LATEST;
 /// Accepts one event; delivers it twice if a duplicate was asked for.
 pub(super) fn accept(function: &Arc<Function>, attempt: &Attempt) {
     let spare = function.duplicates.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |spare| spare.checked_sub(1));
-    let deliveries = if spare.is_ok() { 2 } else { 1 };
+    let twice = spare.is_ok() || function.duplicates_all.load(Ordering::SeqCst);
+    let deliveries = if twice { 2 } else { 1 };
     for _ in 0..deliveries {
         let function = Arc::clone(function);
         let attempt = attempt.clone();
@@ -77,6 +78,7 @@ impl<'a> Delivery<'a> {
             }
             tokio::time::sleep_until(next).await;
             self.attempt.number += 1;
+            self.attempt.delay = self.function.delay();
         }
     }
 

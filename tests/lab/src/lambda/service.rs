@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -141,12 +140,6 @@ impl Lambda {
         self.invoke_later(&function, payload.into(), Headers::default())
     }
 
-    /// A fault: the next asynchronous event of `name` is delivered twice, as AWS says it may be.
-    pub async fn duplicate_next(&self, name: &str) -> Result<(), LambdaError> {
-        self.function(name, None)?.duplicates.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
     /// Every attempt that has ended, oldest first (the last 100,000).
     pub async fn records(&self) -> Vec<InvocationRecord> {
         self.0.platform.records.all()
@@ -155,11 +148,6 @@ impl Lambda {
     /// Every log line from now on; a slow reader loses lines, the files do not.
     pub fn lines(&self) -> broadcast::Receiver<LogLine> {
         self.0.platform.log.subscribe()
-    }
-
-    /// A fault: kills (`SIGKILL`) every environment of `name`, idle or at work; says how many.
-    pub async fn kill_environments(&self, name: &str) -> Result<usize, LambdaError> {
-        Ok(self.function(name, None)?.kill_environments())
     }
 
     /// Ends every environment, waits for the processes and closes the Invoke API.
@@ -198,7 +186,7 @@ impl Lambda {
         headers: Headers,
     ) -> Result<(String, Answer), LambdaError> {
         let payload = check_payload(payload, "RequestResponse", LARGEST_SYNCHRONOUS)?;
-        let attempt = self.attempt(payload, headers, InvocationKind::Synchronous)?;
+        let attempt = self.attempt(function, payload, headers, InvocationKind::Synchronous)?;
         let request_id = attempt.request_id.clone();
         Ok((request_id, function.attempt(attempt).await?))
     }
@@ -210,12 +198,18 @@ impl Lambda {
         headers: Headers,
     ) -> Result<String, LambdaError> {
         let payload = check_payload(payload, "Event", LARGEST_ASYNCHRONOUS)?;
-        let attempt = self.attempt(payload, headers, InvocationKind::Asynchronous)?;
+        let attempt = self.attempt(function, payload, headers, InvocationKind::Asynchronous)?;
         queue::accept(function, &attempt);
         Ok(attempt.request_id)
     }
 
-    fn attempt(&self, payload: Bytes, headers: Headers, kind: InvocationKind) -> Result<Attempt, LambdaError> {
+    fn attempt(
+        &self,
+        function: &Function,
+        payload: Bytes,
+        headers: Headers,
+        kind: InvocationKind,
+    ) -> Result<Attempt, LambdaError> {
         if *self.0.platform.closing.borrow() {
             return Err(LambdaError::Closing);
         }
@@ -228,6 +222,7 @@ impl Lambda {
             kind,
             number: 1,
             queued_ms,
+            delay: function.delay(),
         })
     }
 }

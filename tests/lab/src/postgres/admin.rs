@@ -29,13 +29,18 @@ impl Admin {
 
     /// A connection of the caller's own.
     pub(super) async fn connect(&self) -> Result<Client, ClusterError> {
-        self.connect_to("postgres").await
+        self.connect_as("postgres", "lab").await
     }
 
     /// The same, to another database than the one every server has.
     pub(super) async fn connect_to(&self, database: &str) -> Result<Client, ClusterError> {
+        self.connect_as(database, "lab").await
+    }
+
+    /// The same, under a name of its own.
+    pub(super) async fn connect_as(&self, database: &str, application: &str) -> Result<Client, ClusterError> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(&self.socket).port(POSTGRES_PORT).user(ADMIN).dbname(database).application_name("lab");
+        config.host_path(&self.socket).port(POSTGRES_PORT).user(ADMIN).dbname(database).application_name(application);
         let connecting = config.connect(NoTls);
         let (client, connection) = self.in_time(connecting).await?;
         tokio::spawn(async move {
@@ -69,6 +74,12 @@ impl Admin {
 
     pub(super) async fn execute(&self, sql: &str) -> Result<(), ClusterError> {
         let client = self.client().await?;
+        self.in_time(client.batch_execute(sql)).await
+    }
+
+    /// The same in another database, on a connection that ends with it.
+    pub(super) async fn execute_in(&self, database: &str, sql: &str) -> Result<(), ClusterError> {
+        let client = self.connect_to(database).await?;
         self.in_time(client.batch_execute(sql)).await
     }
 

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 
 use super::account::Account;
 use super::error::ClusterError;
+use super::faults::{Cuts, RefusedPasswords};
 use super::node::{Node, NodeState};
 use super::quorum::Roles;
 use super::settings;
@@ -53,6 +54,9 @@ pub struct Cluster {
     pub(super) authority_file: PathBuf,
     pub(super) dns: Dns,
     pub(super) network: LoopbackNetwork,
+    pub(super) cuts: std::sync::Mutex<Cuts>,
+    /// Held while a password changes.
+    pub(super) refused: Mutex<RefusedPasswords>,
     /// Last, so that it goes when everything in it has ended.
     pub(super) _directory: Directory,
 }

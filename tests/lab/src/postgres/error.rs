@@ -39,6 +39,12 @@ pub enum ClusterError {
         /// The ids there are.
         known: String,
     },
+    /// No such role.
+    #[error("no role {role:?} with a password in this cluster; create it first")]
+    UnknownRole {
+        /// The role asked for.
+        role: String,
+    },
     /// The promotion target is the writer already.
     #[error("{id} is the writer already; name another node")]
     AlreadyWriter {

@@ -1,10 +1,22 @@
 //! What can be done to a node or to the path to it. Every fault can be undone.
 
+mod crowd;
+mod disk;
+mod lag;
+mod password;
+mod path;
+mod stall;
+
+pub(super) use password::RefusedPasswords;
+pub(super) use path::Cuts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::cluster::Cluster;
 use super::error::ClusterError;
-use super::node::NodeState;
-use crate::network::VIEWS;
-use crate::proxy::Link;
+use super::node::{Node, NodeState, POLL, START_LIMIT};
+use super::settings;
 
 impl Cluster {
     /// SIGKILL for every PostgreSQL process of the node; its host lives on and refuses.
@@ -67,18 +79,50 @@ impl Cluster {
         self.join_quorum(&mut roles, index).await
     }
 
-    /// Sets the fault of the path from a view (0 to 3) to a node; in force on return.
-    ///
-    /// # Errors
-    /// [`ClusterError`] when the node is unknown or a listener cannot be opened again.
-    pub fn set_link(&self, view: u8, id: &str, link: Link) -> Result<(), ClusterError> {
-        let node = self.node_at(self.index_of(id)?);
-        let view = view.min(VIEWS - 1);
-        let Some(proxy) = node.proxies.get(usize::from(view)) else {
+    /// Ends every fault of a node's settings, of its connections and of the way to it.
+    pub(super) async fn end_lasting_faults(&self) -> Result<(), ClusterError> {
+        self.reconnect_all()?;
+        for id in self.ids() {
+            self.resume_commits(id).await?;
+            self.free_disk(id).await?;
+            self.release_connections(id).await?;
+            self.delay_replay(id, Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the faults that lie in a node's settings; they count after a reload or a start.
+    pub(super) fn write_faults(&self, node: &Node) -> Result<(), ClusterError> {
+        self.write_file(&node.layout.faults(), &settings::faults(node.injected()))
+    }
+
+    /// The same, and waits until a running node has taken them over.
+    async fn enforce_faults(&self, node: &Arc<Node>) -> Result<(), ClusterError> {
+        self.write_faults(node)?;
+        node.reload();
+        if node.state() != NodeState::Running {
             return Ok(());
+        }
+        let wanted = node.injected().mark();
+        let applied = async {
+            loop {
+                let row = node.admin.query_one("SELECT current_setting('lab.faults')").await?;
+                let value: String = row.try_get(0).map_err(|source| node.admin.error(source))?;
+                if value == wanted {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
         };
-        let action = format!("set the link from view {view} to {id}");
-        proxy.set_link(link).map_err(ClusterError::io(action))
+        let applied = tokio::time::timeout(START_LIMIT, applied).await;
+        match applied.unwrap_or_else(|_| Err(node.timeout("the settings of a fault", START_LIMIT))) {
+            // It has failed meanwhile, and reads the file when it starts again.
+            Err(error) if node.state() != NodeState::Running => {
+                tracing::debug!(id = node.id, %error, "the fault waits for a start");
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     async fn leave_if_standby(&self, index: usize) -> Result<(), ClusterError> {

@@ -8,6 +8,8 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio_postgres::Client;
+
 use super::account::Account;
 use super::admin::Admin;
 use super::binaries::Binaries;
@@ -57,7 +59,25 @@ pub(super) struct Node {
     pub(super) proxies: Vec<Proxy>,
     pub(super) account: Account,
     pub(super) binaries: Binaries,
+    /// The sessions of [`super::Cluster::take_connections`].
+    pub(super) crowd: Mutex<Vec<Client>>,
     condition: Mutex<Condition>,
+    injected: Mutex<Injected>,
+}
+
+/// Faults that lie in a node's settings: they outlast its role and its restarts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Injected {
+    pub(super) commits_stalled: bool,
+    pub(super) disk_full: bool,
+    pub(super) replay_delay: Duration,
+}
+
+impl Injected {
+    /// What a server shows that has taken over the settings of these faults.
+    pub(super) fn mark(self) -> String {
+        format!("disk_full {} replay_delay {:?}", self.disk_full, self.replay_delay)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +111,9 @@ impl Node {
             proxies: parts.proxies,
             account: parts.account,
             binaries: parts.binaries,
+            crowd: Mutex::default(),
             condition: Mutex::default(),
+            injected: Mutex::default(),
         }
     }
 
@@ -105,6 +127,17 @@ impl Node {
             Some(postmaster) if postmaster.running() => NodeState::Running,
             Some(_) | None => NodeState::Stopped,
         }
+    }
+
+    pub(super) fn injected(&self) -> Injected {
+        *self.injected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the faults in the settings; the caller writes the files.
+    pub(super) fn inject(&self, change: impl FnOnce(&mut Injected)) -> Injected {
+        let mut injected = self.injected.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut injected);
+        *injected
     }
 
     /// Starts PostgreSQL on the present data directory and waits until it answers queries.

@@ -80,6 +80,7 @@ impl Cluster {
         let members = without(&roles.quorum, index);
         let (mine, theirs) = self.consult(old, index, &members).await?;
         let consulted = start.elapsed();
+        self.end_delay(node)?;
         let best = theirs.iter().max_by_key(|(_, progress)| progress.received);
         let reached = best.map_or(mine.received, |(_, best)| best.received.max(mine.received));
         if reached < roles.floor {

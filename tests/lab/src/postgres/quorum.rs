@@ -84,14 +84,39 @@ impl Cluster {
 
     /// Writes the member list of a node; it counts once the node is the writer.
     pub(super) fn write_quorum(&self, node: &Node, members: &[usize]) -> Result<(), ClusterError> {
-        let ids = self.ids_of(members);
-        self.write_file(&node.layout.quorum(), &settings::quorum(&ids))
+        self.write_file(&node.layout.quorum(), &settings::quorum(&self.quorum_value(node, members)))
+    }
+
+    /// Lets a changed member list or a changed fault take effect on the writer, if it runs.
+    pub(super) async fn renew_quorum(&self, roles: &Roles, index: usize) -> Result<(), ClusterError> {
+        let node = self.node_at(index);
+        let members = if index == roles.writer { roles.quorum.as_slice() } else { &[] };
+        self.write_quorum(node, members)?;
+        node.reload();
+        if index != roles.writer || node.state() != NodeState::Running {
+            return Ok(());
+        }
+        match self.enforce_quorum(node, members).await {
+            // It has failed meanwhile, and reads the file when it starts again.
+            Err(error) if node.state() != NodeState::Running => {
+                tracing::debug!(id = node.id, %error, "the quorum waits for a start");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn quorum_value(&self, node: &Node, members: &[usize]) -> String {
+        if node.injected().commits_stalled {
+            return settings::NOBODY.to_owned();
+        }
+        settings::quorum_value(&self.ids_of(members))
     }
 
     async fn enforce_quorum(&self, writer: &Arc<Node>, members: &[usize]) -> Result<(), ClusterError> {
         self.write_quorum(writer, members)?;
         writer.reload();
-        let wanted = settings::quorum_value(&self.ids_of(members));
+        let wanted = self.quorum_value(writer, members);
         let applied = async {
             loop {
                 let row = writer.admin.query_one("SHOW synchronous_standby_names").await?;

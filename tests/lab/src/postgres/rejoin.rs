@@ -9,7 +9,6 @@ use super::node::{Node, NodeState, POLL, START_LIMIT};
 use super::process;
 use super::quorum::{Lineage, Roles};
 use super::settings;
-use crate::proxy::Link;
 
 /// How a node got data that the writer can continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,10 +105,8 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`] of the first node that does not come back.
     pub async fn recover_all(&self) -> Result<(), ClusterError> {
+        self.end_lasting_faults().await?;
         for node in self.nodes() {
-            for view in 0..node.proxies.len() {
-                self.set_link(u8::try_from(view).unwrap_or(0), &node.id, Link::Open)?;
-            }
             node.repair_host()?;
         }
         let writer = self.node_at(self.writer_index());
@@ -124,7 +121,7 @@ impl Cluster {
                 self.thaw(&node.id).await?;
             }
         }
-        Ok(())
+        self.accept_all_passwords().await
     }
 
     async fn prepare_data(&self, node: &Node, writer: &Node, lineage: Lineage) -> Result<RejoinMethod, ClusterError> {

@@ -6,10 +6,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::node::Injected;
 use crate::network::POSTGRES_PORT;
 
 /// The lab's own superuser; only the unix socket lets it in.
 pub(super) const ADMIN: &str = "lab";
+/// The longest `recovery_min_apply_delay` that PostgreSQL takes: 24 days.
+const LONGEST_DELAY_MS: u128 = i32::MAX as u128;
 /// The role that standbys replicate with.
 pub(super) const REPLICATOR: &str = "replicator";
 
@@ -38,6 +41,10 @@ impl Layout {
 
     pub(super) fn quorum(&self) -> PathBuf {
         self.directory.join("quorum.conf")
+    }
+
+    pub(super) fn faults(&self) -> PathBuf {
+        self.directory.join("faults.conf")
     }
 
     pub(super) fn retry(&self) -> PathBuf {
@@ -105,6 +112,7 @@ log_replication_commands = on
 include = 'upstream.conf'
 include = 'quorum.conf'
 include = 'retry.conf'
+include = 'faults.conf'
 ",
         data = layout.data().display(),
         access = layout.access().display(),
@@ -167,12 +175,29 @@ pub(super) fn password(password: &str) -> String {
     format!("*:*:*:{REPLICATOR}:{password}\n")
 }
 
-/// The standbys of which any one must acknowledge a commit; none means the writer alone.
-pub(super) fn quorum(ids: &[&str]) -> String {
-    format!("synchronous_standby_names = '{}'\n", quorum_value(ids))
+/// Who must acknowledge a commit, as [`quorum_value`] or [`NOBODY`] names them.
+pub(super) fn quorum(value: &str) -> String {
+    format!("synchronous_standby_names = '{value}'\n")
 }
 
-/// The value as `SHOW synchronous_standby_names` reports it.
+/// A quorum that is never reached: no instance id may hold a space.
+pub(super) const NOBODY: &str = "ANY 1 (\"no standby\")";
+
+/// Faults that lie in the settings. `lab.faults` is what tells whether they are in force.
+pub(super) fn faults(injected: Injected) -> String {
+    format!(
+        "lab.faults = '{mark}'
+lab.disk_full = '{disk}'
+recovery_min_apply_delay = '{delay}ms'
+",
+        mark = injected.mark(),
+        disk = if injected.disk_full { "on" } else { "off" },
+        delay = injected.replay_delay.as_millis().min(LONGEST_DELAY_MS),
+    )
+}
+
+/// The standbys of which any one must acknowledge a commit, as `SHOW synchronous_standby_names`
+/// reports them; none means the writer alone.
 pub(super) fn quorum_value(ids: &[&str]) -> String {
     if ids.is_empty() {
         return String::new();

@@ -74,6 +74,8 @@ impl Cluster {
             authority_file,
             dns,
             network,
+            cuts: std::sync::Mutex::default(),
+            refused: Mutex::default(),
             _directory: directory,
         };
         cluster.lay_out(&config, &authority)?;
@@ -107,6 +109,7 @@ impl Cluster {
             self.write_file(&layout.main(), &main)?;
             self.follow(node, writer, writer)?;
             self.write_quorum(node, &[])?;
+            self.write_faults(node)?;
             let password = settings::password(&self.replication_password);
             self.write_file(&layout.password(), &password)?;
             self.write_file(&layout.retry(), Retry::Calm.text())?;

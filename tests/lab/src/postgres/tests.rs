@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -11,7 +12,9 @@ use super::*;
 
 mod failover;
 mod faults;
+mod lasting;
 mod lifecycle;
+use crate::network::VIEWS;
 use crate::proxy::Link;
 
 const GENEROUS: Duration = Duration::from_secs(60);

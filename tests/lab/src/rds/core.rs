@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::condition::Failovers;
 use super::config::PlatformConfig;
 use super::event::RdsEvent;
 use super::fault::{FaultKind, Faults, Hits};
@@ -59,6 +60,10 @@ pub(super) struct State {
     pub(super) rejoining: BTreeSet<String>,
     /// The health of each instance and since when it has been so.
     pub(super) health: BTreeMap<String, (NodeHealth, Instant)>,
+    /// How failovers go that are accepted now.
+    pub(super) failovers: Failovers,
+    /// The cluster endpoint does not follow the role.
+    pub(super) endpoint_kept: bool,
     /// The platform tries nothing by itself before this.
     pub(super) native_after: Option<Instant>,
     pub(super) pending_maintenance: Vec<PendingMaintenance>,
@@ -82,6 +87,8 @@ impl Core {
             rejoin_at: BTreeMap::new(),
             rejoining: BTreeSet::new(),
             health: BTreeMap::new(),
+            failovers: Failovers::default(),
+            endpoint_kept: false,
             native_after: None,
             pending_maintenance: Vec::new(),
             events: Vec::new(),
@@ -128,6 +135,10 @@ impl Core {
 
     pub(super) fn clear_faults(&self) {
         self.state().faults.clear();
+    }
+
+    pub(super) fn clear_fault(&self, action: &str, kind: FaultKind) {
+        self.state().faults.clear_one(action, kind);
     }
 
     pub(super) fn take_faults(&self, action: &str) -> Hits {

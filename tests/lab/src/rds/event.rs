@@ -116,6 +116,11 @@ impl RdsEvent {
         Self::cluster(config, "RDS-EVENT-0069", message.to_owned())
     }
 
+    pub(super) fn failover_reversed(config: &PlatformConfig, old_writer: &str) -> Self {
+        let message = format!("Promoting previous primary again: {old_writer}.");
+        Self::cluster(config, "RDS-EVENT-0070", message)
+    }
+
     pub(super) fn shutdown(config: &PlatformConfig, instance: &str) -> Self {
         Self::instance(config, "RDS-EVENT-0004", "DB instance shutdown", instance)
     }

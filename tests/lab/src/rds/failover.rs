@@ -1,8 +1,9 @@
 //! Failovers and restarts: which ones are accepted, and how they run.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::condition::Failovers;
 use super::core::{Core, State};
 use super::error::ApiError;
 use super::event::RdsEvent;
@@ -17,6 +18,7 @@ pub(super) struct Run {
     pub(super) target: String,
     pub(super) old_writer: String,
     promotion: usize,
+    course: Failovers,
 }
 
 impl Core {
@@ -28,7 +30,8 @@ impl Core {
             Some(name) => self.check_target(&state, name)?,
             None => self.choose_target(&state, trigger)?,
         };
-        let run = Run { target, old_writer: state.writer.clone(), promotion: state.promotions.len() };
+        let promotion = state.promotions.len();
+        let run = Run { target, old_writer: state.writer.clone(), promotion, course: state.failovers };
         state.failover = Some((Instant::now(), run.promotion));
         state.promotions.push(Promotion {
             trigger,
@@ -109,22 +112,37 @@ impl Core {
         self.config.az_of(&run.target) != self.config.az_of(&run.old_writer)
     }
 
-    fn complete(&self, run: &Run) {
+    /// The target accepts writes; the failover goes on.
+    fn promoted(&self, run: &Run) {
         let mut state = self.state();
-        let now = now_ms();
-        state.failover = None;
         state.set_writer(&run.target);
         state.saw(&run.target, NodeHealth::Running);
         state.rejoin_at.remove(&run.target);
+        if let Some(promotion) = state.promotions.get_mut(run.promotion) {
+            promotion.writable_ms = Some(now_ms());
+        }
+    }
+
+    /// The failover is over, and `demoted` will come back as a reader.
+    fn end(&self, run: &Run, demoted: &str, result: PromotionResult) {
+        let mut state = self.state();
+        state.failover = None;
         if let Some(delay) = self.config.timing.demoted_rejoin {
-            let due = Instant::now() + delay;
-            state.rejoin_at.insert(run.old_writer.clone(), due);
+            state.rejoin_at.insert(demoted.to_owned(), Instant::now() + delay);
         }
         if let Some(promotion) = state.promotions.get_mut(run.promotion) {
-            promotion.writable_ms = Some(now);
-            promotion.finished_ms = Some(now);
-            promotion.result = PromotionResult::Completed;
+            promotion.finished_ms = Some(now_ms());
+            promotion.result = result;
         }
+    }
+
+    /// The old writer has the role again.
+    fn reversed(&self, run: &Run) {
+        let mut state = self.state();
+        state.set_writer(&run.old_writer);
+        state.saw(&run.old_writer, NodeHealth::Running);
+        drop(state);
+        self.end(run, &run.target, PromotionResult::Reversed);
     }
 
     fn fail(&self, run: &Run, reason: String) {
@@ -148,23 +166,77 @@ impl<N: Nodes> Platform<N> {
     /// Carries an accepted failover out.
     pub(super) async fn fail_over(self: Arc<Self>, run: Run) {
         let core = &self.core;
-        let config = &core.config;
-        let cross_az = core.crosses_az(&run);
-        core.emit(RdsEvent::failover_started(config, &run.target, cross_az));
+        core.emit(RdsEvent::failover_started(&core.config, &run.target, core.crosses_az(&run)));
+        match run.course {
+            Failovers::Succeed => {
+                if self.promote(&run).await {
+                    self.complete(&run).await;
+                }
+            }
+            Failovers::Fail(after) => {
+                tokio::time::sleep(after).await;
+                self.give_up(&run, "the platform was told to fail".to_owned());
+            }
+            Failovers::Reverse(after) => {
+                if self.promote(&run).await {
+                    self.reverse(&run, after).await;
+                }
+            }
+        }
+    }
+
+    /// Moves the role to the target; false when that failed and the failover is over.
+    async fn promote(&self, run: &Run) -> bool {
         match self.nodes.promote(&run.target).await {
             Ok(()) => {
-                core.complete(&run);
-                core.emit(RdsEvent::shutdown(config, &run.old_writer));
-                core.emit(RdsEvent::failover_completed(config, &run.target));
-                core.emit(RdsEvent::topology_updated(config, &run.target));
-                self.move_endpoint(&run.target).await;
+                self.core.promoted(run);
+                self.core.emit(RdsEvent::shutdown(&self.core.config, &run.old_writer));
+                true
             }
             Err(error) => {
                 tracing::warn!(%error, "failover failed");
-                core.fail(&run, error.to_string());
-                core.emit(RdsEvent::failover_failed(config));
+                self.give_up(run, error.to_string());
+                false
             }
         }
+    }
+
+    async fn complete(&self, run: &Run) {
+        let core = &self.core;
+        core.end(run, &run.old_writer, PromotionResult::Completed);
+        core.emit(RdsEvent::failover_completed(&core.config, &run.target));
+        core.emit(RdsEvent::topology_updated(&core.config, &run.target));
+        self.move_endpoint(&run.target).await;
+    }
+
+    async fn reverse(self: &Arc<Self>, run: &Run, after: Duration) {
+        let (platform, target) = (Arc::clone(self), run.target.clone());
+        self.tasks.spawn(async move { platform.move_endpoint(&target).await });
+        tokio::time::sleep(after).await;
+        let (core, old) = (&self.core, &run.old_writer);
+        // Nobody else brings it back meanwhile.
+        core.state().rejoining.insert(old.clone());
+        let rejoined = self.nodes.rejoin(old).await;
+        core.state().rejoining.remove(old);
+        if let Err(error) = rejoined {
+            tracing::warn!(%error, "the failover is not reversed: the old writer does not come back");
+            return self.complete(run).await;
+        }
+        core.emit(RdsEvent::restarted(&core.config, old));
+        core.emit(RdsEvent::failover_reversed(&core.config, old));
+        if let Err(error) = self.nodes.promote(old).await {
+            tracing::warn!(%error, "the failover is not reversed: the old writer is not promoted");
+            return self.complete(run).await;
+        }
+        core.reversed(run);
+        core.emit(RdsEvent::shutdown(&core.config, &run.target));
+        core.emit(RdsEvent::topology_updated(&core.config, old));
+        self.move_endpoint(old).await;
+    }
+
+    fn give_up(&self, run: &Run, reason: String) {
+        self.core.fail(run, reason);
+        self.core.emit(RdsEvent::failover_failed(&self.core.config));
     }
 
     /// Carries an accepted restart out.
@@ -184,12 +256,15 @@ impl<N: Nodes> Platform<N> {
         }
     }
 
-    /// Lets the cluster endpoint follow the role, unless the role has moved on meanwhile.
+    /// Lets the cluster endpoint follow the role, unless it is kept or the role has moved on meanwhile.
     pub(super) async fn move_endpoint(&self, writer: &str) {
         tokio::time::sleep(self.core.config.timing.endpoint_delay).await;
         let _one_at_a_time = self.endpoint.lock().await;
-        let still_writer = self.core.state().writer == writer;
-        if still_writer {
+        let moves = {
+            let state = self.core.state();
+            !state.endpoint_kept && state.writer == writer
+        };
+        if moves {
             self.nodes.set_cluster_endpoint(writer).await;
         }
     }

@@ -17,8 +17,12 @@ pub enum FaultKind {
     AccessDenied,
     /// The connection is reset; nothing is done.
     ConnectionReset,
+    /// The request is not answered, nor the connection closed; nothing is done.
+    Silence,
     /// The request is carried out, then the connection is reset in place of the answer.
     ReplyLost,
+    /// The request is carried out, then answered with 500 `InternalFailure`.
+    ErrorAfterEffect,
     /// The request waits this long before it is looked at.
     Latency(Duration),
     /// The descriptions show status and writer as they were when this fault was set.
@@ -31,7 +35,7 @@ pub(super) struct Hits {
     pub(super) latency: Duration,
     pub(super) stale: bool,
     pub(super) refusal: Option<Refusal>,
-    pub(super) reply_lost: bool,
+    pub(super) spoilt: Option<Spoilt>,
 }
 
 /// Why a request is not carried out.
@@ -39,6 +43,14 @@ pub(super) struct Hits {
 pub(super) enum Refusal {
     Error(ApiError),
     Reset,
+    Silence,
+}
+
+/// What becomes of the answer to a request that was carried out.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Spoilt {
+    Lost,
+    Error,
 }
 
 #[derive(Debug)]
@@ -61,6 +73,11 @@ impl Faults {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Takes back what was set with the same words.
+    pub(super) fn clear_one(&mut self, action: &str, kind: FaultKind) {
+        self.0.retain(|armed| armed.action != action || armed.kind != kind);
     }
 
     /// The faults that this request meets. Of several refusals the first counts; the others
@@ -91,12 +108,10 @@ impl Hits {
                 self.stale = true;
                 return true;
             }
-            FaultKind::ReplyLost => {
-                let first = self.refusal.is_none() && !self.reply_lost;
-                self.reply_lost |= first;
-                return first;
-            }
+            FaultKind::ReplyLost => return self.spoil(Spoilt::Lost),
+            FaultKind::ErrorAfterEffect => return self.spoil(Spoilt::Error),
             FaultKind::ConnectionReset => Refusal::Reset,
+            FaultKind::Silence => Refusal::Silence,
             FaultKind::Throttle => refuse(400, "Throttling", "Rate exceeded"),
             FaultKind::InternalError => Refusal::Error(ApiError::internal()),
             FaultKind::Unavailable => refuse(503, "ServiceUnavailable", "Service unavailable"),
@@ -105,11 +120,23 @@ impl Hits {
                 refuse(403, "AccessDenied", &message)
             }
         };
-        let first = self.refusal.is_none() && !self.reply_lost;
+        let first = self.is_free();
         if first {
             self.refusal = Some(refusal);
         }
         first
+    }
+
+    fn spoil(&mut self, spoilt: Spoilt) -> bool {
+        let first = self.is_free();
+        if first {
+            self.spoilt = Some(spoilt);
+        }
+        first
+    }
+
+    fn is_free(&self) -> bool {
+        self.refusal.is_none() && self.spoilt.is_none()
     }
 }
 

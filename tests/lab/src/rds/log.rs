@@ -35,8 +35,12 @@ pub enum Outcome {
     },
     /// The connection was reset before anything was done.
     Reset,
+    /// Not answered, nothing was done.
+    Silence,
     /// Carried out, then the connection was reset in place of the answer.
     ReplyLost,
+    /// Carried out, then answered with 500 `InternalFailure`.
+    ErrorAfterEffect,
 }
 
 /// Who started a failover.
@@ -74,6 +78,8 @@ pub enum PromotionResult {
     Running,
     /// The target is the writer.
     Completed,
+    /// The target was the writer for a while, then the old writer was promoted again.
+    Reversed,
     /// The target could not be promoted, for this reason.
     Failed(String),
 }

@@ -2,10 +2,11 @@
 //! 2014-10-31) and Aurora's platform behaviour, on top of real database nodes.
 //!
 //! What the platform does by itself, with its delays, is in [`Timing`]; what can be made to go
-//! wrong is in [`FaultKind`]. Every request is recorded ([`ApiCall`]), and so is every change of
+//! wrong is in [`FaultKind`] for a request and in [`Failovers`] for the platform. Every request is recorded ([`ApiCall`]), and so is every change of
 //! the writer ([`Promotion`]).
 
 mod actions;
+mod condition;
 mod config;
 mod connection;
 mod core;
@@ -24,6 +25,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub use condition::{FailoverRefused, Failovers};
 pub use config::{InstanceConfig, PlatformConfig, Timing};
 pub use core::PendingMaintenance;
 pub use event::{RdsEvent, SourceType};

@@ -20,7 +20,7 @@ use super::connection::{Cuttable, Open, Switch};
 use super::core::{Core, PendingMaintenance};
 use super::error::ApiError;
 use super::event::RdsEvent;
-use super::fault::{FaultKind, Refusal};
+use super::fault::{FaultKind, Refusal, Spoilt};
 use super::form::Form;
 use super::log::{ApiCall, Outcome, Promotion};
 use super::nodes::Nodes;
@@ -141,6 +141,11 @@ impl<N: Nodes> Rds<N> {
         self.platform.core.set_fault(action, kind, times);
     }
 
+    /// Takes one fault back, by the words it was set with.
+    pub fn clear_fault(&self, action: &str, kind: FaultKind) {
+        self.platform.core.clear_fault(action, kind);
+    }
+
     /// Takes all faults back.
     pub fn clear_faults(&self) {
         self.platform.core.clear_faults();
@@ -157,8 +162,7 @@ impl<N: Nodes> Rds<N> {
         self.platform.core.state().pending_maintenance = pending;
     }
 
-    #[cfg(test)]
-    pub(super) fn platform(&self) -> &Platform<N> {
+    pub(super) fn platform(&self) -> &Arc<Platform<N>> {
         &self.platform
     }
 
@@ -207,12 +211,21 @@ async fn handle<N: Nodes>(
         drop(sender.send(platform.answer(&uri, &headers, &body).await));
     });
     match receiver.await {
-        Ok(Some(answer)) => answer.into_response(),
-        Ok(None) | Err(_) => {
+        Ok(Reply::Answer(answer)) => answer.into_response(),
+        // Ends when the caller hangs up, or with the service.
+        Ok(Reply::Silence) => std::future::pending().await,
+        Ok(Reply::Reset) | Err(_) => {
             switch.cut();
             Response::new(Body::empty())
         }
     }
+}
+
+/// What the caller gets.
+enum Reply {
+    Answer(Answer),
+    Reset,
+    Silence,
 }
 
 struct Answer {
@@ -237,8 +250,7 @@ impl Answer {
 }
 
 impl<N: Nodes> Platform<N> {
-    /// `None`: the connection is reset in place of an answer.
-    async fn answer(self: &Arc<Self>, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<Answer> {
+    async fn answer(self: &Arc<Self>, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Reply {
         let at_ms = now_ms();
         let request_id = Uuid::new_v4().to_string();
         let encoded = if body.is_empty() { uri.query().unwrap_or_default().as_bytes() } else { body };
@@ -250,19 +262,24 @@ impl<N: Nodes> Platform<N> {
         parameters.remove("Action");
         let user_agent = headers.get(header::USER_AGENT);
         let user_agent = user_agent.and_then(|value| value.to_str().ok());
+        let reply = match (result, &outcome) {
+            (Some((status, body)), _) => Reply::Answer(Answer { status, request_id: request_id.clone(), body }),
+            (None, Outcome::Silence) => Reply::Silence,
+            (None, _) => Reply::Reset,
+        };
         self.core.state().calls.push(ApiCall {
             at_ms,
             answered_ms: now_ms(),
             action,
             parameters,
             outcome,
-            request_id: request_id.clone(),
+            request_id,
             user_agent: user_agent.unwrap_or_default().to_owned(),
         });
-        let (status, body) = result?;
-        Some(Answer { status, request_id, body })
+        reply
     }
 
+    /// The answer's status and body; none where there is no answer.
     async fn carry_out(
         self: &Arc<Self>,
         action: &str,
@@ -274,6 +291,7 @@ impl<N: Nodes> Platform<N> {
         tokio::time::sleep(hits.latency).await;
         let result = match hits.refusal {
             Some(Refusal::Reset) => return (None, Outcome::Reset),
+            Some(Refusal::Silence) => return (None, Outcome::Silence),
             Some(Refusal::Error(error)) => Err(error),
             None => form.and_then(|form| {
                 check_signed(headers, &form)?;
@@ -291,10 +309,14 @@ impl<N: Nodes> Platform<N> {
                 ((error.status, error.to_xml(request_id)), refused)
             }
         };
-        if hits.reply_lost {
-            return (None, Outcome::ReplyLost);
+        match hits.spoilt {
+            None => (Some(answer), outcome),
+            Some(Spoilt::Lost) => (None, Outcome::ReplyLost),
+            Some(Spoilt::Error) => {
+                let error = ApiError::internal();
+                (Some((error.status, error.to_xml(request_id))), Outcome::ErrorAfterEffect)
+            }
         }
-        (Some(answer), outcome)
     }
 
     fn start(self: &Arc<Self>, effect: Option<Effect>) {

@@ -127,15 +127,3 @@ async fn a_function_turned_off_gives_events_up_at_once() {
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
     assert_eq!(record["requestPayload"], json!({}));
 }
-
-#[tokio::test]
-async fn a_duplicate_is_the_same_event_once_more() {
-    let (fixture, _failures) = with_destination(|_| {}).await;
-    fixture.lambda.duplicate_next("echo").await.unwrap();
-    let twice = fixture.lambda.invoke_async("echo", b"{}".to_vec()).await.unwrap();
-    let once = fixture.lambda.invoke_async("echo", b"{}".to_vec()).await.unwrap();
-    until("three runs", async || fixture.lambda.records().await.len() == 3).await;
-    let records = fixture.lambda.records().await;
-    let runs = |id: &str| records.iter().filter(|record| record.request_id == id).count();
-    assert_eq!((runs(&twice), runs(&once)), (2, 1));
-}

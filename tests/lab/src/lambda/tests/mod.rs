@@ -1,6 +1,7 @@
 //! The service with a real function, `examples/echo-lambda.rs`, as its bootstrap.
 
 mod asynchronous;
+mod faults;
 mod http;
 mod life;
 mod runtime;

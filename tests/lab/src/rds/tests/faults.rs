@@ -66,6 +66,51 @@ async fn a_reset_does_nothing_and_a_lost_reply_has_its_effect() {
 }
 
 #[tokio::test]
+async fn an_error_after_the_effect_hides_what_was_done() {
+    let lab = Lab::start(passive()).await;
+    lab.rds.set_fault("FailoverDBCluster", FaultKind::ErrorAfterEffect, Some(1));
+    let call = lab.client.failover_db_cluster();
+    let error = call.db_cluster_identifier("orders").send().await.unwrap_err();
+    assert_eq!(error.raw_response().unwrap().status().as_u16(), 500);
+    assert_eq!(error.into_service_error().code(), Some("InternalFailure"));
+    lab.wait_for_writer("orders-2").await;
+    assert_eq!(lab.rds.calls()[0].outcome, Outcome::ErrorAfterEffect);
+}
+
+#[tokio::test]
+async fn a_silent_request_is_never_carried_out() {
+    let lab = Lab::start(passive()).await;
+    lab.rds.set_fault("FailoverDBCluster", FaultKind::Silence, None);
+    let client = lab.client.clone();
+    let asked = tokio::spawn(async move {
+        let call = client.failover_db_cluster();
+        call.db_cluster_identifier("orders").send().await.map(|_| ())
+    });
+    super::until("the request", async || !lab.rds.calls().is_empty()).await;
+    assert_eq!(lab.rds.calls()[0].outcome, Outcome::Silence);
+    // Other actions answer, and so does this one once the fault is over; the silent request does not.
+    lab.cluster().await;
+    lab.rds.clear_fault("FailoverDBCluster", FaultKind::Silence);
+    lab.fail_over(Some("orders-3")).await.unwrap();
+    lab.wait_for_writer("orders-3").await;
+    assert!(!asked.is_finished());
+    assert_eq!(lab.rds.promotions().len(), 1);
+    lab.rds.shutdown().await;
+    assert!(asked.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn one_fault_of_several_can_be_taken_back() {
+    let lab = Lab::start(passive()).await;
+    lab.rds.set_fault("*", FaultKind::Throttle, None);
+    lab.rds.set_fault("DescribeDBClusters", FaultKind::AccessDenied, None);
+    lab.rds.clear_fault("*", FaultKind::Throttle);
+    let error = lab.client.describe_db_clusters().send().await.unwrap_err();
+    assert_eq!(error.into_service_error().code(), Some("AccessDenied"));
+    lab.client.describe_db_instances().send().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_stale_topology_stays_as_it_was() {
     let lab = Lab::start(passive()).await;
     let fault = FaultKind::StaleTopology;

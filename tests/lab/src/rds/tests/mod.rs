@@ -1,5 +1,6 @@
 //! The endpoint as the AWS SDK sees it, over nodes held in memory.
 
+mod condition;
 mod describe;
 mod events;
 mod failover;

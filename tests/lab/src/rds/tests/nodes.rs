@@ -1,4 +1,4 @@
-//! Nodes held in memory: roles and health, and a gate in front of every promotion.
+//! Nodes held in memory: roles and health, and gates in front of promotions and returns.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,6 +10,7 @@ use super::super::{NodeHealth, Nodes, NodesError};
 pub(super) struct MemoryNodes {
     state: Mutex<Memory>,
     gate: watch::Sender<bool>,
+    return_gate: watch::Sender<bool>,
 }
 
 struct Memory {
@@ -35,11 +36,16 @@ impl MemoryNodes {
                 refuses: false,
             }),
             gate: watch::Sender::new(true),
+            return_gate: watch::Sender::new(true),
         }
     }
 
     pub(super) fn hold_promotions(&self, hold: bool) {
         self.gate.send_replace(!hold);
+    }
+
+    pub(super) fn hold_rejoins(&self, hold: bool) {
+        self.return_gate.send_replace(!hold);
     }
 
     pub(super) fn refuse(&self, refuses: bool) {
@@ -67,11 +73,12 @@ impl MemoryNodes {
         change: impl FnOnce(&mut Memory),
     ) -> Result<(), NodesError> {
         let mut state = self.state.lock().unwrap();
-        if state.refuses {
+        let lost = operation == "rejoin" && state.health[instance] == NodeHealth::HostDown;
+        if state.refuses || lost {
             return Err(NodesError {
                 operation,
                 instance: instance.to_owned(),
-                reason: "it was told to refuse".to_owned(),
+                reason: "it was told to refuse, or its host is lost".to_owned(),
             });
         }
         change(&mut state);
@@ -105,6 +112,8 @@ impl Nodes for MemoryNodes {
     }
 
     async fn rejoin(&self, instance: &str) -> Result<(), NodesError> {
+        let mut gate = self.return_gate.subscribe();
+        gate.wait_for(|open| *open).await.unwrap();
         self.carry_out("rejoin", instance, |state| {
             state.health.insert(instance.to_owned(), NodeHealth::Running);
         })
