@@ -2,6 +2,7 @@
 
 SHELL := /bin/bash
 FAULT ?= kill-host
+SEEDS ?= 50000
 SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenarios/*.txt)))
 REPEAT ?= 1
 TIME ?= 60s
@@ -19,7 +20,9 @@ LAMBDA := .venv/bin/cargo-lambda lambda
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help drill known-fault test check pure deny lab fuzz build functions package setup clean
+SIM := $(TARGET)/$(HOST)/release/sim
+
+.PHONY: help drill known-fault sim simulator explain mutants test check pure deny lab fuzz build functions package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +33,25 @@ drill: known-fault build ## Carry out a scenario: FAULT=kill-host (any of tests/
 known-fault:
 	@case ' $(SCENARIOS) ' in *' $(FAULT) '*) ;; *) \
 	  echo "FAULT=$(FAULT) is no scenario; choose one of: $(SCENARIOS)" >&2; exit 2;; esac
+
+sim: simulator ## Simulate failovers in virtual time: SEEDS=50000 FROM=n, or one again: SEED=n or SCENARIO=kill-host
+ifdef SEED
+	@exec $(SIM) replay '$(SEED)'
+else ifdef SCENARIO
+	@exec $(SIM) scenario 'tests/scenarios/$(SCENARIO).txt'
+else
+	@exec $(SIM) run --seeds '$(SEEDS)' $(if $(FROM),--from '$(FROM)')
+endif
+
+explain: simulator ## Say what evidence or events mean, line by line: EVENTS=file
+	@test -n '$(EVENTS)' || { echo "make explain needs EVENTS=file: an evidence file, log lines or events" >&2; exit 2; }
+	@exec $(SIM) explain '$(EVENTS)'
+
+mutants: setup ## Delete or weaken each rule and each lease check in turn: which ones do the tests miss?
+	@exec python3 tests/mutants/mutants.py
+
+simulator: setup
+	@$(CARGO) build --quiet $(RELEASE) --package steadfast-simulation
 
 test: setup check pure functions ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace --exclude steadfast-lab

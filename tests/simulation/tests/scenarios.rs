@@ -1,6 +1,6 @@
 //! Every scenario, in virtual time: its expectations, the promises, and the decisions as reviewed.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
+#![expect(clippy::panic, reason = "a test ends where its ground is missing")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
