@@ -9,6 +9,7 @@ mod aurora;
 mod binaries;
 mod certificates;
 mod cluster;
+mod directory;
 mod error;
 mod faults;
 mod node;
