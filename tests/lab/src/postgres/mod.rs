@@ -17,6 +17,7 @@ mod process;
 mod promotion;
 mod quorum;
 mod rejoin;
+mod salvage;
 mod settings;
 mod standby;
 mod start;
@@ -25,7 +26,7 @@ pub use binaries::Binaries;
 pub use cluster::{Cluster, ClusterConfig, ClusterNames};
 pub use error::ClusterError;
 pub use node::NodeState;
-pub use promotion::{Fence, Promotion};
+pub use promotion::{Fence, Promotion, Source};
 pub use rejoin::{Rejoin, RejoinMethod};
 pub use standby::Lsn;
 

@@ -133,7 +133,7 @@ impl Cluster {
             .args(["--data-checksums", "--no-sync"])
             // A promotion copies the current segment, and a standby that changes its upstream
             // fetches it from its beginning: 16 MB, the default, cost 0.1 s.
-            .arg("--wal-segsize=1");
+            .arg(format!("--wal-segsize={}", settings::WAL_SEGMENT_BYTES >> 20));
         process::run(initdb, "initdb").await?;
         try_join_all(standbys.iter().map(|standby| async {
             let mut copy = self.account.command("cp");
