@@ -507,3 +507,12 @@ fn whoever_stands_by_leaves_the_lease_alone() {
     let _ended = go(&w, &Policy::default(), "second", 30);
     assert_eq!(w.i.lock().unwrap().state.lease, lease);
 }
+
+#[test]
+fn a_change_of_mind_is_written_down_while_we_wait() {
+    let w = world(Outcome::Refused, 20, 5);
+    let _ended = go(&w, &Policy::default(), "me", 30);
+    let i = w.i.lock().unwrap();
+    let rules: Vec<u64> = i.evidence.values().filter_map(|entry| entry.data["rule"].as_u64()).collect();
+    assert_eq!(rules[..3], [410, 550, 640], "{rules:?}");
+}
