@@ -184,11 +184,16 @@ fn progress(snapshot: &Snapshot, policy: &Policy, platform: Platform) -> Progres
 /// of it; a second call is made under another epoch, so that each epoch has one.
 fn called(snapshot: &Snapshot, policy: &Policy, platform: Platform, promotion: &Promotion) -> Progress {
     let since = snapshot.now.since(promotion.at);
-    let calls_left = promotion.number < policy.calls_max;
+    let (calls_max, patience) = if promotion.passing {
+        let doubled = 2_u32.saturating_pow(u32::from(promotion.number.saturating_sub(1)));
+        (policy.calls_refused_max, policy.call_again_after.saturating_mul(doubled))
+    } else {
+        (policy.calls_lost_max, policy.call_lost_after)
+    };
+    let calls_left = promotion.number < calls_max;
     if promotion.refused.is_some() && !(promotion.passing && calls_left) {
         return Progress::Refused;
     }
-    let patience = if promotion.passing { policy.call_again_after } else { policy.call_lost_after };
     if calls_left && since >= patience && (platform == Platform::Idle || promotion.passing) {
         let new_epoch = snapshot.lease.as_ref().is_some_and(|lease| lease.epoch > promotion.epoch);
         return if new_epoch { Progress::Repeatable } else { Progress::Traceless };

@@ -220,7 +220,9 @@ fn a_refusal_that_passes_is_followed_by_another_call_and_a_final_one_by_a_person
     assert_eq!(rule(&called(1_000, Some(true), 1)).0, 420);
     assert_eq!(rule(&called(3_000, Some(true), 1)).0, 635);
     assert_eq!(rule(&next_epoch(called(3_000, Some(true), 1))), (640, Some(InstanceId::new("r1"))));
-    assert_eq!(rule(&next_epoch(called(3_000, Some(true), 3))).0, 427);
+    assert_eq!(rule(&next_epoch(called(3_000, Some(true), 2))).0, 420, "twice as long after the second");
+    assert_eq!(rule(&next_epoch(called(5_000, Some(true), 2))).0, 640);
+    assert_eq!(rule(&next_epoch(called(61_000, Some(true), 6))).0, 427, "the calls are spent");
     assert_eq!(rule(&next_epoch(called(3_000, Some(false), 1))).0, 427);
 }
 

@@ -41,7 +41,7 @@ pub struct Summary {
     pub seeds: u64,
     /// Failovers that the platform carried out, whoever asked.
     pub failovers: u64,
-    /// Promotion calls of ours that reached the control plane.
+    /// Promotion calls of ours.
     pub calls: u64,
     /// Of them, those that met a failover which the platform had just finished by itself.
     pub flips: u64,

@@ -30,6 +30,7 @@ impl World {
     /// A coordinator is about to call `FailoverDBCluster`.
     pub(crate) fn check_call(&mut self, me: &Owner, now: Timestamp, known: &Knowledge, target: &InstanceId) {
         self.note(|| format!("{me} calls FailoverDBCluster with {target}"));
+        self.watch.calls = self.watch.calls.saturating_add(1);
         self.check_lease(me);
         let left = self.table.lease.as_ref().map_or(Duration::ZERO, |lease| lease.expires_at.since(now));
         if left < CALL_LIMIT.saturating_add(self.policy.clock_skew_max) && !self.watch.lease_deleted {
@@ -86,7 +87,6 @@ impl World {
 
     /// The call arrives at the control plane.
     pub(crate) fn check_arrival(&mut self, me: &Owner, known: &Knowledge, target: &InstanceId) {
-        self.watch.calls = self.watch.calls.saturating_add(1);
         self.check_lease(me);
         self.reach(Milestone::Called);
         let old = known.state.as_ref().and_then(|state| state.episode.as_ref()).map(|episode| &episode.old_writer);

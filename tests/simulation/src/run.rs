@@ -29,8 +29,10 @@ pub struct Report {
     pub rules: BTreeMap<u16, u64>,
     /// Rules for which a person was called.
     pub people: Vec<u16>,
-    /// Our promotion calls that reached the control plane.
+    /// Our promotion calls, whatever became of them.
     pub calls: u64,
+    /// Those that the control plane accepted.
+    pub accepted: u64,
     /// Failovers that the platform began, whoever asked.
     pub failovers: u64,
     /// Calls of ours that met a failover which the platform had just finished.
@@ -74,6 +76,7 @@ fn report(world: &mut World) -> Report {
         rules: curtain.rules,
         people: curtain.people,
         calls: curtain.calls,
+        accepted: world.watch.accepted,
         failovers: world.watch.failovers,
         flips: world.watch.flips,
         episodes: curtain.episodes,

@@ -72,9 +72,10 @@ fn anything_may_happen_to_a_coordinator_at_any_port_call() {
                 let report = run(Plan { crash: Some(Crash { call, when }), ..Plan::of(scenario.clone()) });
                 tried += 1;
                 broken.extend(report.violations.iter().map(|v| format!("{name}, call {call}, {when:?}: {v}")));
-                if report.lost > 0 || report.calls > 1 || report.open {
-                    let Report { lost, calls, open, .. } = report;
-                    broken.push(format!("{name}, call {call}, {when:?}: lost {lost}, calls {calls}, open {open}"));
+                if report.lost > 0 || report.accepted > 1 || report.open {
+                    let Report { lost, accepted, open, .. } = report;
+                    broken
+                        .push(format!("{name}, call {call}, {when:?}: lost {lost}, accepted {accepted}, open {open}"));
                 }
             }
         }

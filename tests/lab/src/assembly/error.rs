@@ -19,6 +19,9 @@ pub enum AssemblyError {
     /// The control plane.
     #[error("RDS: {0}")]
     Rds(#[from] crate::rds::StartError),
+    /// The proxies in front of services.
+    #[error("services: {0}")]
+    Services(#[from] crate::services::ServicesError),
     /// The Data API.
     #[error("RDS Data API: {0}")]
     Data(#[from] crate::rds_data::ServeError),

@@ -12,7 +12,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::error::{AssemblyError, call};
 use super::names;
 use crate::lambda::Lambda;
-use crate::rds::RdsEvent;
 
 const RULE: &str = "steadfast-rds-events";
 
@@ -42,10 +41,9 @@ impl Rule {
     }
 }
 
-/// Hands every event that the rule matches to the router, until the control plane ends.
-pub(super) async fn deliver(rule: Rule, mut events: UnboundedReceiver<RdsEvent>, lambda: Lambda) {
-    while let Some(event) = events.recv().await {
-        let event = event.to_eventbridge();
+/// Hands every event that the rule matches to the router, until no more can come.
+pub(super) async fn hand_over(rule: Rule, mut due: UnboundedReceiver<Value>, lambda: Lambda) {
+    while let Some(event) = due.recv().await {
         match rule.matches(&event).await {
             Ok(true) => {
                 if let Err(error) = lambda.invoke_async(names::ROUTER, event.to_string().into_bytes()).await {

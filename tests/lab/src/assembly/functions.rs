@@ -14,7 +14,9 @@ use crate::postgres::Cluster;
 pub(super) struct Endpoints {
     pub(super) emulator: String,
     pub(super) rds: SocketAddr,
-    pub(super) lambda: SocketAddr,
+    pub(super) state_table: String,
+    pub(super) notifier: String,
+    pub(super) invocations: String,
 }
 
 /// Account and Region; all waiting times as AWS documents them.
@@ -85,7 +87,9 @@ fn environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
     [
         ("AWS_ENDPOINT_URL", endpoints.emulator.clone()),
         ("AWS_ENDPOINT_URL_RDS", format!("http://{}", endpoints.rds)),
-        ("AWS_ENDPOINT_URL_LAMBDA", format!("http://{}", endpoints.lambda)),
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.state_table.clone()),
+        ("AWS_ENDPOINT_URL_SNS", endpoints.notifier.clone()),
+        ("AWS_ENDPOINT_URL_LAMBDA", endpoints.invocations.clone()),
         ("STEADFAST_CLUSTER", names::CLUSTER.to_owned()),
         ("STEADFAST_TABLE", names::TABLE.to_owned()),
     ]

@@ -1,6 +1,7 @@
 //! Puts the lab together: database, control plane, local AWS, functions, and the wires between them.
 
 mod data_backend;
+mod delivery;
 mod error;
 mod events;
 mod functions;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+pub use delivery::{Delivery, EventDelivery};
 pub use error::AssemblyError;
 pub(crate) use error::call;
 pub use nodes::PostgresNodes;
@@ -36,6 +38,7 @@ use crate::lambda::Lambda;
 use crate::postgres::{Cluster, ClusterConfig, ClusterNames};
 use crate::rds::{PlatformConfig, Rds, RdsEvent, Timing};
 use crate::rds_data::{self, RdsData};
+use crate::services::{Service, Services};
 
 /// Any free port on the loopback address.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -87,7 +90,11 @@ pub struct Lab {
     pub rds: Rds<PostgresNodes>,
     /// The functions.
     pub lambda: Lambda,
-    /// The state table, read as the functions read it.
+    /// The services that functions call, for faults.
+    pub services: Services,
+    /// The delivery of the platform's events, for faults.
+    pub events: EventDelivery,
+    /// The state table, read as the functions read it but past [`Self::services`].
     pub table: Table,
     /// ARNs and URLs in the emulator.
     pub resources: Resources,
@@ -123,7 +130,9 @@ impl Lab {
         resources::create_master(&cluster, &aws, &resources).await?;
         resources::bootstrap(&aws, &resources, data.address(), &cluster_arn).await?;
         let table = Table::new(aws_sdk_dynamodb::Client::new(&aws), names::TABLE.to_owned());
-        let mut lab = Self { cluster, rds, lambda, table, resources, aws, emulator, data, wires: JoinSet::new() };
+        let services = Services::start(emulator.address(), lambda.address()).await?;
+        let (events, wires) = (EventDelivery::default(), JoinSet::new());
+        let mut lab = Self { cluster, rds, lambda, services, events, table, resources, aws, emulator, data, wires };
         lab.create_functions(config).await?;
         lab.wire(events_in);
         lab.set_mode(config.mode, "the lab is ready for a drill").await?;
@@ -213,6 +222,7 @@ impl Lab {
     pub async fn shutdown(mut self) {
         self.wires.shutdown().await;
         self.lambda.shutdown().await;
+        self.services.shutdown().await;
         self.rds.shutdown().await;
         self.data.shutdown().await;
         if let Err(error) = self.emulator.shutdown().await {
@@ -228,7 +238,9 @@ impl Lab {
         let endpoints = functions::Endpoints {
             emulator: self.emulator.endpoint(),
             rds: self.rds.address(),
-            lambda: self.lambda.address(),
+            state_table: self.services.endpoint(Service::StateTable),
+            notifier: self.services.endpoint(Service::Notifier),
+            invocations: self.services.endpoint(Service::Invocations),
         };
         for spec in functions::specs(config, &self.cluster, &self.resources, &endpoints, &failures) {
             self.lambda.create_function(spec).await?;
@@ -248,7 +260,9 @@ impl Lab {
 
     fn wire(&mut self, events: mpsc::UnboundedReceiver<RdsEvent>) {
         let rule = events::Rule::new(&self.aws);
-        self.wires.spawn(events::deliver(rule, events, self.lambda.clone()));
+        let (due_out, due_in) = mpsc::unbounded_channel();
+        self.wires.spawn(delivery::deliver(events, self.events.clone(), due_out));
+        self.wires.spawn(events::hand_over(rule, due_in, self.lambda.clone()));
         let sqs = aws_sdk_sqs::Client::new(&self.aws);
         self.wires.spawn(queue::dispatch(sqs, self.resources.ticks_url.clone(), self.lambda.clone()));
     }

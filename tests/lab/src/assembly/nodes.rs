@@ -22,7 +22,11 @@ impl Nodes for PostgresNodes {
         self.cluster.ids().into_iter().map(str::to_owned).collect()
     }
 
+    /// Asked again and again: what has happened to the nodes by itself is settled here.
     async fn writer(&self) -> Option<String> {
+        if let Err(error) = self.cluster.dismiss_dead_standbys().await {
+            tracing::warn!(%error, "commits wait for a standby that is gone");
+        }
         Some(self.cluster.writer().to_owned())
     }
 

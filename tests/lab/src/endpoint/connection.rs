@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Cuts one connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Switch(Arc<Inner>);
+pub(crate) struct Switch(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -24,7 +24,7 @@ struct Inner {
 }
 
 impl Switch {
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.0.cut.store(true, Ordering::Release);
         self.0.waker.wake();
     }
@@ -32,10 +32,10 @@ impl Switch {
 
 /// All open connections.
 #[derive(Debug, Default)]
-pub(super) struct Open(Mutex<Vec<Weak<Inner>>>);
+pub(crate) struct Open(Mutex<Vec<Weak<Inner>>>);
 
 impl Open {
-    pub(super) fn cut_all(&self) {
+    pub(crate) fn cut_all(&self) {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for inner in open.iter().filter_map(Weak::upgrade) {
             Switch(inner).cut();
@@ -50,9 +50,9 @@ impl Open {
 }
 
 /// A listener whose connections can be cut.
-pub(super) struct Cuttable {
-    pub(super) listener: TcpListener,
-    pub(super) open: Arc<Open>,
+pub(crate) struct Cuttable {
+    pub(crate) listener: TcpListener,
+    pub(crate) open: Arc<Open>,
 }
 
 impl Listener for Cuttable {
@@ -69,7 +69,7 @@ impl Listener for Cuttable {
                     return (connection, switch);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection to the RDS endpoint");
+                    tracing::warn!(%error, "cannot accept a connection");
                     // Out of file descriptors, most likely: let some close.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -89,7 +89,7 @@ impl Connected<IncomingStream<'_, Cuttable>> for Switch {
 }
 
 /// One connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     switch: Switch,
 }

@@ -7,14 +7,14 @@ use tokio::task::JoinSet;
 
 /// Running tasks; none can be added once it is closed.
 #[derive(Debug)]
-pub(super) struct Tasks(Mutex<Option<JoinSet<()>>>);
+pub(crate) struct Tasks(Mutex<Option<JoinSet<()>>>);
 
 impl Tasks {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(Some(JoinSet::new())))
     }
 
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(set) = tasks.as_mut() {
             while set.try_join_next().is_some() {}
@@ -23,7 +23,7 @@ impl Tasks {
     }
 
     /// Stops everything; the returned set can be awaited.
-    pub(super) fn close(&self) -> Option<JoinSet<()>> {
+    pub(crate) fn close(&self) -> Option<JoinSet<()>> {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut set = tasks.take()?;
         set.abort_all();

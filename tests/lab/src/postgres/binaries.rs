@@ -44,7 +44,7 @@ impl Binaries {
     }
 
     fn inspect(directory: PathBuf) -> Option<Self> {
-        for program in ["postgres", "initdb", "pg_rewind", "pg_basebackup"] {
+        for program in ["postgres", "initdb", "pg_rewind", "pg_basebackup", "pg_waldump"] {
             if !directory.join(program).is_file() {
                 return None;
             }

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use super::account::Account;
+use super::directory::Directory;
 use super::error::ClusterError;
 use super::faults::{Cuts, RefusedPasswords};
 use super::node::{Node, NodeState};
@@ -60,13 +61,6 @@ pub struct Cluster {
     /// Last, so that it goes when everything in it has ended.
     pub(super) _directory: Directory,
 }
-
-const REMOVAL_TRIES: u32 = 40;
-const REMOVAL_PAUSE: Duration = Duration::from_millis(25);
-
-/// A directory that goes with its value.
-#[derive(Debug)]
-pub(super) struct Directory(pub(super) PathBuf);
 
 impl Cluster {
     /// The ids of all nodes, in the order of their AZs.
@@ -217,22 +211,6 @@ impl Drop for Cluster {
                 scope.spawn(|| node.end());
             }
         });
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // A program that was just killed may still be writing its last file.
-        for _ in 0..REMOVAL_TRIES {
-            match std::fs::remove_dir_all(&self.0) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    tracing::debug!(path = %self.0.display(), %error, "lab directory not removed yet");
-                    std::thread::park_timeout(REMOVAL_PAUSE);
-                }
-                Ok(()) | Err(_) => return,
-            }
-        }
-        tracing::warn!(path = %self.0.display(), "lab directory not removed; remove it by hand");
     }
 }
 

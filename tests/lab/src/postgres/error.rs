@@ -51,14 +51,6 @@ pub enum ClusterError {
         /// The node.
         id: String,
     },
-    /// The node must be the writer for this.
-    #[error("{id} is not the writer ({writer} is); rejoin it instead")]
-    NotWriter {
-        /// The node.
-        id: String,
-        /// The present writer.
-        writer: String,
-    },
     /// The node does not run.
     #[error("{id} is {state}; bring it back first (repair_host, thaw or rejoin)")]
     NotRunning {
@@ -75,23 +67,10 @@ pub enum ClusterError {
         /// Its state.
         state: super::NodeState,
     },
-    /// A quorum member cannot be asked what it has received.
+    /// Not even the old writer's disk holds every acknowledged commit.
     #[error(
-        "cannot promote {target}: {standby} may hold acknowledged commits that {target} lacks, \
-         and {standby} is {state}; bring {standby} back, or restart the old writer in place"
-    )]
-    StandbyUnreachable {
-        /// The promotion target.
-        target: String,
-        /// The standby that must be asked.
-        standby: String,
-        /// Its state.
-        state: super::NodeState,
-    },
-    /// No reachable node is known to hold every acknowledged commit.
-    #[error(
-        "cannot promote {target}: commits up to {floor} were acknowledged, the reachable standbys \
-         have {reached}; restart the old writer in place"
+        "cannot promote {target}: commits up to {floor} were acknowledged, the old writer's log \
+         gives it {reached}; restart the old writer in place"
     )]
     CommitsMissing {
         /// The promotion target.

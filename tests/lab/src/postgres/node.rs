@@ -236,6 +236,14 @@ impl Node {
         }
     }
 
+    /// The server shuts itself down, as after an error it cannot live with.
+    #[cfg(test)]
+    pub(super) fn end_by_itself(&self) {
+        if let Some(postmaster) = &self.condition().postmaster {
+            postmaster.signal(rustix::process::Signal::QUIT);
+        }
+    }
+
     /// Blocks until every process is gone.
     pub(super) fn end(&self) {
         if let Some(postmaster) = self.take_postmaster() {

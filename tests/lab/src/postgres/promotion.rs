@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::cluster::{Cluster, write_owned};
 use super::error::ClusterError;
@@ -27,6 +27,17 @@ pub enum Fence {
     Orderly,
 }
 
+/// Where a target gets what it lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It lacks nothing.
+    Own,
+    /// The standby that is furthest.
+    Standby,
+    /// The old writer's disk.
+    Disk,
+}
+
 /// What a promotion did. Times are in order and add up to less than `total`.
 #[derive(Debug, Clone)]
 pub struct Promotion {
@@ -34,15 +45,17 @@ pub struct Promotion {
     pub old_writer: String,
     /// The present writer.
     pub new_writer: String,
+    /// Where the target got from what it lacked.
+    pub source: Source,
     /// What the target had received before it caught up.
     pub target_lsn: Lsn,
-    /// What the most advanced standby had received; the target has it now.
+    /// How far the target was when it was promoted.
     pub promoted_lsn: Lsn,
     /// Until the old writer was gone.
     pub fence: Duration,
     /// Until every standby had said how far it is.
     pub consult: Duration,
-    /// Until the target had fetched what it lacked from another standby.
+    /// Until the target had fetched what it lacked.
     pub catch_up: Duration,
     /// From the order to promote until the target accepted writes.
     pub promote: Duration,
@@ -51,12 +64,14 @@ pub struct Promotion {
 }
 
 impl Cluster {
-    /// Promotes `target` after killing the old writer.
+    /// Promotes `target` after killing the old writer. It holds every acknowledged commit then:
+    /// what it lacks comes from the standby that is furthest, or from the old writer's disk when
+    /// one of those that may have acknowledged commits cannot be asked.
     ///
     /// # Errors
-    /// [`ClusterError`]: the target is unknown, the writer already, or not running; a standby
-    /// that must be asked is unreachable; or no reachable standby has every acknowledged commit.
-    /// The old writer is killed only after the checks that need no answer from it.
+    /// [`ClusterError`]: the target is unknown, the writer already, or not running; or the old
+    /// writer's log does not reach as far as commits were acknowledged. The old writer is killed
+    /// only after the checks that need no answer from it.
     pub async fn promote(&self, target: &str) -> Result<Promotion, ClusterError> {
         self.promote_with(target, Fence::Kill).await
     }
@@ -73,23 +88,20 @@ impl Cluster {
         let start = Instant::now();
         let mut roles = self.roles.lock().await;
         let index = self.index_of(target)?;
-        self.check_target(&roles, index)?;
+        if index == roles.writer {
+            return Err(ClusterError::AlreadyWriter { id: target.to_owned() });
+        }
         let (node, old) = (self.node_at(index), self.node_at(roles.writer));
+        node.require_running()?;
         fence_off(old, fence).await?;
         let fenced = start.elapsed();
-        let members = without(&roles.quorum, index);
-        let (mine, theirs) = self.consult(old, index, &members).await?;
+        let (mine, theirs) = tokio::join!(settled(node, old), self.consult(&roles, index));
+        let mine = mine?;
         let consulted = start.elapsed();
         self.end_delay(node)?;
-        let best = theirs.iter().max_by_key(|(_, progress)| progress.received);
-        let reached = best.map_or(mine.received, |(_, best)| best.received.max(mine.received));
-        if reached < roles.floor {
-            return Err(ClusterError::CommitsMissing { target: target.to_owned(), floor: roles.floor, reached });
-        }
-        if let Some((ahead, _)) = best.filter(|(_, best)| best.received > mine.received) {
-            self.catch_up(node, self.node_at(*ahead), reached).await?;
-        }
+        let (source, reached) = self.complete(&roles, index, &mine, &theirs).await?;
         let caught_up = start.elapsed();
+        let members: Vec<usize> = theirs.iter().map(|(member, _)| *member).collect();
         self.write_quorum(node, &members)?;
         let standbys: Vec<Arc<Node>> = members.iter().map(|member| Arc::clone(self.node_at(*member))).collect();
         for standby in &standbys {
@@ -105,6 +117,7 @@ impl Cluster {
         Ok(Promotion {
             old_writer: old.id.clone(),
             new_writer: node.id.clone(),
+            source,
             target_lsn: mine.received,
             promoted_lsn: reached,
             fence: fenced,
@@ -115,44 +128,52 @@ impl Cluster {
         })
     }
 
-    fn check_target(&self, roles: &Roles, index: usize) -> Result<(), ClusterError> {
-        let target = self.node_at(index);
-        if index == roles.writer {
-            return Err(ClusterError::AlreadyWriter { id: target.id.clone() });
-        }
-        target.require_running()?;
-        for member in roles.quorum.iter().filter(|member| **member != index) {
-            reachable(target, self.node_at(*member))?;
-        }
-        if roles.floor == Lsn::UNKNOWN {
-            return Err(ClusterError::CommitsMissing {
-                target: target.id.clone(),
-                floor: roles.floor,
-                reached: Lsn(0),
-            });
-        }
-        Ok(())
+    /// Asks every member of the quorum but the target how far it is, once its receiver has let go
+    /// of the dead writer: while it is attached its position may still move. Those that do not
+    /// answer are left out.
+    async fn consult(&self, roles: &Roles, target: usize) -> Vec<(usize, Progress)> {
+        let old = self.node_at(roles.writer);
+        let members = without(&roles.quorum, target);
+        let asked = members.into_iter().map(|member| async move {
+            let standby = self.node_at(member);
+            standby.require_running().ok()?;
+            match settled(standby, old).await {
+                Ok(progress) => Some((member, progress)),
+                Err(error) => {
+                    tracing::warn!(id = standby.id, %error, "promoting without it");
+                    None
+                }
+            }
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
-    /// Waits until the standbys' receivers have let go of the dead writer, then asks how far
-    /// they are. While one is attached its position may still move.
-    async fn consult(
+    /// Gives the target every commit that was acknowledged; says from where, and how far it is.
+    async fn complete(
         &self,
-        old: &Node,
+        roles: &Roles,
         target: usize,
-        members: &[usize],
-    ) -> Result<(Progress, Vec<(usize, Progress)>), ClusterError> {
-        let node = self.node_at(target);
-        let mine = settled(node, old);
-        let theirs = try_join_all(members.iter().map(|member| async move {
-            let standby = self.node_at(*member);
-            match settled(standby, old).await {
-                Ok(progress) => Ok((*member, progress)),
-                // It may have failed while it was asked.
-                Err(error) => Err(reachable(node, standby).err().unwrap_or(error)),
+        mine: &Progress,
+        theirs: &[(usize, Progress)],
+    ) -> Result<(Source, Lsn), ClusterError> {
+        let (node, old) = (self.node_at(target), self.node_at(roles.writer));
+        let best = theirs.iter().max_by_key(|(_, progress)| progress.received);
+        let reached = best.map_or(mine.received, |(_, best)| best.received.max(mine.received));
+        let all_asked = theirs.len() == without(&roles.quorum, target).len();
+        if all_asked && reached >= roles.floor {
+            let Some((ahead, _)) = best.filter(|(_, best)| best.received > mine.received) else {
+                return Ok((Source::Own, reached));
+            };
+            match self.catch_up(node, self.node_at(*ahead), reached).await {
+                Ok(()) => return Ok((Source::Standby, reached)),
+                Err(error) => tracing::warn!(%error, "the old writer's disk is asked instead"),
             }
-        }));
-        futures_util::future::try_join(mine, theirs).await
+        }
+        let reached = self.salvage(node, old, mine.replayed).await?;
+        if roles.floor != Lsn::UNKNOWN && reached < roles.floor {
+            return Err(ClusterError::CommitsMissing { target: node.id.clone(), floor: roles.floor, reached });
+        }
+        Ok((Source::Disk, reached))
     }
 
     /// Fetches what the target lacks from the standby that has it.
@@ -162,7 +183,7 @@ impl Cluster {
         let waited = async {
             while target.progress().await?.replayed < goal {
                 target.require_running()?;
-                reachable(target, ahead)?;
+                ahead.require_running()?;
                 tokio::time::sleep(POLL).await;
             }
             Ok(())
@@ -266,13 +287,4 @@ async fn settled(standby: &Node, old: &Node) -> Result<Progress, ClusterError> {
     tokio::time::timeout(DETACH_LIMIT, detached)
         .await
         .unwrap_or_else(|_| Err(standby.timeout("the receiver's end", DETACH_LIMIT)))
-}
-
-fn reachable(target: &Node, standby: &Node) -> Result<(), ClusterError> {
-    match standby.state() {
-        NodeState::Running => Ok(()),
-        state @ (NodeState::Stopped | NodeState::Frozen | NodeState::HostDown) => {
-            Err(ClusterError::StandbyUnreachable { target: target.id.clone(), standby: standby.id.clone(), state })
-        }
-    }
 }

@@ -36,6 +36,23 @@ pub(super) enum Lineage {
 }
 
 impl Cluster {
+    /// Takes standbys that ended by themselves out of the quorum, as Aurora's storage does without
+    /// them. Does nothing while roles change: a promotion asks for itself who is there.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the writer runs and does not take the smaller quorum over.
+    pub async fn dismiss_dead_standbys(&self) -> Result<(), ClusterError> {
+        let Ok(mut roles) = self.roles.try_lock() else {
+            return Ok(());
+        };
+        for index in roles.quorum.clone() {
+            if matches!(self.node_at(index).state(), NodeState::Stopped | NodeState::HostDown) {
+                self.leave_quorum(&mut roles, index).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a standby that is away out of the quorum, so that a promotion need not ask it.
     /// Without a running writer it stays a member: then nobody can tell what only it has.
     pub(super) async fn leave_quorum(&self, roles: &mut Roles, index: usize) -> Result<(), ClusterError> {

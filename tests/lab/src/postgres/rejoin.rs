@@ -62,18 +62,23 @@ impl Cluster {
         Ok(Rejoin { method, total: start.elapsed() })
     }
 
-    /// Restarts the writer as the writer: crash recovery, no change of role. A running writer is
-    /// killed first.
+    /// Restarts a node without a change of role: the writer through crash recovery, a reader as
+    /// the standby it was. A running one is killed first.
     ///
     /// # Errors
-    /// [`ClusterError`] when the node is not the writer, or does not come up.
+    /// [`ClusterError`] when its host is dead or it does not come up; for a reader also when the
+    /// writer does not run.
     pub async fn restart_in_place(&self, id: &str) -> Result<Duration, ClusterError> {
         let start = Instant::now();
         let mut roles = self.roles.lock().await;
         let index = self.index_of(id)?;
         let node = self.node_at(index);
         if index != roles.writer {
-            return Err(ClusterError::NotWriter { id: id.to_owned(), writer: self.node_at(roles.writer).id.clone() });
+            drop(roles);
+            if matches!(node.state(), NodeState::Running | NodeState::Frozen) {
+                self.kill_postgres(id).await?;
+            }
+            return self.rejoin(id).await.map(|_| start.elapsed());
         }
         match node.state() {
             NodeState::Running | NodeState::Frozen => node.kill().await?,

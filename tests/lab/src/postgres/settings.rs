@@ -11,6 +11,8 @@ use crate::network::POSTGRES_PORT;
 
 /// The lab's own superuser; only the unix socket lets it in.
 pub(super) const ADMIN: &str = "lab";
+/// Size of a file of the write-ahead log.
+pub(super) const WAL_SEGMENT_BYTES: u64 = 1 << 20;
 /// The longest `recovery_min_apply_delay` that PostgreSQL takes: 24 days.
 const LONGEST_DELAY_MS: u128 = i32::MAX as u128;
 /// The role that standbys replicate with.
@@ -25,6 +27,10 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn data(&self) -> PathBuf {
         self.directory.join("data")
+    }
+
+    pub(super) fn wal(&self) -> PathBuf {
+        self.data().join("pg_wal")
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -168,6 +174,11 @@ lab.writer_id = '{writer}'
         password = password.display(),
         authority = authority.display(),
     )
+}
+
+/// A standby that takes the write-ahead log from another node's disk.
+pub(super) fn salvage(log: &Path) -> String {
+    format!("primary_conninfo = ''\nrestore_command = 'cp \"{}/%f\" \"%p\"'\n", log.display())
 }
 
 /// The password file that [`upstream`] points at, so that no log ever shows the password.

@@ -12,6 +12,13 @@ pub struct Lsn(pub u64);
 impl Lsn {
     /// Beyond every position: no standby is known to hold all acknowledged commits.
     pub(super) const UNKNOWN: Self = Self(u64::MAX);
+
+    /// Reads `16/B374D848`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (high, low) = text.split_once('/')?;
+        let part = |hex| u32::from_str_radix(hex, 16).ok().map(u64::from);
+        Some(Self((part(high)? << 32) | part(low)?))
+    }
 }
 
 impl fmt::Display for Lsn {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -13,7 +13,8 @@ use super::account::Account;
 use super::aurora;
 use super::binaries::Binaries;
 use super::certificates::Authority;
-use super::cluster::{Cluster, ClusterConfig, Directory};
+use super::cluster::{Cluster, ClusterConfig};
+use super::directory::Directory;
 use super::error::ClusterError;
 use super::node::{Node, NodeParts};
 use super::process;
@@ -39,9 +40,9 @@ impl Cluster {
         let binaries = Binaries::find()?;
         let account = Account::choose();
         let network = LoopbackNetwork::claim()?;
-        let directory = Directory(make_directory()?);
+        let directory = Directory::create()?;
         let authority = Authority::create()?;
-        let authority_file = directory.0.join("ca.pem");
+        let authority_file = directory.path.join("ca.pem");
         write_public(&authority_file, authority.pem())?;
         std::fs::create_dir_all(&config.log_directory)
             .map_err(ClusterError::io(format!("create {}", config.log_directory.display())))?;
@@ -51,7 +52,7 @@ impl Cluster {
                 number,
                 id: id.clone(),
                 address: network.node_address(number),
-                layout: Layout { directory: directory.0.join(format!("node-{number}")) },
+                layout: Layout { directory: directory.path.join(format!("node-{number}")) },
                 log: config.log_directory.join(format!("{id}.log")),
                 proxies: proxies(&network, number)?,
                 account,
@@ -132,7 +133,7 @@ impl Cluster {
             .args(["--data-checksums", "--no-sync"])
             // A promotion copies the current segment, and a standby that changes its upstream
             // fetches it from its beginning: 16 MB, the default, cost 0.1 s.
-            .arg("--wal-segsize=1");
+            .arg(format!("--wal-segsize={}", settings::WAL_SEGMENT_BYTES >> 20));
         process::run(initdb, "initdb").await?;
         try_join_all(standbys.iter().map(|standby| async {
             let mut copy = self.account.command("cp");
@@ -200,18 +201,6 @@ fn proxies(network: &LoopbackNetwork, node: u8) -> Result<Vec<Proxy>, ClusterErr
             Proxy::start(address, network.node_address(node)).map_err(ClusterError::io(format!("listen on {address}")))
         })
         .collect()
-}
-
-fn make_directory() -> Result<PathBuf, ClusterError> {
-    // Short: the path of a unix socket may have 107 bytes.
-    let (name, _) = uuid::Uuid::new_v4().as_u64_pair();
-    let name = format!("steadfast-lab-{name:x}");
-    let path = std::env::temp_dir().join(name);
-    std::fs::DirBuilder::new()
-        .mode(0o711)
-        .create(&path)
-        .map_err(ClusterError::io(format!("create {}", path.display())))?;
-    Ok(path)
 }
 
 fn make_private(account: Account, path: &Path) -> Result<(), ClusterError> {

@@ -157,6 +157,17 @@ impl Load {
     }
 }
 
+/// Leads a standby away from the writer: it is told to follow an address where nobody listens.
+async fn detach(cluster: &Cluster, index: usize) {
+    let (node, writer) = (cluster.node_at(index), cluster.node_at(cluster.writer_index()));
+    let nobody = std::net::SocketAddr::from(([127, cluster.network.octet(), 200, 1], 5432));
+    let text = settings::upstream(nobody, &node.layout.password(), &cluster.authority_file, &node.id, &writer.id);
+    cluster.write_file(&node.layout.upstream(), &text).unwrap();
+    node.reload();
+    let detached = async { while node.progress().await.unwrap().upstream.is_some() {} };
+    timeout(GENEROUS, detached).await.unwrap();
+}
+
 async fn assert_present(cluster: &Cluster, node: &str, ids: &[i64]) {
     let admin = cluster.admin(node).await.unwrap();
     let row = admin.query_one("SELECT count(*) FROM entry WHERE id = ANY ($1)", &[&ids]).await.unwrap();

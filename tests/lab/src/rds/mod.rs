@@ -8,7 +8,6 @@
 mod actions;
 mod condition;
 mod config;
-mod connection;
 mod core;
 mod error;
 mod event;
@@ -18,7 +17,6 @@ mod form;
 mod log;
 mod nodes;
 mod server;
-mod tasks;
 mod watch;
 mod xml;
 

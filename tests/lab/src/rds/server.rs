@@ -16,7 +16,6 @@ use uuid::Uuid;
 
 use super::actions::{self, Effect};
 use super::config::PlatformConfig;
-use super::connection::{Cuttable, Open, Switch};
 use super::core::{Core, PendingMaintenance};
 use super::error::ApiError;
 use super::event::RdsEvent;
@@ -24,8 +23,8 @@ use super::fault::{FaultKind, Refusal, Spoilt};
 use super::form::Form;
 use super::log::{ApiCall, Outcome, Promotion};
 use super::nodes::Nodes;
-use super::tasks::Tasks;
 use super::xml::{now_ms, response};
+use crate::endpoint::{Cuttable, Open, Switch, Tasks};
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]

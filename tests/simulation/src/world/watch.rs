@@ -22,8 +22,10 @@ pub(crate) struct Watch {
     pub(crate) decisions: Vec<(Micros, String)>,
     /// Rules that decided, with how often they came up anew.
     pub(crate) rules: BTreeMap<u16, u64>,
-    /// Promotion calls that reached the control plane.
+    /// Promotion calls that were sent, whatever became of them.
     pub(crate) calls: u64,
+    /// Those that the control plane accepted.
+    pub(crate) accepted: u64,
     /// Failovers that the platform carried out, whoever asked.
     pub(crate) failovers: u64,
     /// Calls of ours that undid a failover that the platform had finished meanwhile.

@@ -42,20 +42,14 @@ async fn dead_host_is_silent_and_loses_no_acknowledged_commit() {
 async fn target_that_is_behind_catches_up_before_it_is_promoted() {
     let lab = lab().await;
     let cluster = &lab.cluster;
-    let (target, writer) = (cluster.node_at(1), cluster.node_at(0));
-    // Away from the writer: it is told to follow an address where nobody listens.
-    let nobody = std::net::SocketAddr::from(([127, cluster.network.octet(), 200, 1], 5432));
-    let text = settings::upstream(nobody, &target.layout.password(), &cluster.authority_file, "orders-2", &writer.id);
-    cluster.write_file(&target.layout.upstream(), &text).unwrap();
-    target.reload();
-    let detached = async { while target.progress().await.unwrap().upstream.is_some() {} };
-    timeout(GENEROUS, detached).await.unwrap();
+    detach(cluster, 1).await;
     let load = load(cluster, "orders-1").await;
     load.reach(100).await;
     cluster.kill_postgres("orders-1").await.unwrap();
     let promotion = cluster.promote("orders-2").await.unwrap();
     println!("{promotion:?}");
     assert!(promotion.promoted_lsn > promotion.target_lsn);
+    assert_eq!(promotion.source, Source::Standby);
     let acknowledged = load.end().await;
     assert!(acknowledged.len() >= 100);
     assert_present(cluster, "orders-2", &acknowledged).await;
@@ -91,34 +85,68 @@ async fn frozen_writer_is_fenced_and_rejoins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refuses_what_could_lose_commits() {
+async fn what_only_the_dead_have_is_taken_from_the_writers_disk() {
     let lab = lab().await;
     let cluster = &lab.cluster;
     let unknown = cluster.promote("orders-9").await.unwrap_err();
     assert!(matches!(unknown, ClusterError::UnknownNode { .. }), "{unknown}");
     let writer = cluster.promote("orders-1").await.unwrap_err();
     assert!(matches!(writer, ClusterError::AlreadyWriter { .. }), "{writer}");
-    // Both at once: what only orders-3 had received cannot be known.
+    // Only orders-3 acknowledges, and it dies with the writer.
+    detach(cluster, 1).await;
+    let load = load(cluster, "orders-1").await;
+    load.reach(100).await;
     cluster.kill_host("orders-1").await.unwrap();
     cluster.kill_host("orders-3").await.unwrap();
-    let refused = cluster.promote("orders-2").await.unwrap_err();
-    assert!(matches!(&refused, ClusterError::StandbyUnreachable { standby, .. } if standby == "orders-3"), "{refused}");
+    let promotion = cluster.promote("orders-2").await.unwrap();
+    println!("{promotion:?}");
+    assert_eq!(promotion.source, Source::Disk);
+    let mut acknowledged = load.end().await;
+    assert!(acknowledged.len() >= 100);
+    assert_present(cluster, "orders-2", &acknowledged).await;
+    // Both readers are away: the writer alone has what it acknowledges now, on a new timeline.
     cluster.recover_all().await.unwrap();
-    assert_eq!(cluster.writer(), "orders-1");
-    first_commit(cluster, 1).await;
-    // Both readers leave: the writer alone has what it acknowledges now.
+    cluster.freeze("orders-1").await.unwrap();
+    cluster.freeze("orders-3").await.unwrap();
+    let load = load_from(cluster, "orders-2", 2_000_000).await;
+    load.reach(100).await;
     cluster.kill_postgres("orders-2").await.unwrap();
-    cluster.kill_postgres("orders-3").await.unwrap();
-    first_commit(cluster, 2).await;
-    cluster.kill_postgres("orders-1").await.unwrap();
-    let stopped = cluster.promote("orders-2").await.unwrap_err();
-    assert!(matches!(stopped, ClusterError::NotRunning { .. }), "{stopped}");
-    cluster.restart_in_place("orders-1").await.unwrap();
+    for reader in ["orders-1", "orders-3"] {
+        let frozen = cluster.promote(reader).await.unwrap_err();
+        assert!(matches!(frozen, ClusterError::NotRunning { .. }), "{frozen}");
+        cluster.thaw(reader).await.unwrap();
+    }
+    let promotion = cluster.promote("orders-3").await.unwrap();
+    assert_eq!(promotion.source, Source::Disk);
+    acknowledged.extend(load.end().await);
+    assert!(acknowledged.len() >= 200);
+    assert_present(cluster, "orders-3", &acknowledged).await;
     cluster.recover_all().await.unwrap();
-    cluster.promote("orders-3").await.unwrap();
-    first_commit(cluster, 3).await;
-    let client = connect(cluster, "orders-3").await.unwrap();
-    assert_eq!(count(&client).await, 3);
+    first_commit(cluster, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_go_on_without_standbys_that_ended_by_themselves() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    for index in [1, 2] {
+        // Nobody in the lab orders this.
+        let node = cluster.node_at(index);
+        node.end_by_itself();
+        let ended = async { while node.state() != NodeState::Stopped {} };
+        timeout(GENEROUS, ended).await.unwrap();
+    }
+    let client = connect(cluster, "orders-1").await.unwrap();
+    let mut commit = tokio::spawn(async move { insert(&client, 1).await });
+    assert!(timeout(SILENCE, &mut commit).await.is_err());
+    cluster.dismiss_dead_standbys().await.unwrap();
+    timeout(GENEROUS, commit).await.unwrap().unwrap().unwrap();
+    cluster.restart_in_place("orders-2").await.unwrap();
+    cluster.restart_in_place("orders-2").await.unwrap();
+    let promotion = cluster.promote("orders-2").await.unwrap();
+    assert_eq!(promotion.source, Source::Own);
+    let client = connect(cluster, "orders-2").await.unwrap();
+    assert_eq!(count(&client).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
