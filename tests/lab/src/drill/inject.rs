@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
-use steadfast_scenario::{Disturbance, Fault, OperatorDeed, Place, PlatformDeed, Role, Service, View, Zone};
+use steadfast_scenario::{
+    Delivery, Disturbance, Fault, OperatorDeed, Place, PlatformDeed, Role, Service, Trouble, View, Zone,
+};
 
 use super::DrillError;
 use super::deeds;
-use crate::assembly::{Lab, PostgresNodes, names};
+use crate::assembly::{self, Lab, PostgresNodes, names};
 use crate::lambda::{Lambda, LambdaError};
 use crate::network::VIEWS;
 use crate::postgres::{Cluster, ClusterError};
 use crate::rds::{Failovers, Rds};
+use crate::services;
 
 /// The clients' view; views 1 to 3 are the zones'. The lab's clients live in no zone.
 const CLIENTS: u8 = 0;
@@ -69,6 +72,13 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::RefusePassword(Role::Prober) => deeds::password(names::PROBER_ROLE),
         Fault::RefusePassword(Role::Application) => deeds::password(names::APPLICATION),
         Fault::Fail(Service::Rds, trouble, action) => deeds::control_plane(trouble, action.unwrap_or("*")),
+        Fault::Fail(Service::StateTable, trouble, action) => service(services::Service::StateTable, trouble, action),
+        Fault::Fail(Service::Notifier, trouble, action) => service(services::Service::Notifier, trouble, action),
+        Fault::Fail(Service::Invocations, trouble, action) => service(services::Service::Invocations, trouble, action),
+        Fault::Events(Delivery::Late(by)) => events(assembly::Delivery::Late(by)),
+        Fault::Events(Delivery::Dropped) => events(assembly::Delivery::Dropped),
+        Fault::Events(Delivery::Doubled) => events(assembly::Delivery::Doubled),
+        Fault::Events(Delivery::Reordered) => events(assembly::Delivery::Reordered),
         Fault::Coordinator(Disturbance::Killed) => at_once(None, deeds::kill_coordinators),
         Fault::Coordinator(Disturbance::Doubled) => coordinator(
             async |lambda| lambda.duplicate_all(names::COORDINATOR, true).await,
@@ -91,9 +101,7 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Operator(OperatorDeed::Sets(mode)) => at_once(None, async move |s| deeds::set_mode(s, mode).await),
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),
         Fault::Operator(OperatorDeed::DeletesLease) => at_once(None, deeds::delete_lease),
-        Fault::Fail(Service::StateTable | Service::Notifier | Service::Invocations, ..)
-        | Fault::Events(_)
-        | Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
+        Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
         | Fault::Operator(OperatorDeed::SwitchesOver) => None,
     }
 }
@@ -136,12 +144,16 @@ fn path(
     lasting(
         place,
         async move |stage| {
-            let paths = paths(&stage.instance).into_iter();
-            Ok(paths.map(|(instance, views)| stage.lab.cluster.cut_off(&instance, views)).collect::<Result<(), _>>()?)
+            let cluster = &stage.lab.cluster;
+            Ok(paths(&stage.instance)
+                .into_iter()
+                .try_for_each(|(instance, views)| cluster.cut_off(&instance, views))?)
         },
         async move |stage| {
-            let paths = paths(&stage.instance).into_iter();
-            Ok(paths.map(|(instance, views)| stage.lab.cluster.reconnect(&instance, views)).collect::<Result<(), _>>()?)
+            let cluster = &stage.lab.cluster;
+            Ok(paths(&stage.instance)
+                .into_iter()
+                .try_for_each(|(instance, views)| cluster.reconnect(&instance, views))?)
         },
     )
 }
@@ -168,6 +180,47 @@ fn outward(zone: Zone) -> Vec<(String, Vec<u8>)> {
 fn inward(zone: Zone) -> Vec<(String, Vec<u8>)> {
     let instance = names::INSTANCES.get(usize::from(zone.0));
     instance.map(|instance| ((*instance).to_owned(), views(View::Everyone))).into_iter().collect()
+}
+
+/// A service that functions call, for one of its actions or for all.
+fn service(service: services::Service, trouble: Trouble, action: Option<&'static str>) -> Option<Injection> {
+    let trouble = match trouble {
+        Trouble::Throttle => services::Trouble::Throttle,
+        Trouble::Error => services::Trouble::Error,
+        Trouble::Denied => services::Trouble::Denied,
+        Trouble::Silence => services::Trouble::Silence,
+        Trouble::LostAnswer => services::Trouble::LostAnswer,
+        Trouble::ErrorAfterEffect => services::Trouble::ErrorAfterEffect,
+        Trouble::Slow(by) => services::Trouble::Slow(by),
+        // Only a description can be stale.
+        Trouble::Stale => return None,
+    };
+    lasting(
+        None,
+        async move |stage| {
+            stage.lab.services.set(service, trouble, action);
+            Ok(())
+        },
+        async move |stage| {
+            stage.lab.services.clear(service, trouble, action);
+            Ok(())
+        },
+    )
+}
+
+/// What happens to the platform's events on their way.
+fn events(delivery: assembly::Delivery) -> Option<Injection> {
+    lasting(
+        None,
+        async move |stage| {
+            stage.lab.events.set(delivery);
+            Ok(())
+        },
+        async move |stage| {
+            stage.lab.events.clear(delivery);
+            Ok(())
+        },
+    )
 }
 
 /// What happens to invocations of the coordinator.
