@@ -5,7 +5,6 @@ mod expectations;
 mod inject;
 mod milestones;
 mod over;
-mod paths;
 mod phases;
 mod result;
 mod run;
@@ -135,6 +134,9 @@ pub enum DrillError {
     /// The lab cannot do what the scenario asks.
     #[error("{0}")]
     Unable(String),
+    /// The platform does not fail over now.
+    #[error(transparent)]
+    Refused(#[from] crate::rds::FailoverRefused),
     /// A fault names the target of a promotion, and none was called.
     #[error("a fault names the target of a promotion, and nothing has been promoted; let it come `after called`")]
     NoTarget,

@@ -8,7 +8,7 @@ use steadfast_core::time::Timestamp;
 
 use super::milestones::is_ours;
 use crate::assembly::Lab;
-use crate::rds::ApiCall;
+use crate::rds::{ApiCall, Promotion, Trigger};
 
 /// Points in time of one episode; None for what did not happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -48,6 +48,21 @@ pub(super) fn opened(evidence: &[Entry]) -> Option<Timestamp> {
 pub(super) fn calls(lab: &Lab, fault_at: Timestamp) -> u64 {
     let after = |call: &&ApiCall| is_ours(call) && call.at_ms >= fault_at.as_millis();
     lab.rds.calls().iter().filter(after).count() as u64
+}
+
+/// How many failovers that Steadfast has called for since the fault have moved the role.
+pub(super) fn took_effect(lab: &Lab, fault_at: Timestamp) -> u64 {
+    let calls = lab.rds.calls();
+    // One that a person called for begins while that call is answered.
+    let by_hand = |started: u64| {
+        let others = calls.iter().filter(|call| call.action == "FailoverDBCluster" && !is_ours(call));
+        others.into_iter().any(|call| (call.at_ms..=call.answered_ms).contains(&started))
+    };
+    let ours = |promotion: &&Promotion| {
+        let begun = promotion.started_ms;
+        promotion.trigger == Trigger::Api && begun >= fault_at.as_millis() && !by_hand(begun)
+    };
+    lab.rds.promotions().iter().filter(ours).filter(|promotion| promotion.writable_ms.is_some()).count() as u64
 }
 
 fn verdict(entry: &Entry) -> Option<&str> {

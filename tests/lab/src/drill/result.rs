@@ -72,6 +72,9 @@ pub struct RunResult {
     pub audit: Audit,
     /// What the scenario expects, and what became of it.
     pub expectations: Vec<Judged>,
+    /// Failovers of Steadfast that took effect beyond one per episode.
+    #[serde(skip)]
+    pub needless: u64,
     /// Whether the scenario ends with an open episode, so that writes need not flow.
     #[serde(skip)]
     pub stays_open: bool,
@@ -93,9 +96,8 @@ impl RunResult {
         check(self.audit.failed_but_applied > 0, "transfers that failed for certain were applied".to_owned());
         check(!self.audit.money_conserved, "money is not conserved".to_owned());
         check(self.canary_lost > 0, format!("{} acknowledged canary commits are lost", self.canary_lost));
-        let calls_are_expected = self.expectations.iter().any(|judged| judged.expectation.starts_with("calls "));
-        let too_many = self.failover_calls > 1 && !calls_are_expected;
-        check(too_many, format!("FailoverDBCluster was called {} times", self.failover_calls));
+        let needless = format!("{} failovers of Steadfast took effect beyond one per episode", self.needless);
+        check(self.needless > 0, needless);
         check(!self.rules.is_empty() && !self.chain_verified, "the evidence chain does not verify".to_owned());
         for judged in self.expectations.iter().filter(|judged| judged.held == Some(false)) {
             check(true, format!("expected `{}`, seen: {}", judged.expectation, judged.seen));

@@ -193,6 +193,7 @@ impl Ran<'_> {
             recovered: self.complete,
             audit: self.audit.clone(),
             expectations: Vec::new(),
+            needless: phases::took_effect(self.lab, self.fault_at).saturating_sub(self.episodes.len() as u64),
             stays_open,
         }
     }

@@ -13,7 +13,6 @@ use tokio::time::sleep;
 
 use super::inject::{Act, Injection, Stage, injection};
 use super::milestones::{Seen, is_ours};
-use super::paths::Paths;
 use super::{DrillError, Progress};
 use crate::assembly::{Lab, names};
 
@@ -21,7 +20,6 @@ use crate::assembly::{Lab, names};
 pub(super) struct Timeline<'l> {
     lab: &'l Lab,
     progress: &'l dyn Progress,
-    paths: Rc<Paths>,
     old_writer: String,
     /// When the run began: `at` counts from here.
     began: Timestamp,
@@ -65,7 +63,6 @@ impl<'l> Timeline<'l> {
         Self {
             lab,
             progress,
-            paths: Rc::default(),
             old_writer: lab.cluster.writer().to_owned(),
             began: clock::now(),
             first_fault: Cell::new(None),
@@ -138,7 +135,7 @@ impl<'l> Timeline<'l> {
         };
         let instance = place.map(|place| self.instance(place)).transpose()?.unwrap_or_default();
         let about = if instance.is_empty() { String::new() } else { format!(" ({instance})") };
-        let stage = Stage { lab: self.lab, paths: Rc::clone(&self.paths), instance, kept: Rc::default() };
+        let stage = Stage { lab: self.lab, instance };
         if self.first_fault.get().is_none() {
             self.first_fault.set(Some(clock::now()));
         }
