@@ -1,5 +1,7 @@
 //! What votes mean, and whom they let take over.
 
+#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+
 mod support;
 
 use std::time::Duration;

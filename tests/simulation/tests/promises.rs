@@ -1,7 +1,7 @@
 //! The numbered promises, tried from all sides: by chance, with the coordinator killed at every port call,
 //! and in worlds that break them on purpose, so that a check that sees nothing shows.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
+#![expect(clippy::panic, reason = "a test ends where its ground is missing")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
