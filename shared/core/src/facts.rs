@@ -145,6 +145,7 @@ fn platform(snapshot: &Snapshot, policy: &Policy, diagnosis: &Diagnosis, gone_si
     }
 }
 
+/// Keeps invariant 1: a role that has moved counts as a failover in flight until a commit ends the episode.
 fn names_another(topology: &Topology, snapshot: &Snapshot) -> bool {
     let open = snapshot.open_episode();
     open.is_some_and(|episode| topology.writer().is_some_and(|writer| writer.id != episode.old_writer))

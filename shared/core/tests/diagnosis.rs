@@ -39,6 +39,7 @@ fn state(reports: Vec<WitnessReport>) -> WriterState {
     diagnose(&snapshot(reports), &Policy::default()).writer
 }
 
+/// Tries invariant 5.
 #[test]
 fn no_action_follows_from_fewer_than_two_fresh_witnesses_that_say_so() {
     let serves = |outcome: Outcome| {
@@ -307,6 +308,7 @@ fn a_failover_of_the_platform_that_does_not_end_is_told_to_a_person() {
     assert_eq!((moving(79_000), moving(81_000)), (440, 445));
 }
 
+/// Tries invariant 7.
 #[test]
 fn a_commit_of_an_instance_that_commits_no_more_proves_nothing() {
     let mut seen = unanimous(Outcome::Refused, ago(9_000));

@@ -261,6 +261,7 @@ impl Notifier for W {
 }
 impl Log for W {
     fn audit(&self, _: &str, _: serde_json::Value) {}
+    // Tries invariant 11 in every test of this file.
     fn error(&self, what: &str, data: serde_json::Value) {
         panic!("{what}: {data}");
     }
@@ -309,6 +310,7 @@ fn a_slow_control_plane_does_not_keep_it_from_promoting() {
         assert_eq!(i.fail_overs.len(), 1, "describe {describe} ms");
     }
 }
+/// Tries invariant 3: as many intentions as calls.
 #[test]
 fn a_call_that_comes_to_nothing_is_made_three_times_at_most_and_then_a_person_is_called() {
     let w = world(Outcome::Refused, 20, 5);
@@ -434,6 +436,7 @@ fn a_lease_that_ran_short_while_the_intention_was_written_is_renewed_before_the_
     assert!(i.lease_left_at_call[0] >= Duration::from_secs(6), "{:?} left", i.lease_left_at_call);
 }
 
+/// Tries invariant 9.
 #[test]
 fn a_pause_that_comes_while_the_intention_is_written_stops_the_call() {
     let mut w = world(Outcome::Refused, 20, 5);
