@@ -157,6 +157,8 @@ struct Inner {
     lose_answer_of_intention: bool,
     slow_intention: bool,
     pause_before: Option<&'static str>,
+    renewed_at: Option<Timestamp>,
+    stolen_after_intention: bool,
     lease_left_at_call: Vec<Duration>,
 }
 struct W {
@@ -181,6 +183,10 @@ impl StateTable for W {
         if i.renewed_by_another {
             let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(10));
             i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at });
+        }
+        let now = Timestamp::from_millis(i.now);
+        if i.renewed_at.is_some_and(|at| now >= at) {
+            i.state.lease.as_mut().unwrap().expires_at = now.plus(Duration::from_secs(300));
         }
         let mut s = i.state.clone();
         s.reports = (self.reports)(Timestamp::from_millis(i.now));
@@ -224,6 +230,10 @@ impl StateTable for W {
         }
         if i.lose_answer_of_intention && e.promotion.is_some() {
             i.lose_answer_of_intention = false;
+            if i.stolen_after_intention {
+                let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(300));
+                i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 9, expires_at });
+            }
             i.now += 5_000;
             return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
         }
@@ -518,4 +528,44 @@ fn a_change_of_mind_is_written_down_while_we_wait() {
     let i = w.i.lock().unwrap();
     let rules: Vec<u64> = i.evidence.values().filter_map(|entry| entry.data["rule"].as_u64()).collect();
     assert_eq!(rules[..3], [410, 550, 640], "{rules:?}");
+}
+
+#[test]
+fn an_owner_that_renews_at_the_last_moment_is_nobodys_worry() {
+    let w = world(Outcome::Refused, 20, 5);
+    {
+        let mut i = w.i.lock().unwrap();
+        let now = Timestamp::from_millis(i.now);
+        i.state.lease =
+            Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at: now.plus(Duration::from_secs(299)) });
+        i.renewed_at = Some(now.plus(Duration::from_millis(11_900)));
+    }
+    let _ended = go(&w, &Policy::default(), "second", 30);
+    assert_eq!(w.i.lock().unwrap().notices, Vec::new());
+}
+
+#[test]
+fn an_intention_whose_lease_is_gone_is_left_to_the_next_owner() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().lose_answer_of_intention = true;
+    w.i.get_mut().unwrap().stolen_after_intention = true;
+    let _ended = go(&w, &no_grace(), "me", 30);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, Vec::<String>::new());
+    let episode = i.state.episode.as_ref().unwrap();
+    assert_eq!(episode.promotion.as_ref().unwrap().target, InstanceId::new("r1"), "taken back under another's lease");
+}
+
+#[test]
+fn a_promotion_counts_against_the_budget_for_its_window_and_no_longer() {
+    let policy = Policy::default();
+    let seen = unanimous(Outcome::Refused, ago(2_000));
+    let mut last = ep(&seen, ago(2_000));
+    last.promotion = Some(last.next_promotion(InstanceId::new("r1"), 7, ago(1_000)));
+    let open = |now| {
+        let writer = InstanceId::new(WRITER);
+        Episode::open(&ClusterId::new("orders"), 8, &diagnose(&seen, &policy), writer, Some(&last), now, &policy).past
+    };
+    assert_eq!(open(NOW).len(), 1);
+    assert_eq!(open(NOW.plus(policy.budget_window)).len(), 0);
 }
