@@ -51,7 +51,8 @@ fn then_it_is_replaced_exactly_once() {
     let promote = Action::Promote { target: target.clone() };
     assert_eq!(due(&owned), Some((Step::Promote, Progress::Ready(promote))));
     let called = with_episode(failed(), |episode| {
-        episode.promotion = Some(Promotion { target, at: ago(10), epoch: 7, refused: None, passing: false, number: 1 });
+        episode.promotion =
+            Some(Promotion { target, at: ago(10), epoch: 7, refused: None, passing: false, number: 1, bound: None });
     });
     assert_eq!(due(&called), Some((Step::Promote, Progress::Blocked)));
 }
