@@ -368,7 +368,7 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         target: &InstanceId,
     ) -> Result<(), StateError> {
-        if lease.expires_at.since(self.world.now()) < CALL_LIMIT.saturating_add(self.policy.clock_skew_max) {
+        if self.is_short(lease) {
             // The write took too long: look again with a renewed lease before anything is called.
             return self.renew(lease).await;
         }
@@ -417,12 +417,22 @@ impl<'w, W: World> Executor<'w, W> {
         let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
+        if self.is_short(lease) {
+            return self.renew(lease).await;
+        }
         let mut episode = open.clone();
         episode.evicted = true;
         let intended = json!({ "action": "evict", "demoted": demoted });
         let seen = Some(open.version);
         let episode =
             self.write_returning(Under::Armed(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+        if self.is_short(lease) {
+            // The write took too long: whoever holds the lease by now may have gone on.
+            let withheld = json!({ "action": "evict", "result": "withheld, never ordered" });
+            let seen = Some(episode.version);
+            let episode = Episode { evicted: false, ..episode };
+            return self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, withheld)]).await;
+        }
         let result = match self.world.evict(&self.cluster, episode.epoch, &demoted).await {
             Ok(()) => json!({ "action": "evict", "result": "drainer asked" }),
             Err(error) => json!({ "action": "evict", "result": error.to_string() }),
@@ -512,6 +522,11 @@ impl<'w, W: World> Executor<'w, W> {
     /// By then a living owner has renewed its lease several times, and a dead one's has run out.
     fn stand_by_limit(&self) -> Duration {
         self.policy.lease_ttl.saturating_add(self.policy.clock_skew_max.saturating_mul(2))
+    }
+
+    /// Whether less is left of the lease than a call to the outside may take.
+    fn is_short(&self, lease: &Lease) -> bool {
+        lease.expires_at.since(self.world.now()) < CALL_LIMIT.saturating_add(self.policy.clock_skew_max)
     }
 
     /// Renews a lease that runs short. One that ran out is left alone: the next look shows whose it is.
