@@ -169,6 +169,7 @@ fn called(age: u64, refused: Option<bool>, number: u8) -> Snapshot {
         refused: refused.map(|_| "refused".to_owned()),
         passing: refused == Some(true),
         number,
+        bound: None,
     };
     seen.episode = Some(Episode { promotion: Some(promotion), ..open_episode(&seen) });
     seen

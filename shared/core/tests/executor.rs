@@ -160,6 +160,9 @@ struct Inner {
     renewed_at: Option<Timestamp>,
     stolen_after_intention: bool,
     lease_left_at_call: Vec<Duration>,
+    /// What the control plane answers to calls, the first one first; then it accepts.
+    answers: Vec<Option<CallError>>,
+    lose_answer_of_second_intention: bool,
 }
 struct W {
     i: Mutex<Inner>,
@@ -228,6 +231,11 @@ impl StateTable for W {
         if e.promotion.is_some() && std::mem::take(&mut i.slow_intention) {
             i.now += 4_900;
         }
+        if i.lose_answer_of_second_intention && e.promotion.as_ref().is_some_and(|promotion| promotion.number == 2) {
+            i.lose_answer_of_second_intention = false;
+            i.now += 5_000;
+            return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
+        }
         if i.lose_answer_of_intention && e.promotion.is_some() {
             i.lose_answer_of_intention = false;
             if i.stolen_after_intention {
@@ -250,7 +258,8 @@ impl ControlPlane for W {
         let left = i.state.lease.as_ref().unwrap().expires_at.since(Timestamp::from_millis(i.now));
         i.lease_left_at_call.push(left);
         i.fail_overs.push(t.to_string());
-        Ok(())
+        let answer = if i.answers.is_empty() { None } else { i.answers.remove(0) };
+        answer.map_or(Ok(()), Err)
     }
 }
 impl Drainer for W {
@@ -568,4 +577,52 @@ fn a_promotion_counts_against_the_budget_for_its_window_and_no_longer() {
     };
     assert_eq!(open(NOW).len(), 1);
     assert_eq!(open(NOW.plus(policy.budget_window)).len(), 0);
+}
+
+fn unanswered() -> Option<CallError> {
+    Some(CallError::Unanswered { action: "FailoverDBCluster", cause: "timeout".into() })
+}
+
+fn refused_in_passing() -> Option<CallError> {
+    let (code, message) = ("InvalidDBInstanceState".into(), "it is the writer".into());
+    Some(CallError::Refused { action: "FailoverDBCluster", code, message })
+}
+
+/// Reports of a writer that is gone, and of an `r1` that stops answering as a reader after `from`.
+fn first_reader_lost_after(from: Duration) -> impl Fn(Timestamp) -> Vec<WitnessReport> {
+    move |now| {
+        let mut all = reports(Outcome::Refused, NOW.minus(Duration::from_secs(2)))(now);
+        if now.since(NOW) > from {
+            for r in &mut all {
+                r.sightings[1] = sighting("r1", Outcome::Restarting, NOW.plus(from));
+            }
+        }
+        all
+    }
+}
+
+#[test]
+fn a_refused_repetition_does_not_free_the_target_of_a_call_whose_fate_is_unknown() {
+    // The first call takes effect late; the second is refused because of it; a third with another target would
+    // flip the roles while the control plane still shows the old writer.
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().answers = vec![unanswered(), refused_in_passing()];
+    w.reports = Box::new(first_reader_lost_after(Duration::from_secs(17)));
+    let _ended = go(&w, &no_grace(), "me", 200);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, ["r1", "r1"]);
+    assert_eq!(i.state.episode.as_ref().unwrap().human_called, [610], "and a person is called");
+}
+
+#[test]
+fn a_withheld_repetition_does_not_forget_the_call_before_it() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().answers = vec![unanswered()];
+    w.i.get_mut().unwrap().lose_answer_of_second_intention = true;
+    w.reports = Box::new(first_reader_lost_after(Duration::from_secs(17)));
+    let _ended = go(&w, &no_grace(), "me", 200);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, ["r1"], "another target would flip the roles");
+    let promotion = i.state.episode.as_ref().unwrap().promotion.as_ref().map(|p| (p.target.to_string(), p.number));
+    assert_eq!(promotion, Some(("r1".to_owned(), 1)), "the call that was made stays known");
 }
