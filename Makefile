@@ -2,7 +2,10 @@
 
 SHELL := /bin/bash
 FAULT ?= kill-host
+SEEDS ?= 50000
+SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenarios/*.txt)))
 REPEAT ?= 1
+TIME ?= 60s
 
 # cargo-lambda builds for a named target. The lab is built for the same one, so that both share
 # one build of every dependency.
@@ -17,17 +20,41 @@ LAMBDA := .venv/bin/cargo-lambda lambda
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help drill known-fault test check pure deny lab build functions package setup clean
+SIM := $(TARGET)/$(HOST)/release/sim
+
+.PHONY: help drill known-fault sim simulator explain bench mutants test check pure deny lab fuzz build functions package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-drill: known-fault build ## Make the writer fail: FAULT=kill-host|kill-postgres REPEAT=n NATIVE=12s DUPLICATE=1
+drill: known-fault build ## Carry out a scenario: FAULT=kill-host (any of tests/scenarios) REPEAT=n NATIVE=12s DUPLICATE=1
 	@exec $(LAB) drill --fault '$(FAULT)' --repeat '$(REPEAT)' $(if $(NATIVE),--native '$(NATIVE)') $(if $(DUPLICATE),--duplicate)
 
 known-fault:
-	@case '$(FAULT)' in kill-host|kill-postgres) ;; *) \
-	  echo "FAULT=$(FAULT) is no fault; choose kill-host or kill-postgres" >&2; exit 2;; esac
+	@case ' $(SCENARIOS) ' in *' $(FAULT) '*) ;; *) \
+	  echo "FAULT=$(FAULT) is no scenario; choose one of: $(SCENARIOS)" >&2; exit 2;; esac
+
+sim: simulator ## Simulate failovers in virtual time: SEEDS=50000 FROM=n, or one again: SEED=n or SCENARIO=kill-host
+ifdef SEED
+	@exec $(SIM) replay '$(SEED)'
+else ifdef SCENARIO
+	@exec $(SIM) scenario 'tests/scenarios/$(SCENARIO).txt'
+else
+	@exec $(SIM) run --seeds '$(SEEDS)' $(if $(FROM),--from '$(FROM)')
+endif
+
+explain: simulator ## Say what evidence or events mean, line by line: EVENTS=file
+	@test -n '$(EVENTS)' || { echo "make explain needs EVENTS=file: an evidence file, log lines or events" >&2; exit 2; }
+	@exec $(SIM) explain '$(EVENTS)'
+
+bench: setup ## Simulated failovers per second on one core
+	$(CARGO) bench --locked --package steadfast-simulation --bench failovers
+
+mutants: setup ## Delete or weaken each rule and each lease check in turn: which ones do the tests miss?
+	@exec python3 tests/mutants/mutants.py
+
+simulator: setup
+	@$(CARGO) build --quiet $(RELEASE) --package steadfast-simulation
 
 test: setup check pure functions ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace --exclude steadfast-lab
@@ -45,6 +72,9 @@ pure: ## The core depends on no runtime, no AWS crate and no driver, also when b
 
 deny: ## Licences, bans and sources of all dependencies; advisories where the network allows
 	$(CARGO) deny --locked check licenses bans sources
+
+fuzz: ## Feed the parsers arbitrary input, guided by coverage: TIME=60s for each of three targets
+	@shared/core/fuzz/run '$(TIME)'
 
 lab: build ## Run the lab until Ctrl-C, for `cargo lambda invoke` and manual drills
 	@exec $(LAB) up

@@ -10,7 +10,7 @@ mod setup;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use steadfast_aws::{clock, log, startup};
-use steadfast_core::hint::{self, Wake};
+use steadfast_core::hint::{self, Event, Wake};
 use steadfast_core::metric;
 use steadfast_core::route::{self, Dropped, Route};
 
@@ -24,9 +24,20 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event| handle(&setup, event))).await
 }
 
+/// Routes every event of the payload; answers with the route, or with all of them.
 async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    let hint = hint::parse(&event.payload);
-    let envelope = hint::envelope(&event.payload);
+    let mut routes = Vec::new();
+    for event in hint::events(&event.payload) {
+        routes.push(handle_one(setup, event).await?);
+    }
+    match routes.as_slice() {
+        [route] => Ok(json!(route)),
+        routes => Ok(json!(routes)),
+    }
+}
+
+async fn handle_one(setup: &Setup, event: Event) -> Result<Route, Error> {
+    let Event { envelope, hint } = event;
     let route = match route::stale(&hint, &envelope, clock::now()) {
         Some(reason) => Route::dropped(reason),
         None if was_handled(setup, envelope.id.as_deref()).await => Route::dropped(Dropped::Duplicate),
@@ -50,7 +61,7 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
     {
         log::audit(FUNCTION, "state_lost", &json!({ "error": error.to_string() }));
     }
-    Ok(json!(route))
+    Ok(route)
 }
 
 /// Whether this event was handled before. When the table does not answer it counts as new: a hint

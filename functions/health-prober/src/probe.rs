@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use steadfast_aws::clock;
 use steadfast_aws::postgres::{ConnectError, ConnectLimits, Target};
 use steadfast_aws::secret::Credentials;
+use steadfast_core::board::Finding;
 use steadfast_core::classify;
 use steadfast_core::time::Timestamp;
 use steadfast_core::witness::Outcome;
 use tokio::time::timeout;
 
-use crate::board::Finding;
 use crate::canary::{Answer, Prepared};
 use crate::setup::Setup;
 

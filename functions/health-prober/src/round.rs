@@ -166,7 +166,7 @@ impl Run {
                 continue;
             }
             let report = self.board.report(&self.setup.az, self.began, now);
-            match suspect(&report) {
+            match report.suspect() {
                 None => woken = None,
                 Some(instance) if woken.is_none_or(|at| at.elapsed() >= WAKE_EVERY) => {
                     woken = Some(Instant::now());
@@ -239,13 +239,4 @@ impl Run {
             ],
         );
     }
-}
-
-/// The instance that looks worst, once every instance was probed and none commits.
-fn suspect(report: &WitnessReport) -> Option<&InstanceId> {
-    use steadfast_core::witness::Outcome;
-    if report.sightings.iter().any(|sighting| sighting.outcome == Outcome::Committing) {
-        return None;
-    }
-    report.sightings.iter().find(|sighting| !sighting.outcome.healthy()).map(|sighting| &sighting.instance)
 }

@@ -38,13 +38,7 @@ impl Setup {
         let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
         let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
         let drainer = settings.text("STEADFAST_DRAINER", "the name or ARN of the connection-drainer function")?;
-        let default = Policy::default();
-        let policy = Policy {
-            platform_grace: settings.duration("STEADFAST_PLATFORM_GRACE", default.platform_grace)?,
-            silent_after: settings.duration("STEADFAST_SILENT_AFTER", default.silent_after)?,
-            stalled_after: settings.duration("STEADFAST_STALLED_AFTER", default.stalled_after)?,
-            ..default
-        };
+        let policy = policy(&settings)?;
         let config = clients::shared().await;
         let world = World {
             table: Table::new(clients::dynamodb(&config), table),
@@ -55,6 +49,21 @@ impl Setup {
         warm(&world, &cluster).await;
         Ok(Self { cluster, policy, world, told_at: Cell::new(Timestamp::default()) })
     }
+}
+
+/// The thresholds that ship, but for those that are set.
+fn policy(settings: &Settings<'_>) -> Result<Policy, SettingError> {
+    let default = Policy::default();
+    Ok(Policy {
+        platform_grace: settings.duration("STEADFAST_PLATFORM_GRACE", default.platform_grace)?,
+        platform_deadline: settings.duration("STEADFAST_PLATFORM_DEADLINE", default.platform_deadline)?,
+        promotion_deadline: settings.duration("STEADFAST_PROMOTION_DEADLINE", default.promotion_deadline)?,
+        episode_deadline: settings.duration("STEADFAST_EPISODE_DEADLINE", default.episode_deadline)?,
+        silent_after: settings.duration("STEADFAST_SILENT_AFTER", default.silent_after)?,
+        stalled_after: settings.duration("STEADFAST_STALLED_AFTER", default.stalled_after)?,
+        lag_max: settings.duration("STEADFAST_LAG_MAX", default.lag_max)?,
+        ..default
+    })
 }
 
 /// Opens the connections now: Lambda gives init a full core, and the first handshake is what makes
@@ -70,5 +79,29 @@ async fn warm(world: &World, cluster: &ClusterId) {
     .flatten()
     {
         world.audit("not_warm", serde_json::json!({ "error": error }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_threshold_that_can_be_set_takes_effect_and_no_other() {
+        let set: [(&str, fn(&mut Policy) -> &mut Duration); 7] = [
+            ("STEADFAST_PLATFORM_GRACE", |policy| &mut policy.platform_grace),
+            ("STEADFAST_PLATFORM_DEADLINE", |policy| &mut policy.platform_deadline),
+            ("STEADFAST_PROMOTION_DEADLINE", |policy| &mut policy.promotion_deadline),
+            ("STEADFAST_EPISODE_DEADLINE", |policy| &mut policy.episode_deadline),
+            ("STEADFAST_SILENT_AFTER", |policy| &mut policy.silent_after),
+            ("STEADFAST_STALLED_AFTER", |policy| &mut policy.stalled_after),
+            ("STEADFAST_LAG_MAX", |policy| &mut policy.lag_max),
+        ];
+        for (name, field) in set {
+            let source = |asked: &str| (asked == name).then(|| "7700ms".to_owned());
+            let mut expected = Policy::default();
+            *field(&mut expected) = Duration::from_millis(7_700);
+            assert_eq!(policy(&Settings::from_source(&source)), Ok(expected), "{name}");
+        }
     }
 }

@@ -93,6 +93,10 @@ impl Log for World {
         log::audit(FUNCTION, what, &data);
     }
 
+    fn error(&self, what: &str, data: Value) {
+        log::error(FUNCTION, what, &data);
+    }
+
     fn measure(&self, cluster: &ClusterId, metrics: &[(Metric, u64)]) {
         log::measure(&[("Cluster", cluster.as_str())], metrics);
     }

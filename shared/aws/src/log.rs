@@ -27,6 +27,11 @@ pub fn audit(function: &str, what: &str, data: &Value) {
     line(&json!({ "audit": what, "at": clock::now(), "function": function, "data": data }));
 }
 
+/// An audit line for what the code rules out; `level` is what log filters and alarms look for.
+pub fn error(function: &str, what: &str, data: &Value) {
+    line(&json!({ "audit": what, "level": "ERROR", "at": clock::now(), "function": function, "data": data }));
+}
+
 /// One metrics line in embedded metric format.
 pub fn measure(dimensions: &[(&str, &str)], metrics: &[(Metric, u64)]) {
     line(&metric::document(clock::now(), dimensions, metrics));

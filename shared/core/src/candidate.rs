@@ -23,6 +23,8 @@ pub enum Refusal {
     Unseen(usize),
     /// Its last known lag in milliseconds.
     Lagging(u64),
+    /// A call of unknown fate names another target; a second one with this target could flip the roles.
+    OtherTarget,
 }
 
 /// A refused instance with its reason.
@@ -43,6 +45,20 @@ pub struct Choice {
     pub spare: Vec<InstanceId>,
     /// Unfit.
     pub refused: Vec<Refused>,
+}
+
+impl Choice {
+    /// Leaves no target but this one, if it is fit.
+    pub fn keep_to(&mut self, target: &InstanceId) {
+        let fit: Vec<InstanceId> = self.chosen.take().into_iter().chain(self.spare.drain(..)).collect();
+        for instance in fit {
+            if instance == *target {
+                self.chosen = Some(instance);
+            } else {
+                self.refused.push(Refused { instance, because: Refusal::OtherTarget });
+            }
+        }
+    }
 }
 
 /// Chooses the instance to promote in place of `old_writer`.

@@ -256,6 +256,8 @@ fn agreed(votes: &[&Vote], quorum: usize, dying: Dying) -> Option<Timestamp> {
 
 /// The state that a quorum names in so many words, else what the votes together allow to say.
 fn named_by_quorum(counted: &[&Vote], quorum: usize) -> (WriterState, Option<Timestamp>) {
+    // One commit disproves what any number of witnesses say of its role.
+    let commits = counted.iter().any(|vote| vote.outcome == Outcome::Committing);
     for (state, outcomes) in [
         (WriterState::Committing, &[Outcome::Committing][..]),
         (WriterState::Restarting, &[Outcome::Restarting, Outcome::Refused, Outcome::Unreachable][..]),
@@ -268,7 +270,9 @@ fn named_by_quorum(counted: &[&Vote], quorum: usize) -> (WriterState, Option<Tim
         let mut since: Vec<Timestamp> =
             counted.iter().filter(|vote| outcomes.contains(&vote.outcome)).map(|vote| vote.since).collect();
         since.sort_unstable();
-        if let Some(since) = quorum.checked_sub(1).and_then(|last| since.get(last)) {
+        if let Some(since) = quorum.checked_sub(1).and_then(|last| since.get(last))
+            && !(commits && state == WriterState::Demoted)
+        {
             return (state, Some(*since));
         }
     }

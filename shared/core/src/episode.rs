@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId};
 
-/// The intention to promote, written before the call is made. At most one per episode.
+/// The intention to promote, written before the call is made. At most one per epoch of the lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promotion {
     /// The explicit target of the call.
@@ -20,6 +20,12 @@ pub struct Promotion {
     /// Why the control plane refused the call, if it did: then nothing has happened.
     #[serde(default)]
     pub refused: Option<String>,
+    /// Whether the refusal was for a reason that passes: throttling, or the state of the cluster or the target.
+    #[serde(default)]
+    pub passing: bool,
+    /// Which call of the episode this is, from 1.
+    #[serde(default)]
+    pub number: u8,
 }
 
 /// A promotion of an earlier episode, for the anti-flap budget.
@@ -72,7 +78,7 @@ pub struct Episode {
     pub old_writer: InstanceId,
     /// What had failed when it was opened, and then when a promotion was intended.
     pub cause: WriterState,
-    /// The one promotion, once intended.
+    /// The latest promotion, once intended.
     pub promotion: Option<Promotion>,
     /// When a commit first proved that writes flow again.
     pub proved_at: Option<Timestamp>,
@@ -135,6 +141,17 @@ impl Episode {
         let mut past: Vec<_> = self.past.iter().cloned().chain(own).collect();
         past.retain(|promotion| now.since(promotion.at) < policy.budget_window);
         past
+    }
+
+    /// The highest epoch that the episode knows of: the lease may have been deleted since.
+    pub fn epoch_used(&self) -> u64 {
+        self.promotion.as_ref().map_or(0, |promotion| promotion.epoch).max(self.epoch)
+    }
+
+    /// The promotion of `target` under the lease of this epoch: the next call of the episode.
+    pub fn next_promotion(&self, target: InstanceId, epoch: u64, now: Timestamp) -> Promotion {
+        let number = self.promotion.as_ref().map_or(0, |before| before.number).saturating_add(1);
+        Promotion { target, at: now, epoch, refused: None, passing: false, number }
     }
 
     /// Who brought the writes back, given the instance that commits now.

@@ -210,7 +210,7 @@ mod tests {
         let mut head = Head::default();
         (0..length)
             .map(|number| {
-                let data = json!({ "z": number, "a": { "y": "ü\"\\", "b": [1, 2.5, null] } });
+                let data = json!({ "z": number, "a": { "y": "ü\"\\", "b": [1, -3.546457468265897e-11, null] } });
                 let (entry, next) = head.append(
                     &ClusterId::new("orders"),
                     7,

@@ -16,7 +16,7 @@ use crate::metric;
 use crate::notice::{self, Notice};
 use crate::policy::Policy;
 use crate::ports::{CallError, State, StateError, Under, World};
-use crate::rules::Verdict;
+use crate::rules::{OTHERWISE, Verdict};
 use crate::snapshot::{Seen, Snapshot};
 use crate::step::{self, Action, Progress};
 use crate::time::Timestamp;
@@ -201,6 +201,9 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     fn log_decision(&mut self, decision: &Decision) {
+        if decision.rule == OTHERWISE.id {
+            self.world.error("no_rule", json!(decision));
+        }
         if self.logged_rule.replace(decision.rule) != Some(decision.rule) {
             self.world.audit("decision", json!(decision));
         }
@@ -217,10 +220,19 @@ impl<'w, W: World> Executor<'w, W> {
         }
     }
 
+    /// The lease and the open episode. The step table asks for nothing that needs them while we have none.
+    fn owned<'s>(&self, snapshot: &'s Snapshot) -> Option<(&'s Lease, &'s Episode)> {
+        let owned = snapshot.lease.as_ref().zip(snapshot.open_episode());
+        if owned.is_none() {
+            self.world.error("not_owned", json!({ "cluster": self.cluster, "lease": snapshot.lease }));
+        }
+        owned
+    }
+
     async fn take_lease(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
         self.describe_now = true;
         let seen = snapshot.lease.as_ref();
-        let epoch_used = snapshot.episode.as_ref().map_or(0, |episode| episode.epoch);
+        let epoch_used = snapshot.episode.as_ref().map_or(0, Episode::epoch_used);
         let Some(next) = Lease::taken(seen, epoch_used, &self.me, snapshot.now, self.policy) else {
             self.world.pause(PAUSE_IDLE).await;
             return Ok(());
@@ -231,6 +243,7 @@ impl<'w, W: World> Executor<'w, W> {
             return self.write(under, open.clone(), Some(open.version), decision, &[(Kind::Adopted, facts)]).await;
         }
         let Some(old_writer) = decision.diagnosis.presumed.clone() else {
+            self.world.error("no_presumed_writer", json!({ "rule": decision.rule }));
             return Ok(());
         };
         let previous = snapshot.episode.as_ref();
@@ -255,21 +268,21 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     /// The intention of the one call that cannot be taken back. It is written first, under the lease,
-    /// and stays the only one of the episode whatever becomes of the call.
+    /// and stays the only one of its epoch whatever becomes of the call.
     async fn promote(
         &mut self,
         snapshot: &Snapshot,
         decision: &Decision,
         target: InstanceId,
     ) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         if !self.described_in_this_look {
             self.describe_now = true;
             return Ok(());
         }
-        let promotion = Promotion { target: target.clone(), at: snapshot.now, epoch: lease.epoch, refused: None };
+        let promotion = open.next_promotion(target.clone(), lease.epoch, snapshot.now);
         let mut episode = open.clone();
         episode.promotion = Some(promotion.clone());
         episode.cause = decision.diagnosis.writer;
@@ -279,7 +292,7 @@ impl<'w, W: World> Executor<'w, W> {
         self.uncalled = Some(promotion);
         let seen = Some(open.version);
         let records = [(Kind::Intended, intended)];
-        let episode = self.write_returning(Under::Held(lease), episode, seen, decision, &records).await?;
+        let episode = self.write_returning(Under::Armed(lease), episode, seen, decision, &records).await?;
         self.fail_over(lease, episode, decision, &target).await
     }
 
@@ -299,7 +312,7 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         target: InstanceId,
     ) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let mut without = snapshot.clone();
@@ -334,6 +347,7 @@ impl<'w, W: World> Executor<'w, W> {
         };
         if let (Err(error @ CallError::Refused { .. }), Some(promotion)) = (&answer, &mut episode.promotion) {
             promotion.refused = Some(error.to_string());
+            promotion.passing = error.passes();
         }
         self.world.audit("answered", result.clone());
         self.world.measure(&self.cluster, &[(metric::PROMOTION_CALLS, 1)]);
@@ -347,7 +361,7 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         writer: &InstanceId,
     ) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let proved_at = decision.diagnosis.committed.as_ref().map_or(snapshot.now, |(_, at)| *at);
@@ -366,7 +380,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     async fn evict(&self, snapshot: &Snapshot, decision: &Decision, demoted: InstanceId) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let mut episode = open.clone();
@@ -374,7 +388,7 @@ impl<'w, W: World> Executor<'w, W> {
         let intended = json!({ "action": "evict", "demoted": demoted });
         let seen = Some(open.version);
         let episode =
-            self.write_returning(Under::Held(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+            self.write_returning(Under::Armed(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
         let result = match self.world.evict(&self.cluster, episode.epoch, &demoted).await {
             Ok(()) => json!({ "action": "evict", "result": "drainer asked" }),
             Err(error) => json!({ "action": "evict", "result": error.to_string() }),
@@ -384,7 +398,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     async fn close(&mut self, snapshot: &Snapshot, decision: &Decision, writer: InstanceId) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let by = open.recovered_by(&writer);
@@ -401,7 +415,7 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     async fn call_human(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<(), StateError> {
-        let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) else {
+        let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
         let intended = json!({ "action": "call_human", "rule": decision.rule });

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidate::{self, Choice};
 use crate::diagnosis::{self, Diagnosis, WriterState};
+use crate::episode::Promotion;
 use crate::lease::{Lease, LeaseState};
 use crate::mode::Mode;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
-use crate::topology::{ClusterStatus, Topology};
+use crate::topology::{ClusterStatus, InstanceId, Topology};
 
 /// What the control plane says of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,11 +50,16 @@ pub enum Progress {
     Overdue,
     /// The control plane refused our call: nothing has happened, and we do not call again.
     Refused,
+    /// Our call left no trace, or was refused for a reason that passes: a new epoch may call again.
+    Traceless,
+    /// The same, and the lease has a new epoch.
+    Repeatable,
 }
 
 impl Progress {
     /// All values.
-    pub const ALL: [Self; 5] = [Self::None, Self::Open, Self::Promoting, Self::Overdue, Self::Refused];
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Open, Self::Promoting, Self::Overdue, Self::Refused, Self::Traceless, Self::Repeatable];
 }
 
 /// What the rules see.
@@ -93,15 +99,20 @@ pub struct Reduced {
 /// Makes the facts out of a snapshot.
 pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
     let diagnosis = diagnosis::diagnose(snapshot, policy);
-    let choice =
+    let mut choice =
         diagnosis.presumed.as_ref().map(|writer| candidate::choose(snapshot, policy, writer)).unwrap_or_default();
     let gone_since = snapshot.open_episode().and_then(|episode| episode.gone_since).or(diagnosis.since);
+    let platform = platform(snapshot, policy, &diagnosis, gone_since);
+    let progress = progress(snapshot, policy, platform);
+    if let Some(target) = called_target(snapshot, progress) {
+        choice.keep_to(target);
+    }
     let facts = Facts {
         mode: snapshot.mode,
         lease: Lease::state(snapshot.lease.as_ref(), &snapshot.me, snapshot.now, policy),
-        platform: platform(snapshot, policy, &diagnosis, gone_since),
+        platform,
         writer: diagnosis.writer,
-        progress: progress(snapshot, policy),
+        progress,
         overdue: snapshot
             .open_episode()
             .is_some_and(|episode| snapshot.now.since(episode.opened_at) > policy.episode_deadline),
@@ -161,17 +172,48 @@ fn is_being_changed(topology: &Topology, policy: &Policy, diagnosis: &Diagnosis,
     }
 }
 
-fn progress(snapshot: &Snapshot, policy: &Policy) -> Progress {
+fn progress(snapshot: &Snapshot, policy: &Policy, platform: Platform) -> Progress {
     match snapshot.open_episode().map(|episode| &episode.promotion) {
         None => Progress::None,
         Some(None) => Progress::Open,
-        Some(Some(promotion)) if promotion.refused.is_some() => Progress::Refused,
-        Some(Some(promotion)) if snapshot.now.since(promotion.at) > policy.promotion_deadline => Progress::Overdue,
-        Some(Some(_)) => Progress::Promoting,
+        Some(Some(promotion)) => called(snapshot, policy, platform, promotion),
     }
 }
 
+/// How a call stands. Only a control plane that is idle and still names the old writer shows that nothing came
+/// of it; a second call is made under another epoch, so that each epoch has one.
+fn called(snapshot: &Snapshot, policy: &Policy, platform: Platform, promotion: &Promotion) -> Progress {
+    let since = snapshot.now.since(promotion.at);
+    let (calls_max, patience) = if promotion.passing {
+        let doubled = 2_u32.saturating_pow(u32::from(promotion.number.saturating_sub(1)));
+        (policy.calls_refused_max, policy.call_again_after.saturating_mul(doubled))
+    } else {
+        (policy.calls_lost_max, policy.call_lost_after)
+    };
+    let calls_left = promotion.number < calls_max;
+    if promotion.refused.is_some() && !(promotion.passing && calls_left) {
+        return Progress::Refused;
+    }
+    if calls_left && since >= patience && (platform == Platform::Idle || promotion.passing) {
+        let new_epoch = snapshot.lease.as_ref().is_some_and(|lease| lease.epoch > promotion.epoch);
+        return if new_epoch { Progress::Repeatable } else { Progress::Traceless };
+    }
+    if since > policy.promotion_deadline { Progress::Overdue } else { Progress::Promoting }
+}
+
+/// The target of a call of unknown fate: should it still take effect, another call with the same target is
+/// refused by the control plane, and one with another target would flip the roles.
+fn called_target(snapshot: &Snapshot, progress: Progress) -> Option<&InstanceId> {
+    let promotion = snapshot.open_episode()?.promotion.as_ref()?;
+    let again = matches!(progress, Progress::Traceless | Progress::Repeatable);
+    (again && promotion.refused.is_none()).then_some(&promotion.target)
+}
+
+/// A call that is made again is the same promotion: it counts once.
 fn budget_left(snapshot: &Snapshot, policy: &Policy, cause: WriterState) -> bool {
-    let past = snapshot.episode.as_ref().map(|episode| episode.past_promotions(snapshot.now, policy));
-    past.unwrap_or_default().iter().filter(|promotion| promotion.cause.same_kind(cause)).count() < policy.budget
+    let past = match snapshot.open_episode() {
+        Some(open) => open.past.clone(),
+        None => snapshot.episode.as_ref().map(|last| last.past_promotions(snapshot.now, policy)).unwrap_or_default(),
+    };
+    past.iter().filter(|promotion| promotion.cause.same_kind(cause)).count() < policy.budget
 }

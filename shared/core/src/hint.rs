@@ -2,11 +2,14 @@
 //!
 //! Parsing never fails: what is not understood becomes [`Hint::Unknown`].
 
+mod carried;
+mod rds;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mode::Mode;
-use crate::rds_event::{self, Meaning};
+use crate::rds_event::Meaning;
 use crate::topology::{Az, ClusterId, InstanceId};
 
 /// What woke a function.
@@ -109,8 +112,64 @@ pub struct Wake {
     pub hint: Hint,
 }
 
-/// Reads the envelope of an event.
-pub fn envelope(event: &Value) -> Envelope {
+/// The longest text that is taken from outside, in characters. AWS's own sentences stay below 1,000
+/// and its ARNs below 2,048.
+const TEXT_MAX: usize = 4_096;
+
+/// One event of a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its own envelope, completed by that of what carried it.
+    pub envelope: Envelope,
+    /// What it says.
+    pub hint: Hint,
+}
+
+/// Reads every event of a payload: the payload itself, or those inside SNS notifications, SQS
+/// batches and lists. There is always at least one.
+///
+/// Our own payloads count only when they come bare, by a direct invocation: a topic or a queue is no
+/// place for an order.
+pub fn events(payload: &Value) -> Vec<Event> {
+    let mut found = Vec::new();
+    carried::each(payload, &mut |event, around, bare| {
+        let own = if bare { own(event) } else { None };
+        found.push(match own {
+            Some(hint) => Event { envelope: Envelope::default(), hint },
+            None => Event { envelope: envelope_of(event).within(around), hint: foreign(event) },
+        });
+    });
+    if found.is_empty() {
+        found.push(Event { envelope: Envelope::default(), hint: foreign(payload) });
+    }
+    found
+}
+
+/// Reads the envelope of the event that [`parse`] reads.
+pub fn envelope(payload: &Value) -> Envelope {
+    telling(payload).envelope
+}
+
+/// Reads any payload. Of several events in it, the first that is understood; [`events`] has all.
+pub fn parse(payload: &Value) -> Hint {
+    telling(payload).hint
+}
+
+fn telling(payload: &Value) -> Event {
+    let mut events = events(payload);
+    let at = events.iter().position(|event| !matches!(event.hint, Hint::Unknown { .. })).unwrap_or(0);
+    events.swap_remove(at)
+}
+
+impl Envelope {
+    /// What is missing here is taken from the envelope around.
+    fn within(self, around: &Self) -> Self {
+        let or = |mine: Option<String>, other: &Option<String>| mine.or_else(|| other.clone());
+        Self { id: or(self.id, &around.id), time: or(self.time, &around.time), replay: or(self.replay, &around.replay) }
+    }
+}
+
+fn envelope_of(event: &Value) -> Envelope {
     Envelope {
         id: text(event, "/id").filter(|id| !id.is_empty()),
         time: text(event, "/time"),
@@ -118,46 +177,30 @@ pub fn envelope(event: &Value) -> Envelope {
     }
 }
 
-/// Reads any event.
-pub fn parse(event: &Value) -> Hint {
+/// One of our own payloads.
+fn own(event: &Value) -> Option<Hint> {
+    event.get("hint")?;
+    Hint::deserialize(event).ok()
+}
+
+/// An event from outside.
+fn foreign(event: &Value) -> Hint {
     let source = text(event, "/source").unwrap_or_default();
     let detail_type = text(event, "/detail-type").unwrap_or_default();
     let hint = match (source.as_str(), detail_type.as_str()) {
-        ("aws.rds", _) => rds(event),
-        ("aws.cloudwatch", "CloudWatch Alarm State Change") => alarm(event, "/detail/alarmName", "/detail/state/value"),
+        ("aws.rds", kind) => rds::bridged(event, kind),
+        // Of the alarm, or of one contributor to it. A change of its configuration is none of its state.
+        ("aws.cloudwatch", kind) if kind.ends_with("State Change") => {
+            alarm(event, "/detail/alarmName", "/detail/state/value")
+        }
         ("aws.cloudwatch", "") => alarm(event, "/alarmData/alarmName", "/alarmData/state/value"),
         ("aws.fis", _) => experiment(event),
         ("aws.secretsmanager", _) => rotation(event),
         ("aws.scheduler" | "aws.events", "Scheduled Event") => Some(Hint::Tick),
-        _ => serde_json::from_value(event.clone()).ok(),
+        ("", "") => rds::bare(event).or_else(|| alarm(event, "/AlarmName", "/NewStateValue")),
+        _ => None,
     };
     hint.unwrap_or(Hint::Unknown { source, detail_type })
-}
-
-fn rds(event: &Value) -> Option<Hint> {
-    let id = text(event, "/detail/EventID");
-    let message = text(event, "/detail/Message").unwrap_or_default();
-    let meaning = rds_event::read(id.as_deref()).meaning;
-    let target = matches!(meaning, Meaning::FailoverStarted | Meaning::FailoverCompleted | Meaning::FailoverReversed)
-        .then(|| named_instance(&message))
-        .flatten();
-    Some(Hint::Rds(RdsHint {
-        source_type: text(event, "/detail/SourceType").unwrap_or_default(),
-        identifier: text(event, "/detail/SourceIdentifier")?,
-        date: text(event, "/detail/Date"),
-        id,
-        meaning,
-        message,
-        target,
-    }))
-}
-
-/// The instance after the last `": "` of a failover message, without a final period.
-fn named_instance(message: &str) -> Option<InstanceId> {
-    let (_, name) = message.rsplit_once(": ")?;
-    let name = name.trim().trim_end_matches('.');
-    let plausible = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    plausible.then(|| InstanceId::new(name))
 }
 
 fn alarm(event: &Value, name: &str, state: &str) -> Option<Hint> {
@@ -171,14 +214,21 @@ fn experiment(event: &Value) -> Option<Hint> {
     })
 }
 
+/// Secrets Manager's own events through CloudTrail, and calls of its API.
 fn rotation(event: &Value) -> Option<Hint> {
     let what = text(event, "/detail/eventName")?;
-    let secret = text(event, "/detail/additionalEventData/SecretId")?;
-    what.contains("Rotation").then_some(Hint::Rotation { secret, what })
+    let secret = text(event, "/detail/additionalEventData/SecretId")
+        .or_else(|| text(event, "/detail/requestParameters/secretId"))?;
+    (what.contains("Rotation") || what.contains("RotateSecret")).then_some(Hint::Rotation { secret, what })
 }
 
 fn text(event: &Value, pointer: &str) -> Option<String> {
-    event.pointer(pointer)?.as_str().map(str::to_owned)
+    event.pointer(pointer)?.as_str().map(clipped)
+}
+
+/// What is kept of a foreign text.
+pub(crate) fn clipped(text: &str) -> String {
+    text.chars().take(TEXT_MAX).collect()
 }
 
 #[cfg(test)]
@@ -186,45 +236,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_failover_event_names_its_target_with_or_without_a_period() {
-        for message in [
-            "Completed failover to DB instance: orders-2",
-            "Completed failover to DB instance: orders-2.",
-            "Completed RDS initiated failover to DB instance: orders-2",
-        ] {
-            let event = json!({ "source": "aws.rds", "detail-type": "RDS DB Cluster Event",
-                "detail": { "EventID": "RDS-EVENT-0071", "SourceIdentifier": "orders", "Message": message } });
-            let Hint::Rds(hint) = parse(&event) else { panic!("{event}") };
-            assert_eq!(hint.target, Some(InstanceId::new("orders-2")));
-            assert_eq!(hint.meaning, Meaning::FailoverCompleted);
-        }
-    }
-
-    #[test]
-    fn an_event_without_an_id_is_no_error() {
-        let event = json!({ "source": "aws.rds", "detail": { "SourceIdentifier": "orders-1",
-            "Message": "Performance Insights has been disabled", "EventCategories": ["empty"] } });
-        assert!(matches!(parse(&event), Hint::Rds(RdsHint { id: None, meaning: Meaning::Other, .. })));
-    }
-
-    #[test]
-    fn alarms_come_in_two_shapes() {
-        let bridged = json!({ "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change",
-            "detail": { "alarmName": "a", "state": { "value": "ALARM" } } });
-        let direct = json!({ "source": "aws.cloudwatch", "alarmArn": "arn",
-            "alarmData": { "alarmName": "a", "state": { "value": "ALARM" } } });
-        assert_eq!(parse(&bridged), parse(&direct));
-        assert!(matches!(parse(&bridged), Hint::Alarm { .. }));
-    }
-
-    #[test]
-    fn experiment_keys_are_hyphenated() {
-        let event = json!({ "source": "aws.fis", "detail-type": "FIS Experiment State Change",
-            "detail": { "experiment-id": "EXP", "new-state": { "status": "completed" } } });
-        assert_eq!(parse(&event), Hint::Experiment { id: "EXP".to_owned(), status: "completed".to_owned() });
-    }
 
     #[test]
     fn a_wake_survives_its_own_json() {

@@ -146,4 +146,26 @@ mod tests {
         assert!(lease.renewed(&owner("b"), now, &policy).is_none());
         assert!(lease.renewed(&owner("a"), lease.expires_at, &policy).is_none());
     }
+
+    #[test]
+    fn the_owner_stops_believing_before_the_end_and_everybody_else_begins_after_it() {
+        let policy = Policy::default();
+        let taken = Timestamp::from_millis(5_000_000);
+        let lease = Lease::taken(None, 0, &owner("a"), taken, &policy).expect("free");
+        let (end, skew, tick) = (lease.expires_at, policy.clock_skew_max, Duration::from_millis(1));
+        let seen = |who: &str, now| Lease::state(Some(&lease), &owner(who), now, &policy);
+        assert_eq!(seen("a", end.minus(skew).minus(tick)), LeaseState::Ours);
+        assert_eq!(seen("a", end.minus(skew)), LeaseState::Theirs);
+        assert_eq!(seen("b", end.plus(skew).minus(tick)), LeaseState::Theirs);
+        assert_eq!(seen("b", end.plus(skew)), LeaseState::Free);
+    }
+
+    #[test]
+    fn an_epoch_rises_above_both_the_lease_and_what_episodes_have_used() {
+        let policy = Policy::default();
+        let now = Timestamp::from_millis(9_000_000);
+        let ended = Lease { owner: owner("a"), epoch: 3, expires_at: Timestamp::default() };
+        assert_eq!(Lease::taken(Some(&ended), 9, &owner("b"), now, &policy).expect("over").epoch, 10);
+        assert_eq!(Lease::taken(Some(&ended), 1, &owner("b"), now, &policy).expect("over").epoch, 4);
+    }
 }

@@ -3,13 +3,14 @@
 //! The modules stand in the order of the data:
 //!
 //! 1. [`hint`], [`route`]: something woke us. Never a fact.
-//! 2. [`witness`], [`topology`]: what was seen.
+//! 2. [`witness`] through [`board`], [`topology`]: what was seen.
 //! 3. [`snapshot`]: all facts looked at now, frozen, with `now` in it.
 //! 4. [`diagnosis`], [`candidate`]: what the facts mean, who could take over.
 //! 5. [`decision`]: **what we do**: [`decision::decide`] over the numbered rules of [`rules`].
 //! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom.
 //! 7. [`evidence`], [`metric`], [`notice`]: what can be proved and told afterwards.
 
+pub mod board;
 pub mod candidate;
 pub mod classify;
 pub mod decision;

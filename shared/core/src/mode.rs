@@ -18,4 +18,13 @@ pub enum Mode {
 impl Mode {
     /// All modes.
     pub const ALL: [Self; 3] = [Self::Shadow, Self::Armed, Self::Paused];
+
+    /// The word for it in state and payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Armed => "armed",
+            Self::Paused => "paused",
+        }
+    }
 }

@@ -44,10 +44,10 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// An SNS subject: printable ASCII, at most 100 characters (SNS `Publish`).
+    /// An SNS subject: printable ASCII, fewer than 100 characters (SNS `Publish`).
     pub fn sns_subject(&self) -> String {
         let text = format!("[{}] {}", self.severity.as_str(), self.subject);
-        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(100).collect()
+        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(99).collect()
     }
 }
 
@@ -101,8 +101,8 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
 /// An episode ended.
 pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice {
     let how = match episode.recovered_by(writer) {
-        RecoveredBy::Steadfast => "Steadfast promoted it with one FailoverDBCluster call",
-        RecoveredBy::Platform => "the platform or an operator promoted it; Steadfast called nothing",
+        RecoveredBy::Steadfast => "Steadfast promoted it",
+        RecoveredBy::Platform => "the platform or an operator promoted it",
         RecoveredBy::Itself => "it is the old writer, which came back",
     };
     let proved = episode.proved_at.unwrap_or(now);
@@ -111,10 +111,11 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
         subject: format!("{}: writes flow again on {writer}", episode.cluster),
         body: format!(
             "Episode {} of cluster {} is closed. A commit on {writer} proved it {} ms after the failure was first \
-             seen; {how}. Evidence: {} entries, last hash {}.",
+             seen; {how}. FailoverDBCluster was called {} times. Evidence: {} entries, last hash {}.",
             episode.epoch,
             episode.cluster,
             proved.since(episode.failed_since).as_millis(),
+            episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
             episode.evidence.length,
             episode.evidence.hash
         ),
@@ -160,7 +161,7 @@ mod tests {
     fn a_subject_fits_what_sns_takes() {
         let notice = state_lost(&ClusterId::new("ä".repeat(300)), "x");
         let subject = notice.sns_subject();
-        assert_eq!(subject.chars().count(), 100);
+        assert_eq!(subject.chars().count(), 99);
         assert!(subject.is_ascii());
     }
 }

@@ -24,6 +24,16 @@ pub struct Policy {
     pub platform_deadline: Duration,
     /// How long our own promotion may take until a commit proves it, before a human is called.
     pub promotion_deadline: Duration,
+    /// After how long a call of unknown fate that left no trace may be made again, under a new epoch and with the
+    /// same target. Above the time limit of the call and the lag of the control plane's descriptions.
+    pub call_lost_after: Duration,
+    /// How many calls an episode may make as long as their fate is unknown, each under an epoch of its own.
+    pub calls_lost_max: u8,
+    /// How long to wait before calling again after a refusal for a reason that passes; twice as long each time.
+    pub call_again_after: Duration,
+    /// How many calls an episode may make as long as they are refused for reasons that pass. With waits of 2, 4, 8,
+    /// 16 and 32 s they span a minute.
+    pub calls_refused_max: u8,
     /// A candidate that lagged more than this is refused. Aurora readers lag tens of milliseconds.
     pub lag_max: Duration,
     /// An episode that is open for longer is told to a person whatever it waits for.
@@ -51,6 +61,10 @@ impl Default for Policy {
             platform_grace: Duration::from_secs(20),
             platform_deadline: Duration::from_secs(60),
             promotion_deadline: Duration::from_secs(60),
+            call_lost_after: Duration::from_secs(15),
+            calls_lost_max: 3,
+            call_again_after: Duration::from_secs(2),
+            calls_refused_max: 6,
             lag_max: Duration::from_secs(30),
             episode_deadline: Duration::from_secs(120),
             topology_lag_max: Duration::from_secs(300),

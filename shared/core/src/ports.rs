@@ -69,6 +69,8 @@ pub enum StateError {
 pub enum Under<'a> {
     /// Valid only while this lease stands in the table.
     Held(&'a Lease),
+    /// Valid only while this lease and [`Mode::Armed`] stand in the table: a pause stops what it precedes.
+    Armed(&'a Lease),
     /// Writes `next` over exactly the lease that was seen, in the same transaction.
     Changing {
         /// What stood there; None for nothing.
@@ -125,6 +127,25 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// Whether it was refused for a reason that passes by itself: throttling, or a state of the cluster or an
+    /// instance. Source: the RDS API reference, "Common Errors" and the errors of `FailoverDBCluster`.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(
+                code.as_str(),
+                "Throttling"
+                    | "ThrottlingException"
+                    | "RequestLimitExceeded"
+                    | "InvalidDBClusterStateFault"
+                    | "InvalidDBInstanceState"
+                    | "InvalidDBInstanceStateFault"
+            ),
+            Self::Unanswered { .. } => false,
+        }
+    }
+}
+
 /// The platform's control plane.
 pub trait ControlPlane {
     /// Describes the cluster and its instances. Eventually consistent.
@@ -157,6 +178,9 @@ pub trait Notifier {
 pub trait Log {
     /// One audit line.
     fn audit(&self, what: &str, data: serde_json::Value);
+
+    /// A line for what the code rules out. Whoever finds one has found a defect.
+    fn error(&self, what: &str, data: serde_json::Value);
 
     /// One metrics line.
     fn measure(&self, cluster: &ClusterId, metrics: &[(Metric, u64)]);

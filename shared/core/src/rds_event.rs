@@ -89,6 +89,33 @@ pub static TABLE: &[(&str, Reading)] = &[
     ("RDS-EVENT-0419", reading(Meaning::Broken, Some(Severity::Critical), true)),
 ];
 
+/// How the messages begin that mean something to us, for events that come without an id: those of
+/// `DescribeEvents`, and of EventBridge before it sent ids. Wording and final periods vary behind.
+static BEGINNINGS: &[(&str, &str)] = &[
+    ("Cluster failover failed", "RDS-EVENT-0069"),
+    ("Cluster topology is updated", "RDS-EVENT-0385"),
+    ("Completed RDS initiated failover to DB instance", "RDS-EVENT-0071"),
+    ("Completed failover to DB instance", "RDS-EVENT-0071"),
+    ("DB instance restarted", "RDS-EVENT-0006"),
+    ("DB instance shutdown", "RDS-EVENT-0004"),
+    ("Multi-AZ failover to standby complete", "RDS-EVENT-0015"),
+    ("Multi-AZ instance failover completed", "RDS-EVENT-0049"),
+    ("Multi-AZ instance failover started", "RDS-EVENT-0013"),
+    ("Promoting previous primary again", "RDS-EVENT-0070"),
+    ("Started cross AZ failover to DB instance", "RDS-EVENT-0073"),
+    ("Started same AZ failover to DB instance", "RDS-EVENT-0072"),
+];
+
+/// Reads an event by its id, or by its message when it has none.
+pub fn read_event(id: Option<&str>, message: &str) -> Reading {
+    read(id.or_else(|| {
+        let begins = BEGINNINGS.iter().find(|(beginning, _)| {
+            message.get(..beginning.len()).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
+        });
+        begins.map(|(_, id)| *id)
+    }))
+}
+
 /// Reads an event id. An unknown or missing one is [`Meaning::Other`].
 pub fn read(id: Option<&str>) -> Reading {
     const OTHER: Reading = reading(Meaning::Other, None, false);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hint::{Envelope, Hint, RdsHint};
+use crate::hint::{Envelope, Hint, RdsHint, clipped};
 use crate::notice::{Notice, Severity};
 use crate::rds_event;
 use crate::time::Timestamp;
@@ -75,11 +75,9 @@ pub fn stale(hint: &Hint, envelope: &Envelope, now: Timestamp) -> Option<Dropped
 /// Chooses whom to wake and whom to tell.
 pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
     match hint {
-        Hint::Rds(event) if event.source_type == "CLUSTER" && event.identifier != cluster.as_str() => {
-            Route::dropped(Dropped::Foreign)
-        }
+        Hint::Rds(event) if is_foreign(event, cluster) => Route::dropped(Dropped::Foreign),
         Hint::Rds(event) => {
-            let reading = rds_event::read(event.id.as_deref());
+            let reading = rds_event::read_event(event.id.as_deref(), &event.message);
             Route {
                 wakes: reading.wakes,
                 notice: reading.severity.map(|severity| rds_notice(event, severity)),
@@ -95,17 +93,24 @@ pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
     }
 }
 
+/// RDS keeps identifiers in lower case; who sets ours may not.
+fn is_foreign(event: &RdsHint, cluster: &ClusterId) -> bool {
+    event.source_type == "CLUSTER"
+        && !event.identifier.is_empty()
+        && !event.identifier.eq_ignore_ascii_case(cluster.as_str())
+}
+
 fn rds_notice(event: &RdsHint, severity: Severity) -> Notice {
-    let id = event.id.as_deref().unwrap_or("RDS event without an id");
+    let id = clipped(event.id.as_deref().unwrap_or("RDS event without an id"));
+    let identifier = clipped(&event.identifier);
     Notice {
         severity,
-        subject: format!("{}: {id} {:?}", event.identifier, event.meaning),
+        subject: format!("{identifier}: {id} {:?}", event.meaning),
         body: format!(
-            "RDS says about {}: {} ({id}, {}). This is a hint; Steadfast looks at the cluster by itself where it can \
-             help, and another message says what it found.",
-            event.identifier,
-            event.message,
-            event.date.as_deref().unwrap_or("no date")
+            "RDS says about {identifier}: {} ({id}, {}). This is a hint; Steadfast looks at the cluster by itself where \
+             it can help, and another message says what it found.",
+            clipped(&event.message),
+            clipped(event.date.as_deref().unwrap_or("no date"))
         ),
     }
 }

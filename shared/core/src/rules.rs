@@ -145,6 +145,9 @@ pub static TABLE: &[Rule] = &[
         f.mode == Mode::Shadow && f.overdue
     }),
     rule(630, Verdict::WouldFailOver, "shadow mode: would promote, and acts on nothing", |f| f.mode == Mode::Shadow),
+    rule(635, Verdict::TakeLease, "our call came to nothing; a new epoch may call again", |f| {
+        f.progress == Progress::Traceless
+    }),
     rule(640, Verdict::FailOver, "dead, the platform had its time, and a candidate is safe", |f| {
         matches!(f.writer, WriterState::Dead | WriterState::Restarting)
     }),

@@ -37,7 +37,7 @@ pub const UNPLANNED: [Step; 5] = [Step::Own, Step::Promote, Step::Prove, Step::E
 pub enum Action {
     /// Take the lease; open the episode, or adopt the one that is open.
     TakeLease,
-    /// Call `FailoverDBCluster` with this explicit target. At most once per episode.
+    /// Call `FailoverDBCluster` with this explicit target. At most once per epoch.
     Promote {
         /// The instance to promote.
         target: InstanceId,
@@ -119,7 +119,7 @@ fn own(snapshot: &Snapshot, decision: &Decision) -> Progress {
 fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
     match (decision.verdict, &decision.target) {
         (Verdict::Recovered, _) => Progress::Done,
-        (Verdict::FailOver, Some(target)) if snapshot.open_episode().is_some_and(|e| e.promotion.is_none()) => {
+        (Verdict::FailOver, Some(target)) if has_not_called(snapshot) => {
             Progress::Ready(Action::Promote { target: target.clone() })
         }
         (Verdict::CallHuman, _) if human_is_due(snapshot, decision) => Progress::Ready(Action::CallHuman),
@@ -137,6 +137,13 @@ fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
             _,
         ) => Progress::Blocked,
     }
+}
+
+/// Whether nothing has been called under the present epoch.
+fn has_not_called(snapshot: &Snapshot) -> bool {
+    snapshot.open_episode().zip(snapshot.lease.as_ref()).is_some_and(|(episode, lease)| {
+        episode.promotion.as_ref().is_none_or(|promotion| promotion.epoch < lease.epoch)
+    })
 }
 
 fn human_is_due(snapshot: &Snapshot, decision: &Decision) -> bool {

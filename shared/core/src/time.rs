@@ -28,6 +28,25 @@ impl Timestamp {
         u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
+    /// RFC 3339 in UTC with milliseconds, for people. Beyond the year 9999, bare milliseconds.
+    pub fn rfc3339(self) -> String {
+        let seconds = i64::try_from(self.0 / 1_000).ok();
+        let Some(at) = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()) else {
+            return format!("{} ms after 1970", self.0);
+        };
+        let (date, time) = (at.date(), at.time());
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            self.0 % 1_000
+        )
+    }
+
     /// How long ago `earlier` was; zero when it lies in the future (clock skew).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -57,6 +76,13 @@ mod tests {
         for text in ["", "yesterday", "1538828773", "1900-01-01T00:00:00Z"] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_is_told_to_people_and_read_again() {
+        let at = Timestamp::from_millis(1_538_828_773_082);
+        assert_eq!(at.rfc3339(), "2018-10-06T12:26:13.082Z");
+        assert_eq!(Timestamp::from_millis(u64::MAX).rfc3339(), "18446744073709551615 ms after 1970");
     }
 
     #[test]

@@ -132,6 +132,14 @@ impl WitnessReport {
         !self.sightings.iter().any(|sighting| sighting.outcome.answered())
     }
 
+    /// The first instance that looks wrong, when none commits: the reason to wake the coordinator.
+    pub fn suspect(&self) -> Option<&InstanceId> {
+        if self.sightings.iter().any(|sighting| sighting.outcome == Outcome::Committing) {
+            return None;
+        }
+        self.sightings.iter().find(|sighting| !sighting.outcome.healthy()).map(|sighting| &sighting.instance)
+    }
+
     /// Whether every instance looks as it should.
     pub fn all_healthy(&self) -> bool {
         self.sightings.iter().all(|sighting| sighting.outcome.healthy())

@@ -68,18 +68,49 @@ fn the_table_is_as_reviewed() {
     }
 }
 
+/// Said once more, in other words than the table's: exactly then, and never otherwise.
 #[test]
-fn a_promotion_needs_everything_at_once() {
-    for facts in all().into_iter().filter(|facts| matching(facts).verdict == Verdict::FailOver) {
-        assert_eq!(facts.mode, Mode::Armed, "{facts:?}");
-        assert_eq!(facts.lease, LeaseState::Ours, "{facts:?}");
-        assert_eq!(facts.platform, Platform::Idle, "{facts:?}");
-        assert_eq!(facts.progress, Progress::Open, "{facts:?}");
-        assert!(facts.candidate && facts.budget_left, "{facts:?}");
-        let platform_had_its_turn =
-            matches!(facts.writer, WriterState::Dead | WriterState::Restarting) && !facts.grace_running;
-        let platform_is_blind = matches!(facts.writer, WriterState::Silent | WriterState::Stalled);
-        assert!(platform_had_its_turn || platform_is_blind, "{facts:?}");
+fn a_promotion_needs_everything_at_once_and_nothing_else() {
+    for facts in all() {
+        let writer = match facts.writer {
+            WriterState::Silent | WriterState::Stalled => true,
+            WriterState::Dead | WriterState::Restarting => !facts.grace_running,
+            _ => false,
+        };
+        let due = writer
+            && facts.mode == Mode::Armed
+            && facts.lease == LeaseState::Ours
+            && facts.platform == Platform::Idle
+            && matches!(facts.progress, Progress::Open | Progress::Repeatable)
+            && facts.candidate
+            && facts.budget_left;
+        assert_eq!(matching(&facts).verdict == Verdict::FailOver, due, "{facts:?}");
+    }
+}
+
+#[test]
+fn an_episode_that_is_open_for_long_reaches_a_person_unless_somebody_acts_or_commits() {
+    let owned = |facts: &Facts| {
+        facts.overdue
+            && facts.mode != Mode::Paused
+            && facts.lease == LeaseState::Ours
+            && matches!(facts.progress, Progress::Open | Progress::Traceless | Progress::Repeatable)
+    };
+    for facts in all().into_iter().filter(owned) {
+        let verdict = matching(&facts).verdict;
+        let told = match facts.writer {
+            WriterState::Committing | WriterState::Moved => verdict == Verdict::Recovered,
+            _ => {
+                matches!(verdict, Verdict::CallHuman | Verdict::FailOver | Verdict::AwaitPlatform | Verdict::TakeLease)
+            }
+        };
+        assert!(told, "{verdict:?} for {facts:?}");
+        let blind = matches!(facts.writer, WriterState::Unknown | WriterState::Suspected);
+        let stuck = matches!(facts.platform, Platform::Mute | Platform::Changing)
+            && !matches!(facts.writer, WriterState::Committing | WriterState::Moved);
+        if blind || stuck {
+            assert_eq!(verdict, Verdict::CallHuman, "{facts:?}");
+        }
     }
 }
 

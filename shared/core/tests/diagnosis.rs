@@ -7,10 +7,11 @@ use std::time::Duration;
 use steadfast_core::candidate::{self, Refusal};
 use steadfast_core::decision::decide;
 use steadfast_core::diagnosis::{Ignored, WriterState, diagnose};
-use steadfast_core::episode::Episode;
+use steadfast_core::episode::{Episode, Promotion};
 use steadfast_core::policy::Policy;
 use steadfast_core::rules::Verdict;
-use steadfast_core::topology::{ClusterId, InstanceId};
+use steadfast_core::snapshot::Snapshot;
+use steadfast_core::topology::{ClusterId, ClusterStatus, InstanceId};
 use steadfast_core::witness::{Outcome, WitnessReport};
 use support::*;
 
@@ -156,15 +157,73 @@ fn the_role_has_moved_when_another_instance_commits() {
     assert_eq!(decision.diagnosis.committed.expect("proof").0, InstanceId::new("r1"));
 }
 
-#[test]
-fn a_second_promotion_is_never_decided_in_one_episode() {
-    use steadfast_core::episode::Promotion;
+fn called(age: u64, refused: Option<bool>, number: u8) -> Snapshot {
     let mut seen = unanimous(Outcome::Refused, ago(9_000));
-    for (age, rule) in [(100, 420), (61_000, 425)] {
-        let promotion = Promotion { target: InstanceId::new("r1"), at: ago(age), epoch: 7, refused: None };
-        seen.episode = Some(Episode { promotion: Some(promotion), ..open_episode(&seen) });
-        assert_eq!(decide(&seen, &no_grace()).rule, rule);
+    let promotion = Promotion {
+        target: InstanceId::new("r2"),
+        at: ago(age),
+        epoch: 7,
+        refused: refused.map(|_| "refused".to_owned()),
+        passing: refused == Some(true),
+        number,
+    };
+    seen.episode = Some(Episode { promotion: Some(promotion), ..open_episode(&seen) });
+    seen
+}
+
+fn rule(seen: &Snapshot) -> (u16, Option<InstanceId>) {
+    let decision = decide(seen, &no_grace());
+    (decision.rule, decision.target)
+}
+
+fn next_epoch(mut seen: Snapshot) -> Snapshot {
+    seen.lease.as_mut().expect("ours").epoch = 8;
+    seen
+}
+
+#[test]
+fn a_second_call_is_never_decided_in_one_epoch() {
+    for age in [100, 14_000, 16_000, 61_000] {
+        for refused in [None, Some(true), Some(false)] {
+            let decision = decide(&called(age, refused, 1), &no_grace());
+            assert_ne!(decision.verdict, Verdict::FailOver, "{age} ms after {refused:?}, rule {}", decision.rule);
+        }
     }
+}
+
+#[test]
+fn a_call_that_left_no_trace_is_made_again_under_a_new_epoch_with_the_same_target() {
+    let same = Some(InstanceId::new("r2"));
+    assert_eq!(rule(&called(100, None, 1)).0, 420);
+    assert_eq!(rule(&called(16_000, None, 1)), (635, same.clone()));
+    assert_eq!(rule(&next_epoch(called(14_000, None, 1))).0, 420);
+    assert_eq!(rule(&next_epoch(called(16_000, None, 1))), (640, same));
+    assert_eq!(rule(&next_epoch(called(16_000, None, 3))).0, 420, "the calls are spent");
+    assert_eq!(rule(&next_epoch(called(61_000, None, 3))).0, 425);
+}
+
+#[test]
+fn a_call_of_unknown_fate_is_not_made_again_while_the_control_plane_shows_anything() {
+    let mut moving = next_epoch(called(16_000, None, 1));
+    moving.topology.as_mut().expect("seen").what.status = ClusterStatus::FailingOver;
+    assert_eq!(rule(&moving).0, 420);
+    let mut mute = next_epoch(called(16_000, None, 1));
+    mute.topology = None;
+    assert_ne!(decide(&mute, &no_grace()).verdict, Verdict::FailOver);
+    let mut unfit = next_epoch(called(16_000, None, 1));
+    unfit.topology.as_mut().expect("seen").what.members[2].status = "rebooting".to_owned();
+    assert_eq!(rule(&unfit), (610, None), "another target could flip the roles");
+}
+
+#[test]
+fn a_refusal_that_passes_is_followed_by_another_call_and_a_final_one_by_a_person() {
+    assert_eq!(rule(&called(1_000, Some(true), 1)).0, 420);
+    assert_eq!(rule(&called(3_000, Some(true), 1)).0, 635);
+    assert_eq!(rule(&next_epoch(called(3_000, Some(true), 1))), (640, Some(InstanceId::new("r1"))));
+    assert_eq!(rule(&next_epoch(called(3_000, Some(true), 2))).0, 420, "twice as long after the second");
+    assert_eq!(rule(&next_epoch(called(5_000, Some(true), 2))).0, 640);
+    assert_eq!(rule(&next_epoch(called(61_000, Some(true), 6))).0, 427, "the calls are spent");
+    assert_eq!(rule(&next_epoch(called(3_000, Some(false), 1))).0, 427);
 }
 
 #[test]
@@ -224,4 +283,55 @@ fn open_episode(seen: &steadfast_core::snapshot::Snapshot) -> Episode {
     let diagnosis = diagnose(seen, &Policy::default());
     let cluster = ClusterId::new("orders");
     Episode::open(&cluster, 7, &diagnosis, InstanceId::new(WRITER), None, ago(1_000), &Policy::default())
+}
+
+#[test]
+fn a_writer_that_one_witness_sees_commit_is_not_demoted_by_two_that_looked_earlier() {
+    let mut seen = unanimous(Outcome::Reading, ago(300));
+    assert_eq!(diagnose(&seen, &Policy::default()).writer, WriterState::Demoted);
+    seen.reports[2] = report("c", Outcome::Committing, ago(100));
+    assert_eq!(diagnose(&seen, &Policy::default()).writer, WriterState::Suspected);
+}
+
+#[test]
+fn a_failover_of_the_platform_that_does_not_end_is_told_to_a_person() {
+    let moving = |age: u64| {
+        let mut seen = unanimous(Outcome::Refused, ago(age));
+        seen.topology.as_mut().expect("seen").what.status = ClusterStatus::FailingOver;
+        let gone_since = Some(ago(age));
+        seen.episode = Some(Episode { gone_since, ..open_episode(&seen) });
+        decide(&seen, &Policy::default()).rule
+    };
+    assert_eq!((moving(79_000), moving(81_000)), (440, 445));
+}
+
+#[test]
+fn a_commit_of_an_instance_that_commits_no_more_proves_nothing() {
+    let mut seen = unanimous(Outcome::Refused, ago(9_000));
+    for report in &mut seen.reports {
+        report.sightings[1] = sighting("r1", Outcome::Stalled, ago(100));
+        report.sightings[1].committed_at = Some(ago(200));
+    }
+    seen.episode = Some(Episode { failed_since: ago(2_000), ..open_episode(&seen) });
+    let diagnosis = diagnose(&seen, &Policy::default());
+    assert_eq!((diagnosis.writer, diagnosis.committed), (WriterState::Dead, None));
+}
+
+#[test]
+fn an_old_description_is_none() {
+    let mut seen = unanimous(Outcome::Refused, ago(9_000));
+    seen.episode = Some(open_episode(&seen));
+    seen.topology.as_mut().expect("seen").at = ago(5_000);
+    assert_eq!(decide(&seen, &no_grace()).rule, 640);
+    seen.topology.as_mut().expect("seen").at = ago(5_001);
+    assert_eq!(decide(&seen, &no_grace()).rule, 430);
+}
+
+#[test]
+fn whom_the_control_plane_calls_writer_is_no_candidate() {
+    let mut seen = unanimous(Outcome::Refused, ago(9_000));
+    seen.topology.as_mut().expect("seen").what.members[1].is_writer = true;
+    let choice = candidate::choose(&seen, &Policy::default(), &InstanceId::new("w"));
+    assert_eq!(choice.chosen, Some(InstanceId::new("r2")));
+    assert!(choice.refused.iter().any(|refused| refused.because == Refusal::NamedWriter), "{choice:?}");
 }

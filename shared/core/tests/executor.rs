@@ -156,6 +156,8 @@ struct Inner {
     renewed_by_another: bool,
     lose_answer_of_intention: bool,
     slow_intention: bool,
+    pause_before: Option<&'static str>,
+    lease_left_at_call: Vec<Duration>,
 }
 struct W {
     i: Mutex<Inner>,
@@ -195,8 +197,15 @@ impl StateTable for W {
     async fn commit(&self, under: Under<'_>, e: &Episode, v: Option<u64>, entries: &[Entry]) -> Result<(), StateError> {
         let mut i = self.i.lock().unwrap();
         i.now += 5;
+        if i.pause_before.is_some_and(|action| entries.iter().any(|entry| entry.data["action"] == action)) {
+            i.state.mode = Mode::Paused;
+        }
         let bad = match &under {
             Under::Held(l) => i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch)),
+            Under::Armed(l) => {
+                i.state.mode != Mode::Armed
+                    || i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch))
+            }
             Under::Changing { seen, .. } => i.state.lease.as_ref() != *seen,
         } || i.state.episode.as_ref().map(|e| e.version) != v
             || entries.iter().any(|n| i.evidence.contains_key(&(n.epoch, n.seq)));
@@ -227,7 +236,10 @@ impl ControlPlane for W {
         Ok(self.topo.clone())
     }
     async fn fail_over(&self, _: &ClusterId, t: &InstanceId) -> Result<(), CallError> {
-        self.i.lock().unwrap().fail_overs.push(t.to_string());
+        let mut i = self.i.lock().unwrap();
+        let left = i.state.lease.as_ref().unwrap().expires_at.since(Timestamp::from_millis(i.now));
+        i.lease_left_at_call.push(left);
+        i.fail_overs.push(t.to_string());
         Ok(())
     }
 }
@@ -249,6 +261,9 @@ impl Notifier for W {
 }
 impl Log for W {
     fn audit(&self, _: &str, _: serde_json::Value) {}
+    fn error(&self, what: &str, data: serde_json::Value) {
+        panic!("{what}: {data}");
+    }
     fn measure(&self, _: &ClusterId, _: &[(Metric, u64)]) {}
 }
 fn block<F: Future>(f: F) -> F::Output {
@@ -289,10 +304,26 @@ fn go(w: &W, p: &Policy, me: &str, secs: u64) -> Result<steadfast_core::executor
 fn a_slow_control_plane_does_not_keep_it_from_promoting() {
     for (describe, load) in [(20, 5), (200, 10), (300, 10)] {
         let w = world(Outcome::Refused, describe, load);
-        let _ended = go(&w, &no_grace(), "me", 60);
+        let _ended = go(&w, &no_grace(), "me", 14);
         let i = w.i.lock().unwrap();
         assert_eq!(i.fail_overs.len(), 1, "describe {describe} ms");
     }
+}
+#[test]
+fn a_call_that_comes_to_nothing_is_made_three_times_at_most_and_then_a_person_is_called() {
+    let w = world(Outcome::Refused, 20, 5);
+    let _ended = go(&w, &no_grace(), "me", 200);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs.len(), 3);
+    assert!(i.fail_overs.iter().all(|target| *target == i.fail_overs[0]), "{:?}", i.fail_overs);
+    let intended: Vec<u64> = i
+        .evidence
+        .values()
+        .filter(|entry| entry.data["action"] == "FailoverDBCluster" && !entry.data["target"].is_null())
+        .map(|entry| entry.seq)
+        .collect();
+    assert_eq!(intended.len(), 3, "an intention before each");
+    assert_eq!(i.state.episode.as_ref().unwrap().human_called, [425]);
 }
 #[test]
 fn a_deleted_lease_does_not_stop_it() {
@@ -306,7 +337,7 @@ fn a_deleted_lease_does_not_stop_it() {
         i.state.lease = None;
         i.fail_overs.clear();
     }
-    let _ended = go(&w, &no_grace(), "second", 60);
+    let _ended = go(&w, &no_grace(), "second", 14);
     let i = w.i.lock().unwrap();
     assert_eq!(i.fail_overs.len(), 1);
 }
@@ -397,5 +428,91 @@ fn a_lease_that_ran_short_while_the_intention_was_written_is_renewed_before_the_
     w.i.get_mut().unwrap().slow_intention = true;
     // Less than the lease lasts: whoever waits for its end is too late.
     let _ended = go(&w, &no_grace(), "me", 8);
-    assert_eq!(w.i.lock().unwrap().fail_overs, ["r1"]);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, ["r1"]);
+    // What the call may take, and what clocks may differ.
+    assert!(i.lease_left_at_call[0] >= Duration::from_secs(6), "{:?} left", i.lease_left_at_call);
+}
+
+#[test]
+fn a_pause_that_comes_while_the_intention_is_written_stops_the_call() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().pause_before = Some("FailoverDBCluster");
+    let _ended = go(&w, &no_grace(), "me", 60);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, Vec::<String>::new());
+    assert_eq!(i.state.episode.as_ref().unwrap().promotion, None);
+}
+
+#[test]
+fn a_pause_that_comes_while_the_eviction_is_written_stops_it() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().pause_before = Some("evict");
+    w.i.get_mut().unwrap().state.episode = Some(ep(&unanimous(Outcome::Refused, ago(2_000)), ago(2_000)));
+    w.reports = Box::new(|now| {
+        let mut all = reports(Outcome::Unreachable, ago(2_000))(now);
+        for r in &mut all {
+            r.sightings[1] = sighting("r1", Outcome::Committing, now);
+            r.sightings[1].committed_at = Some(now);
+        }
+        all
+    });
+    let _ended = go(&w, &no_grace(), "me", 5);
+    assert_eq!(w.i.lock().unwrap().evicts, 0);
+}
+
+#[test]
+fn an_intention_whose_answer_was_lost_is_withheld_when_its_target_is_unfit_by_then() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().lose_answer_of_intention = true;
+    w.reports = Box::new(|now| {
+        let mut all = reports(Outcome::Refused, NOW.minus(Duration::from_secs(2)))(now);
+        if now.since(NOW) > Duration::from_secs(2) {
+            for r in &mut all {
+                r.sightings[1] = sighting("r1", Outcome::Unreachable, NOW);
+            }
+        }
+        all
+    });
+    let _ended = go(&w, &no_grace(), "me", 12);
+    assert_eq!(w.i.lock().unwrap().fail_overs, ["r2"], "the target of the intention is gone");
+}
+
+#[test]
+fn an_owner_that_is_gone_is_told_and_one_that_renews_is_not() {
+    let silent = |renewed: bool| {
+        let w = world(Outcome::Refused, 20, 5);
+        {
+            let mut i = w.i.lock().unwrap();
+            i.renewed_by_another = renewed;
+            let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(300));
+            i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at });
+            i.state.episode = Some(ep(&unanimous(Outcome::Refused, ago(2_000)), ago(2_000)));
+        }
+        let _ended = go(&w, &Policy::default(), "second", 30);
+        w.i.into_inner().unwrap().notices.len()
+    };
+    assert_eq!((silent(false), silent(true)), (1, 0));
+}
+
+#[test]
+fn whoever_stands_by_leaves_the_lease_alone() {
+    let w = world(Outcome::Refused, 20, 5);
+    let lease = {
+        let mut i = w.i.lock().unwrap();
+        let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(300));
+        i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at });
+        i.state.lease.clone()
+    };
+    let _ended = go(&w, &Policy::default(), "second", 30);
+    assert_eq!(w.i.lock().unwrap().state.lease, lease);
+}
+
+#[test]
+fn a_change_of_mind_is_written_down_while_we_wait() {
+    let w = world(Outcome::Refused, 20, 5);
+    let _ended = go(&w, &Policy::default(), "me", 30);
+    let i = w.i.lock().unwrap();
+    let rules: Vec<u64> = i.evidence.values().filter_map(|entry| entry.data["rule"].as_u64()).collect();
+    assert_eq!(rules[..3], [410, 550, 640], "{rules:?}");
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use steadfast_lab::assembly::{Lab, LabConfig, names};
-use steadfast_lab::drill::{self, DrillPlan, Fault, Progress};
+use steadfast_lab::drill::{self, DrillPlan, Progress};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Below the root of the checkout.
+const SCENARIOS: &str = "tests/scenarios";
 /// Exit code of a shell for a command that was interrupted.
 const INTERRUPTED: u8 = 130;
 
@@ -27,15 +29,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the writer fail under load and show how writes came back.
+    /// Carry out a scenario under load and show how writes came back.
     Drill {
-        /// What fails: kill-host or kill-postgres.
+        /// The scenario: a file in tests/scenarios, without its ending.
         #[arg(long, default_value = "kill-host")]
-        fault: Fault,
+        fault: String,
         /// How often.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
         repeat: u32,
-        /// The platform fails over by itself after this, such as 12s; off when left out.
+        /// The platform fails over by itself after this, such as 12s, whatever the scenario says of it.
         #[arg(long, value_parser = native_delay)]
         native: Option<Duration>,
         /// Deliver the coordinator's next event twice in each episode.
@@ -124,7 +126,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
     match arguments.command {
         Command::Drill { fault, repeat, native, duplicate } => {
             let output = config.logs.with_file_name("drill");
-            let plan = DrillPlan { repeat, native, duplicate, ..DrillPlan::new(fault, &output) };
+            let scenario = steadfast_scenario::find(&arguments.root.join(SCENARIOS), &fault)?;
+            let plan = DrillPlan { repeat, native, duplicate, ..DrillPlan::new(scenario, &output) };
             let result = drill::drill(&config, &plan, &Console).await?;
             let mut out = std::io::stdout().lock();
             write!(out, "\n{}", drill::render(&result))?;

@@ -1,8 +1,23 @@
-//! The scenario language: small text files that say what fails when, and what is expected of it.
-//!
-//! A scenario is written once and run twice: by the simulation, in milliseconds of virtual time, and
-//! by the lab, on real PostgreSQL with the real functions.
+#![doc = include_str!("../../scenarios/README.md")]
 
+mod check;
+mod error;
+mod expectation;
+mod fault;
+mod folder;
+mod line;
+mod nearest;
+mod parse;
 mod scenario;
+mod setup;
+mod timeline;
+mod vocabulary;
+mod write;
 
+pub use error::{ParseError, ParseErrors};
+pub use folder::{LoadError, find, load};
+pub use parse::parse;
 pub use scenario::*;
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,171 @@
-//! The simulation.
-fn main() {}
+//! `sim`: many seeds, one seed again, scenarios, and explanations of evidence and events.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use steadfast_simulation::campaign::{Campaign, Summary, campaign};
+use steadfast_simulation::judge::judge;
+use steadfast_simulation::plan::Plan;
+use steadfast_simulation::{chaos, explain, run};
+
+/// The decision core and its executor in a simulated world, in virtual time.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run many seeds on all cores; fails when one breaks a promise
+    Run {
+        /// How many
+        #[arg(long, default_value_t = 30_000)]
+        seeds: u64,
+        /// The first one; by default it follows from the time of day, so that every call tries others
+        #[arg(long)]
+        from: Option<u64>,
+        /// Stop after this many seconds
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// Where the summary goes
+        #[arg(long, default_value = "target/sim/summary.json")]
+        output: PathBuf,
+    },
+    /// Run scenarios with a line for everything that happens; fails when an expectation or a promise does not hold
+    Scenario {
+        /// Files of scenarios
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Explain an evidence file or events line by line: what came in, which rule it met, what follows
+    Explain {
+        /// The file: evidence of the lab or of production, or events as EventBridge delivers them
+        file: PathBuf,
+    },
+    /// Run one seed again, with a line for everything that happens
+    Replay {
+        /// The seed
+        seed: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run { seeds, from, seconds, output } => many(seeds, from, seconds, &output),
+        Command::Replay { seed } => Ok(one(chaos::plan(seed))),
+        Command::Scenario { files } => files.iter().try_fold(true, |held, file| Ok(scenario(file)? && held)),
+        Command::Explain { file } => explained(&file),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say_error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn many(seeds: u64, from: Option<u64>, seconds: Option<u64>, output: &Path) -> Result<bool, String> {
+    let from = from.unwrap_or_else(seed_of_the_day);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let summary = campaign(Campaign { from, seeds, limit: seconds.map(Duration::from_secs), threads });
+    write_json(output, &summary)?;
+    say(&told(&summary, from, output));
+    Ok(summary.violations == 0)
+}
+
+fn told(summary: &Summary, from: u64, output: &Path) -> String {
+    let mut text = String::new();
+    for broken in &summary.broken {
+        let _ = writeln!(text, "seed {}: {}\n  again: {}", broken.seed, broken.violation, broken.replay);
+    }
+    let _ = write!(
+        text,
+        "{} seeds from {from}: {} violations, {} failovers, {} calls, {} episodes, {:.0} virtual hours in {:.1} s \
+         ({:.0} failovers per second and core); see {}",
+        summary.seeds,
+        summary.violations,
+        summary.failovers,
+        summary.calls,
+        summary.episodes,
+        summary.virtual_hours,
+        summary.seconds,
+        summary.failovers_per_second_per_core,
+        output.display()
+    );
+    text
+}
+
+fn seed_of_the_day() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+        .wrapping_mul(1_000_000)
+}
+
+/// One run with its trace. Whether it kept every promise and met every expectation.
+fn one(mut plan: Plan) -> bool {
+    plan.trace = true;
+    say(&format!("{}\nnoise: {:#?}\n", plan.scenario, plan.noise));
+    let scenario = plan.scenario.clone();
+    let report = run::run(plan);
+    for line in &report.trace {
+        say(line);
+    }
+    for violation in &report.violations {
+        say(&format!("BROKEN {violation}"));
+    }
+    let mut held = true;
+    for judgement in judge(&scenario, &report) {
+        held &= judgement.instead.is_none();
+        let seen = judgement.instead.map_or_else(|| "held".to_owned(), |seen| format!("FAILED: {seen}"));
+        say(&format!("{}: {seen}", judgement.expectation));
+    }
+    say(&format!("evidence hash {}, {} violations", report.hash, report.violations.len()));
+    held && report.violations.is_empty()
+}
+
+fn scenario(path: &Path) -> Result<bool, String> {
+    let text = read(path)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let scenario = steadfast_scenario::parse(&name, &text).map_err(|errors| errors.to_string())?;
+    Ok(one(Plan::of(scenario)))
+}
+
+fn explained(path: &Path) -> Result<bool, String> {
+    let lines = explain::explain(&read(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+    for line in lines {
+        say(&line);
+    }
+    Ok(true)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}; name a file that can be read", path.display()))
+}
+
+fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), String> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("{}: {error}; choose another place with --output", path.display());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    }
+    let text = serde_json::to_string_pretty(value).map_err(|error| failed(&error))?;
+    std::fs::write(path, text + "\n").map_err(|error| failed(&error))
+}
+
+/// A closed standard output ends the talking, not the run.
+fn say(line: &str) {
+    let _closed = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn say_error(line: &str) {
+    let _closed = writeln!(std::io::stderr().lock(), "{line}");
+}

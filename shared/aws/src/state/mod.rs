@@ -3,7 +3,7 @@
 //! | partition key | sort key | holds |
 //! | --- | --- | --- |
 //! | `cluster#ID` | `lease` | owner, epoch, end |
-//! | `cluster#ID` | `mode` | what the operator allows, since when and why |
+//! | `cluster#ID` | `mode` | what the operator allows, since when and why; set only through the coordinator |
 //! | `cluster#ID` | `episode` | the latest episode, with its version |
 //! | `cluster#ID` | `witness#AZ` | the latest report of one prober |
 //! | `evidence#ID#EPOCH` | sequence, ten digits | one entry of the chain |
@@ -79,7 +79,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`StateError::Superseded`] when lease or version have moved on; then nothing was written.
+    /// [`StateError::Superseded`] when lease, version or mode have moved on; then nothing was written.
     pub async fn commit(
         &self,
         under: Under<'_>,
@@ -88,11 +88,17 @@ impl Table {
         entries: &[Entry],
     ) -> Result<(), StateError> {
         let cluster = &episode.cluster;
-        let lease = match under {
-            Under::Held(lease) => TransactWriteItem::builder().condition_check(self.lease_check(cluster, lease)?),
-            Under::Changing { seen, next } => TransactWriteItem::builder().put(self.lease_put(cluster, seen, next)?),
+        let checked = |check| TransactWriteItem::builder().condition_check(check).build();
+        let mut transaction = match under {
+            Under::Held(lease) => vec![checked(self.lease_check(cluster, lease)?)],
+            Under::Armed(lease) => {
+                vec![checked(self.lease_check(cluster, lease)?), checked(self.armed_check(cluster)?)]
+            }
+            Under::Changing { seen, next } => {
+                vec![TransactWriteItem::builder().put(self.lease_put(cluster, seen, next)?).build()]
+            }
         };
-        let mut transaction = vec![lease.build(), self.episode_put(episode, seen_version)?];
+        transaction.push(self.episode_put(episode, seen_version)?);
         for entry in entries {
             transaction.push(self.evidence_put(entry)?);
         }
@@ -140,6 +146,7 @@ impl Table {
         now: Timestamp,
     ) -> Result<(), StateError> {
         let item = Item::new(&cluster_key(cluster), items::MODE)
+            .text(items::MODE, mode.as_str())
             .body(&serde_json::json!({ "mode": mode, "reason": reason, "at": now }));
         self.client
             .put_item()
@@ -243,6 +250,18 @@ impl Table {
             .expression_attribute_values(":owner", AttributeValue::S(lease.owner.to_string()))
             .expression_attribute_values(":epoch", AttributeValue::N(lease.epoch.to_string()))
             .expression_attribute_values(":expires_at", AttributeValue::N(lease.expires_at.as_millis().to_string()))
+            .build()
+            .map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    fn armed_check(&self, cluster: &ClusterId) -> Result<ConditionCheck, StateError> {
+        ConditionCheck::builder()
+            .table_name(&self.name)
+            .key(PARTITION_KEY, AttributeValue::S(cluster_key(cluster)))
+            .key(SORT_KEY, AttributeValue::S(items::MODE.to_owned()))
+            .condition_expression("#mode = :armed")
+            .expression_attribute_names("#mode", items::MODE)
+            .expression_attribute_values(":armed", AttributeValue::S(Mode::Armed.as_str().to_owned()))
             .build()
             .map_err(|error| self.unavailable(error.to_string()))
     }

@@ -34,8 +34,8 @@ pub enum AssemblyError {
     /// TLS, DNS or another client setting.
     #[error(transparent)]
     Setting(#[from] steadfast_aws::settings::SettingError),
-    /// A call to the emulator.
-    #[error("emulator, {action}: {cause}")]
+    /// A call of the lab's own to its AWS.
+    #[error("the lab's own call of {action}: {cause}")]
     Call {
         /// The API action.
         action: &'static str,
@@ -64,7 +64,7 @@ pub enum AssemblyError {
 }
 
 /// Names the action of a failed SDK call.
-pub(super) fn call<E, R>(action: &'static str) -> impl FnOnce(aws_sdk_dynamodb::error::SdkError<E, R>) -> AssemblyError
+pub(crate) fn call<E, R>(action: &'static str) -> impl FnOnce(aws_sdk_dynamodb::error::SdkError<E, R>) -> AssemblyError
 where
     E: std::error::Error + 'static,
     R: std::fmt::Debug,

@@ -57,9 +57,10 @@ pub(super) fn specs(
     let mut coordinator =
         vec![("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()), ("STEADFAST_DRAINER", names::DRAINER.to_owned())];
     if config.native.is_none() {
-        // Nobody else would act: the one setting that differs from what ships.
+        // Nobody else would act.
         coordinator.push(("STEADFAST_PLATFORM_GRACE", "0s".to_owned()));
     }
+    coordinator.extend(config.coordinator.iter().map(|(name, value)| (*name, value.clone())));
     let router = [
         ("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()),
         ("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()),

@@ -10,6 +10,7 @@ mod nodes;
 mod queue;
 mod resources;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,8 +28,9 @@ use tokio::time::{Instant, sleep};
 
 pub use delivery::{Delivery, EventDelivery};
 pub use error::AssemblyError;
+pub(crate) use error::call;
 pub use nodes::PostgresNodes;
-pub use resources::Resources;
+pub use resources::{Resources, create_table, emulator_config};
 pub(crate) use resources::{credentials, scram};
 
 use crate::emulator::Emulator;
@@ -56,6 +58,10 @@ pub struct LabConfig {
     pub logs: PathBuf,
     /// When the platform fails over by itself; None: never, and then Steadfast gives it no grace.
     pub native: Option<Duration>,
+    /// What the operator allows once everything is healthy.
+    pub mode: Mode,
+    /// Settings of the coordinator that differ from what ships.
+    pub coordinator: BTreeMap<&'static str, String>,
     /// Where the Invoke API listens; port 0 for any.
     pub invoke: SocketAddr,
 }
@@ -69,6 +75,8 @@ impl LabConfig {
             venv: root.join(".venv"),
             logs: target.join("lab"),
             native: None,
+            mode: Mode::Armed,
+            coordinator: BTreeMap::new(),
             invoke: ANY_PORT,
         }
     }
@@ -98,7 +106,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts everything and waits until every prober reports a healthy cluster in armed mode.
+    /// Starts everything and waits until every prober reports a healthy cluster.
     ///
     /// # Errors
     ///
@@ -127,7 +135,7 @@ impl Lab {
         let mut lab = Self { cluster, rds, lambda, services, events, table, resources, aws, emulator, data, wires };
         lab.create_functions(config).await?;
         lab.wire(events_in);
-        lab.set_mode(Mode::Armed, "the lab is ready for a drill").await?;
+        lab.set_mode(config.mode, "the lab is ready for a drill").await?;
         lab.first_ticks().await?;
         lab.until_healthy().await?;
         Ok(lab)

@@ -1,15 +1,25 @@
 //! Drills: a fault under load, then what the clients, the evidence and the platform say about it.
 
-mod fault;
+mod deeds;
+mod expectations;
+mod inject;
+mod milestones;
+mod over;
 mod phases;
 mod result;
 mod run;
+mod setup;
 mod table;
+mod timeline;
+mod witnesses;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use fault::Fault;
+use steadfast_core::policy::Policy;
+use steadfast_scenario::{Scenario, Threshold};
+
+pub use expectations::Judged;
 pub use result::{ClientOutage, DrillResult, RunResult, Spread, Summary};
 pub use table::render;
 
@@ -19,11 +29,11 @@ use crate::workload;
 /// What to drill.
 #[derive(Clone, Debug)]
 pub struct DrillPlan {
-    /// What fails.
-    pub fault: Fault,
+    /// What fails when, and what is expected.
+    pub scenario: Scenario,
     /// How often.
     pub repeat: u32,
-    /// When the platform fails over by itself; None: never.
+    /// When the platform fails over by itself; None: as the scenario says.
     pub native: Option<Duration>,
     /// Deliver the coordinator's next event twice during each episode.
     pub duplicate: bool,
@@ -34,15 +44,30 @@ pub struct DrillPlan {
 }
 
 impl DrillPlan {
-    /// One run of `fault` without the platform's own failover.
-    pub fn new(fault: Fault, output: &Path) -> Self {
+    /// One run of the scenario as it is written.
+    pub fn new(scenario: Scenario, output: &Path) -> Self {
         Self {
-            fault,
+            scenario,
             repeat: 1,
             native: None,
             duplicate: false,
             workload: workload::Plan::default(),
             output: output.to_owned(),
+        }
+    }
+
+    /// When the platform fails over by itself; None: never.
+    fn platform(&self) -> Option<Duration> {
+        self.native.or(self.scenario.platform)
+    }
+
+    /// How long the platform is given.
+    fn grace(&self) -> Duration {
+        let set = self.scenario.policy.iter().find(|(threshold, _)| *threshold == Threshold::PlatformGrace);
+        match (set, self.platform()) {
+            (Some((_, grace)), _) => *grace,
+            (None, Some(_)) => Policy::default().platform_grace,
+            (None, None) => Duration::ZERO,
         }
     }
 }
@@ -58,19 +83,21 @@ pub trait Progress: Sync {
 ///
 /// # Errors
 ///
-/// When the lab does not start or answer, or files cannot be written. A drill that shows a loss is
-/// no error here: the result says so.
+/// [`DrillError::Unable`] before anything starts, when the lab cannot do what the scenario asks. Later
+/// when the lab does not start or answer, or files cannot be written. A drill that shows a loss, or not
+/// what the scenario expects, is no error here: the result says so.
 pub async fn drill(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -> Result<DrillResult, DrillError> {
+    setup::check(&plan.scenario)?;
     // The result of an earlier drill must not be taken for this one's.
     result::remove(&plan.output)?;
     let mut runs = Vec::new();
     for number in 1..=plan.repeat {
-        progress.say(&format!("run {number} of {}: {}", plan.repeat, plan.fault.sentence()));
+        progress.say(&format!("run {number} of {}: {}", plan.repeat, plan.scenario.name));
         progress.say("  starting PostgreSQL, its control plane, local AWS and the functions");
-        let logs = fresh_folder(&lab.logs.join(format!("{}-{number}", plan.fault.name())))?;
-        let lab = Lab::start(&LabConfig { native: plan.native, logs, ..lab.clone() }).await?;
+        let logs = fresh_folder(&lab.logs.join(format!("{}-{number}", plan.scenario.name)))?;
+        let lab = Lab::start(&LabConfig { logs: logs.clone(), ..setup::configured(lab, plan) }).await?;
         workload::create(&lab).await?;
-        let run = run::run(&lab, plan, number, progress).await;
+        let run = run::run(&lab, &logs, plan, number, progress).await;
         lab.shutdown().await;
         match run {
             Ok(run) => runs.push(run),
@@ -104,6 +131,23 @@ pub enum DrillError {
     /// A fault could not be injected, or the cluster not be brought back.
     #[error(transparent)]
     Cluster(#[from] crate::postgres::ClusterError),
+    /// The lab cannot do what the scenario asks.
+    #[error("{0}")]
+    Unable(String),
+    /// The platform does not fail over now.
+    #[error(transparent)]
+    Refused(#[from] crate::rds::FailoverRefused),
+    /// A fault names the target of a promotion, and none was called.
+    #[error("a fault names the target of a promotion, and nothing has been promoted; let it come `after called`")]
+    NoTarget,
+    /// A file could not be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A file could not be written.
     #[error("{path}: {source}")]
     Write {

@@ -6,7 +6,9 @@ use steadfast_core::episode::Episode;
 use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::time::Timestamp;
 
+use super::milestones::is_ours;
 use crate::assembly::Lab;
+use crate::rds::{ApiCall, Promotion, Trigger};
 
 /// Points in time of one episode; None for what did not happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,10 +28,10 @@ pub(super) struct Phases {
 /// Reads them.
 pub(super) fn phases(lab: &Lab, fault_at: Timestamp, episode: &Episode, evidence: &[Entry]) -> Phases {
     let after = |at: u64| at >= fault_at.as_millis();
-    let call = lab.rds.calls().into_iter().find(|call| call.action == "FailoverDBCluster" && after(call.at_ms));
+    let call = lab.rds.calls().into_iter().find(|call| is_ours(call) && after(call.at_ms));
     let promotion = lab.rds.promotions().into_iter().find(|promotion| after(promotion.started_ms));
     Phases {
-        detected: evidence.iter().find(|entry| entry.kind == Kind::Opened).map(|entry| entry.at),
+        detected: opened(evidence),
         decided: evidence.iter().find(|entry| verdict(entry) == Some("fail_over")).map(|entry| entry.at),
         called: call.map(|call| Timestamp::from_millis(call.at_ms)),
         promoted: promotion.and_then(|promotion| promotion.writable_ms).map(Timestamp::from_millis),
@@ -37,10 +39,30 @@ pub(super) fn phases(lab: &Lab, fault_at: Timestamp, episode: &Episode, evidence
     }
 }
 
-/// The rules that decided, in order.
-pub(super) fn rules(evidence: &[Entry]) -> Vec<u64> {
-    let decided = evidence.iter().filter(|entry| entry.kind == Kind::Decided);
-    decided.filter_map(|entry| entry.data.get("rule")?.as_u64()).collect()
+/// When the episode was opened.
+pub(super) fn opened(evidence: &[Entry]) -> Option<Timestamp> {
+    evidence.iter().find(|entry| entry.kind == Kind::Opened).map(|entry| entry.at)
+}
+
+/// How often Steadfast has called `FailoverDBCluster` since the fault.
+pub(super) fn calls(lab: &Lab, fault_at: Timestamp) -> u64 {
+    let after = |call: &&ApiCall| is_ours(call) && call.at_ms >= fault_at.as_millis();
+    lab.rds.calls().iter().filter(after).count() as u64
+}
+
+/// How many failovers that Steadfast has called for since the fault have moved the role.
+pub(super) fn took_effect(lab: &Lab, fault_at: Timestamp) -> u64 {
+    let calls = lab.rds.calls();
+    // One that a person called for begins while that call is answered.
+    let by_hand = |started: u64| {
+        let others = calls.iter().filter(|call| call.action == "FailoverDBCluster" && !is_ours(call));
+        others.into_iter().any(|call| (call.at_ms..=call.answered_ms).contains(&started))
+    };
+    let ours = |promotion: &&Promotion| {
+        let begun = promotion.started_ms;
+        promotion.trigger == Trigger::Api && begun >= fault_at.as_millis() && !by_hand(begun)
+    };
+    lab.rds.promotions().iter().filter(ours).filter(|promotion| promotion.writable_ms.is_some()).count() as u64
 }
 
 fn verdict(entry: &Entry) -> Option<&str> {

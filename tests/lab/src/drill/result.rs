@@ -1,12 +1,13 @@
 //! The result of a drill as JSON.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use steadfast_core::episode::RecoveredBy;
-use steadfast_core::policy::Policy;
 
-use super::{DrillError, DrillPlan, Fault};
+use super::expectations::Judged;
+use super::{DrillError, DrillPlan};
 use crate::workload::{Audit, Route};
 
 /// How long one client stood still.
@@ -65,10 +66,18 @@ pub struct RunResult {
     pub chain_verified: bool,
     /// The chain.
     pub evidence_file: PathBuf,
-    /// Whether the episode was closed in time.
+    /// Whether writes flowed at the end and no episode was open.
     pub recovered: bool,
     /// All counts of the audit.
     pub audit: Audit,
+    /// What the scenario expects, and what became of it.
+    pub expectations: Vec<Judged>,
+    /// Failovers of Steadfast that took effect beyond one per episode.
+    #[serde(skip)]
+    pub needless: u64,
+    /// Whether the scenario ends with an open episode, so that writes need not flow.
+    #[serde(skip)]
+    pub stays_open: bool,
 }
 
 impl RunResult {
@@ -80,14 +89,19 @@ impl RunResult {
                 failures.push(words);
             }
         };
-        check(!self.recovered, "no episode was closed, or not every client works again, in time".to_owned());
+        let stuck = !self.recovered && !self.stays_open;
+        check(stuck, "an episode is open, or not every client works again, at the end".to_owned());
         check(self.lost > 0, format!("{} acknowledged transfers are lost", self.lost));
         check(self.duplicated > 0, format!("{} transfers were applied twice", self.duplicated));
         check(self.audit.failed_but_applied > 0, "transfers that failed for certain were applied".to_owned());
         check(!self.audit.money_conserved, "money is not conserved".to_owned());
         check(self.canary_lost > 0, format!("{} acknowledged canary commits are lost", self.canary_lost));
-        check(self.failover_calls > 1, format!("FailoverDBCluster was called {} times", self.failover_calls));
+        let needless = format!("{} failovers of Steadfast took effect beyond one per episode", self.needless);
+        check(self.needless > 0, needless);
         check(!self.rules.is_empty() && !self.chain_verified, "the evidence chain does not verify".to_owned());
+        for judged in self.expectations.iter().filter(|judged| judged.held == Some(false)) {
+            check(true, format!("expected `{}`, seen: {}", judged.expectation, judged.seen));
+        }
         failures
     }
 }
@@ -137,8 +151,8 @@ pub struct Summary {
 /// A drill.
 #[derive(Clone, Debug, Serialize)]
 pub struct DrillResult {
-    /// What failed.
-    pub fault: Fault,
+    /// The scenario.
+    pub fault: String,
     /// When the platform would have failed over by itself, in seconds; null for never.
     pub native_s: Option<f64>,
     /// Whether the coordinator's events were delivered twice.
@@ -147,6 +161,9 @@ pub struct DrillResult {
     pub runs: Vec<RunResult>,
     /// All of them together.
     pub summary: Summary,
+    /// How long the platform was given.
+    #[serde(skip)]
+    grace: Duration,
 }
 
 impl DrillResult {
@@ -161,18 +178,18 @@ impl DrillResult {
             application_errors: runs.iter().map(|run| run.application_errors).sum(),
         };
         Self {
-            fault: plan.fault,
-            native_s: plan.native.map(|native| native.as_secs_f64()),
+            fault: plan.scenario.name.clone(),
+            native_s: plan.platform().map(|native| native.as_secs_f64()),
             duplicated_invocation: plan.duplicate,
             runs,
             summary,
+            grace: plan.grace(),
         }
     }
 
     /// What is wrong, run by run; empty when the drill passes.
     pub fn failures(&self) -> Vec<String> {
-        let grace = Policy::default().platform_grace.as_secs_f64();
-        let platforms_turn = self.native_s.is_some_and(|native| native < grace);
+        let platforms_turn = self.native_s.is_some_and(|native| native < self.grace.as_secs_f64());
         let mut failures = Vec::new();
         for (run, number) in self.runs.iter().zip(1..) {
             failures.extend(run.failures().into_iter().map(|what| format!("run {number}: {what}")));

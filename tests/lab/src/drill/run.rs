@@ -1,70 +1,125 @@
-//! One run: load, fault, recovery, audit, repair.
+//! One run: load, the scenario's faults, recovery, audit, repair.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use steadfast_aws::clock;
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::{self, Entry};
 use steadfast_core::time::Timestamp;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::expectations::{self, Judged, Shown};
+use super::milestones::{self, Seen};
 use super::phases::{self, Phases};
 use super::result::{ClientOutage, RunResult};
-use super::{DrillError, DrillPlan, Progress};
-use crate::assembly::{Lab, names};
+use super::timeline::Timeline;
+use super::{DrillError, DrillPlan, Progress, over, witnesses};
+use crate::assembly::{AssemblyError, Lab, names};
+use crate::postgres::NodeState;
 use crate::workload::{Audit, Diary, Fate, Workload, audit};
 
 /// Every client must have worked this long before the fault.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Every client must have worked this long after its first good commit.
-const COOL_DOWN: Duration = Duration::from_millis(500);
-/// Generous: P4 allows two minutes, and the platform's own failover comes before that.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(180);
 const WARM_UP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Carries out one run in a lab of its own.
+/// Carries out one run in a lab of its own, whose logs are in `logs`.
 pub(super) async fn run(
     lab: &Lab,
+    logs: &Path,
     plan: &DrillPlan,
     number: u32,
     progress: &dyn Progress,
 ) -> Result<RunResult, DrillError> {
-    let run = format!("{}-{number}-{}", plan.fault.name(), clock::now().as_millis());
+    let run = format!("{}-{number}-{}", plan.scenario.name, clock::now().as_millis());
     let before = lab.state().await?.episode.map_or(0, |episode| episode.epoch);
     let workload = Workload::start(lab, &plan.workload, &run).await?;
     warm_up(&workload).await?;
     if plan.duplicate {
-        lab.lambda.duplicate_next(names::COORDINATOR).await.map_err(crate::assembly::AssemblyError::from)?;
+        lab.lambda.duplicate_next(names::COORDINATOR).await.map_err(AssemblyError::from)?;
     }
     sleep(moment()).await;
-    let old_writer = lab.cluster.writer().to_owned();
-    let fault_at = clock::now();
-    plan.fault.inject(&lab.cluster).await?;
-    progress.say(&format!("  {old_writer} has failed; waiting for Steadfast"));
-    let Recovery { episode, complete } = until_recovered(lab, before, &workload, fault_at, progress).await?;
+    let timeline = Timeline::new(lab, &plan.scenario, progress);
+    let played = play(lab, plan, before, &timeline, &workload, progress).await;
     let diaries = workload.stop().await;
     let ended_at = clock::now();
-    if !complete {
-        progress.say("  Steadfast has not brought the writes back; restarting the writer to count what is there");
+    let writer = running_writer(lab);
+    // Also after a run that broke off: nothing may stay behind.
+    let ended = timeline.end_all().await;
+    let complete = played?;
+    ended?;
+    if !complete || writer.is_none() {
+        progress.say("  bringing every instance back to count what is there");
         lab.cluster.recover_all().await?;
     }
     let found = audit(lab, &diaries, &run).await?;
-    let evidence = match &episode {
-        Some(episode) => {
-            lab.table.evidence(&lab.cluster_id(), episode.epoch).await.map_err(crate::assembly::AssemblyError::from)?
-        }
-        None => Vec::new(),
+    let episodes = witnesses::evidence(lab, before).await?;
+    let latest = lab.state().await?.episode.filter(|episode| episode.epoch > before);
+    let recorded = episodes.last().map(Vec::as_slice).unwrap_or_default();
+    let run = Ran {
+        lab,
+        fault_at: timeline.first_fault(),
+        ended_at,
+        old_writer: timeline.old_writer().to_owned(),
+        writer,
+        complete,
+        episode: latest,
+        evidence_file: write_evidence(plan, number, recorded)?,
+        episodes,
+        diaries,
+        audit: found,
     };
-    let evidence_file = write_evidence(plan, number, &evidence)?;
-    let result =
-        judge(lab, fault_at, ended_at, old_writer, complete, episode, &evidence, evidence_file, &diaries, found);
+    let people = witnesses::people_called(lab).await?;
+    let logged = witnesses::logged_rules(logs, run.fault_at, run.ended_at)?;
+    let mut result = run.result(over::stays_open(&plan.scenario));
+    let shown = run.shown(&result, logged, people);
+    result.expectations = judged(plan, &shown);
     progress.say(&format!(
         "  writes stood still for {:.2} s; {} acknowledged, {} lost, {} twice, {} in doubt",
         result.outage_s, result.audit.acknowledged, result.lost, result.duplicated, result.in_doubt
     ));
     Ok(result)
+}
+
+/// Plays the timeline until the run is over; says whether writes flow and no episode is open.
+async fn play(
+    lab: &Lab,
+    plan: &DrillPlan,
+    before: u64,
+    timeline: &Timeline<'_>,
+    workload: &Workload,
+    progress: &dyn Progress,
+) -> Result<bool, DrillError> {
+    let (sender, seen) = watch::channel(Seen::default());
+    let faults = async {
+        timeline.play(&seen).await?;
+        std::future::pending::<Result<Infallible, DrillError>>().await
+    };
+    tokio::select! {
+        stopped = milestones::follow(lab, before, timeline, &sender, progress) => match stopped? {},
+        stopped = faults => match stopped? {},
+        complete = over::until_over(&plan.scenario, timeline, workload, &seen) => Ok(complete),
+    }
+}
+
+/// The instance that has the role, if its server runs.
+fn running_writer(lab: &Lab) -> Option<String> {
+    let writer = lab.cluster.writer();
+    matches!(lab.cluster.state(writer), Ok(NodeState::Running)).then(|| writer.to_owned())
+}
+
+/// What a scenario with another platform than its own expects is not asked.
+fn judged(plan: &DrillPlan, shown: &Shown) -> Vec<Judged> {
+    let own = plan.platform() == plan.scenario.platform;
+    let judge = |expectation: &_| {
+        let judged = expectations::judge(*expectation, shown);
+        Judged { held: judged.held.filter(|_| own), ..judged }
+    };
+    plan.scenario.expectations.iter().map(judge).collect()
 }
 
 /// Any moment within a second: a fault does not know the probers' pace, and must not always meet
@@ -86,110 +141,91 @@ async fn warm_up(workload: &Workload) -> Result<(), DrillError> {
     Ok(())
 }
 
-/// How a fault ended.
-struct Recovery {
-    /// The latest episode since the fault, open or closed.
-    episode: Option<Episode>,
-    /// Whether it is closed and every client works again.
-    complete: bool,
-}
-
-/// Waits until the episode is closed and every client has worked on for a while, or time is up.
-async fn until_recovered(
-    lab: &Lab,
-    before: u64,
-    workload: &Workload,
-    fault_at: Timestamp,
-    progress: &dyn Progress,
-) -> Result<Recovery, DrillError> {
-    let began = Instant::now();
-    let mut said_open = false;
-    let mut latest: Option<Episode> = None;
-    let mut good_since: Option<Timestamp> = None;
-    while began.elapsed() < RECOVERY_LIMIT {
-        if latest.as_ref().is_none_or(Episode::is_open) {
-            latest = lab.state().await?.episode.filter(|episode| episode.epoch > before);
-            if let Some(episode) = &latest
-                && !said_open
-            {
-                said_open = true;
-                let after = episode.opened_at.since(fault_at);
-                progress.say(&format!(
-                    "  {:.2} s: episode {} is open: {:?}",
-                    after.as_secs_f64(),
-                    episode.epoch,
-                    episode.cause
-                ));
-            }
-        } else if good_since.is_none() {
-            good_since = workload.acknowledged().iter().all(|at| *at > fault_at.plus(COOL_DOWN)).then(clock::now);
-        }
-        if let Some(since) = good_since
-            && workload.acknowledged().iter().all(|at| *at > since.plus(COOL_DOWN))
-        {
-            return Ok(Recovery { episode: latest, complete: true });
-        }
-        sleep(LOOK_EVERY).await;
-    }
-    Ok(Recovery { episode: latest, complete: false })
-}
-
-#[expect(clippy::too_many_arguments, reason = "everything that one run has produced")]
-fn judge(
-    lab: &Lab,
+/// Everything that one run has produced.
+struct Ran<'l> {
+    lab: &'l Lab,
     fault_at: Timestamp,
     ended_at: Timestamp,
     old_writer: String,
+    writer: Option<String>,
     complete: bool,
+    /// The latest episode.
     episode: Option<Episode>,
-    evidence: &[Entry],
     evidence_file: PathBuf,
-    diaries: &[Diary],
+    /// The evidence of every episode.
+    episodes: Vec<Vec<Entry>>,
+    diaries: Vec<Diary>,
     audit: Audit,
-) -> RunResult {
-    let verified = evidence::verify(evidence);
-    let chain_verified = matches!((&verified, &episode), (Ok(head), Some(episode)) if *head == episode.evidence);
-    let phases = episode.as_ref().map(|episode| phases::phases(lab, fault_at, episode, evidence)).unwrap_or_default();
-    let after = |at: Option<Timestamp>| at.map(|at| seconds(fault_at, at));
-    let Phases { detected, decided, called, promoted, proved } = phases;
-    let calls = lab.rds.calls();
-    let failover_calls =
-        calls.iter().filter(|call| call.action == "FailoverDBCluster" && call.at_ms >= fault_at.as_millis()).count();
-    RunResult {
-        detected_s: after(detected),
-        decided_s: after(decided),
-        called_s: after(called),
-        promoted_s: after(promoted),
-        proved_s: after(proved),
-        outage_s: longest_gap(diaries.iter(), fault_at, ended_at),
-        clients: diaries.iter().map(|diary| client_outage(diary, fault_at, ended_at)).collect(),
-        lost: audit.lost,
-        duplicated: audit.duplicated,
-        in_doubt: audit.in_doubt,
-        application_errors: audit.errors(),
-        refused_connections: diaries.iter().map(|diary| diary.refused_connections).sum(),
-        failover_calls: failover_calls as u64,
-        old_writer,
-        new_writer: episode.as_ref().and_then(|e| e.closed.as_ref()).map(|closed| closed.writer.to_string()),
-        recovered_by: episode.as_ref().and_then(|e| e.closed.as_ref()).map(|closed| closed.by),
-        rules: phases::rules(evidence),
-        canary_lost: canary_lost(evidence),
-        chain_verified,
-        evidence_file,
-        recovered: complete,
-        audit,
+}
+
+impl Ran<'_> {
+    fn result(&self, stays_open: bool) -> RunResult {
+        let evidence = self.episodes.last().map(Vec::as_slice).unwrap_or_default();
+        let verified = evidence::verify(evidence);
+        let chain_verified =
+            matches!((&verified, &self.episode), (Ok(head), Some(episode)) if *head == episode.evidence);
+        let phases = self.episode.as_ref().map(|episode| phases::phases(self.lab, self.fault_at, episode, evidence));
+        let Phases { detected, decided, called, promoted, proved } = phases.unwrap_or_default();
+        let after = |at: Option<Timestamp>| at.map(|at| seconds(self.fault_at, at));
+        let closed = self.episode.as_ref().and_then(|episode| episode.closed.as_ref());
+        let diaries = &self.diaries;
+        RunResult {
+            detected_s: after(detected),
+            decided_s: after(decided),
+            called_s: after(called),
+            promoted_s: after(promoted),
+            proved_s: after(proved),
+            outage_s: longest_gap(diaries.iter(), self.fault_at, self.ended_at).as_secs_f64(),
+            clients: diaries.iter().map(|diary| client_outage(diary, self.fault_at, self.ended_at)).collect(),
+            lost: self.audit.lost,
+            duplicated: self.audit.duplicated,
+            in_doubt: self.audit.in_doubt,
+            application_errors: self.audit.errors(),
+            refused_connections: diaries.iter().map(|diary| diary.refused_connections).sum(),
+            failover_calls: phases::calls(self.lab, self.fault_at),
+            old_writer: self.old_writer.clone(),
+            new_writer: closed.map(|closed| closed.writer.to_string()),
+            recovered_by: closed.map(|closed| closed.by),
+            rules: witnesses::recorded_rules(evidence).map(u64::from).collect(),
+            canary_lost: canary_lost(evidence),
+            chain_verified,
+            evidence_file: self.evidence_file.clone(),
+            recovered: self.complete,
+            audit: self.audit.clone(),
+            expectations: Vec::new(),
+            needless: phases::took_effect(self.lab, self.fault_at).saturating_sub(self.episodes.len() as u64),
+            stays_open,
+        }
+    }
+
+    fn shown(&self, result: &RunResult, logged: BTreeSet<u16>, people: Vec<String>) -> Shown {
+        let recorded = self.episodes.iter().flat_map(|evidence| witnesses::recorded_rules(evidence));
+        let first = self.episodes.first().and_then(|evidence| phases::opened(evidence));
+        Shown {
+            rules: recorded.chain(logged).collect(),
+            calls: result.failover_calls,
+            episodes: self.episodes.len() as u64,
+            old_writer: self.old_writer.clone(),
+            writer: self.writer.clone(),
+            outage: longest_gap(self.diaries.iter(), self.fault_at, self.ended_at),
+            detected: first.map(|at| at.since(self.fault_at)),
+            lost: self.audit.lost,
+            recovered_by: result.recovered_by,
+            people,
+            open: self.episode.as_ref().map(Episode::is_open),
+        }
     }
 }
 
 /// The longest gap between two acknowledged commits of all these clients together, from just
-/// before the fault until the end, in seconds. Clients that never come back stand still to the end.
-fn longest_gap<'a>(diaries: impl Iterator<Item = &'a Diary>, fault_at: Timestamp, ended_at: Timestamp) -> f64 {
+/// before the fault until the end. Clients that never come back stand still to the end.
+fn longest_gap<'a>(diaries: impl Iterator<Item = &'a Diary>, fault_at: Timestamp, ended_at: Timestamp) -> Duration {
     let acknowledged = |diary: &'a Diary| diary.transfers.iter().filter(|t| t.fate == Fate::Acknowledged).map(|t| t.at);
     let mut times: Vec<Timestamp> = diaries.flat_map(acknowledged).collect();
     times.push(ended_at);
     times.sort_unstable();
-    let gaps = times.windows(2).filter(|pair| pair[1] >= fault_at).map(|pair| seconds(pair[0], pair[1]));
-    gaps.fold(0.0, f64::max)
+    let gaps = times.windows(2).filter(|pair| pair[1] >= fault_at).map(|pair| pair[1].since(pair[0]));
+    gaps.max().unwrap_or_default()
 }
 
 fn client_outage(diary: &Diary, fault_at: Timestamp, ended_at: Timestamp) -> ClientOutage {
@@ -198,7 +234,7 @@ fn client_outage(diary: &Diary, fault_at: Timestamp, ended_at: Timestamp) -> Cli
     ClientOutage {
         client: diary.client,
         route: diary.route,
-        outage_s: longest_gap(std::iter::once(diary), fault_at, ended_at),
+        outage_s: longest_gap(std::iter::once(diary), fault_at, ended_at).as_secs_f64(),
         first_good_commit_s: resumed.map(|transfer| seconds(fault_at, transfer.at)),
     }
 }
@@ -215,7 +251,7 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 fn write_evidence(plan: &DrillPlan, number: u32, evidence: &[Entry]) -> Result<PathBuf, DrillError> {
-    let path = plan.output.join(format!("evidence-{}-{number}.json", plan.fault.name()));
+    let path = plan.output.join(format!("evidence-{}-{number}.json", plan.scenario.name));
     super::result::write_json(&path, &evidence)?;
     Ok(path)
 }

@@ -10,16 +10,21 @@ const HEADS: [&str; 12] = [
     "calls",
 ];
 
+/// The first column is at least this wide.
+const FAULT_WIDTH: usize = 14;
+
 /// Renders the runs, the clients' first good commits and the summary.
 pub fn render(result: &DrillResult) -> String {
     let mut text = String::new();
-    let rows: Vec<Vec<String>> = result.runs.iter().map(|run| row(result.fault.name(), run)).collect();
-    line(&mut text, &HEADS.map(str::to_owned));
+    let rows: Vec<Vec<String>> = result.runs.iter().map(|run| row(&result.fault, run)).collect();
+    let width = result.fault.len().saturating_add(2).max(FAULT_WIDTH);
+    line(&mut text, &HEADS.map(str::to_owned), width);
     for row in &rows {
-        line(&mut text, row);
+        line(&mut text, row, width);
     }
     for (run, number) in result.runs.iter().zip(1..) {
         clients(&mut text, run, number);
+        expectations(&mut text, run);
     }
     summary(&mut text, result);
     text
@@ -50,19 +55,39 @@ fn clients(text: &mut String, run: &RunResult, number: u32) {
         .map(|client| format!("{} {}", route(client.route), optional(client.first_good_commit_s)))
         .collect();
     push(text, format_args!("run {number}, first good commit per client: {}", commits.join(", ")));
+    push(text, format_args!("       {}", episode(run)));
+}
+
+fn episode(run: &RunResult) -> String {
+    if run.detected_s.is_none() {
+        return "no episode was opened".to_owned();
+    }
     let rules: Vec<String> = run.rules.iter().map(u64::to_string).collect();
-    let by = run.recovered_by.map_or("nobody".to_owned(), |by| format!("{by:?}").to_lowercase());
-    push(
-        text,
-        format_args!(
-            "       {} -> {}, by {by}; rules {}; evidence {} ({})",
-            run.old_writer,
-            run.new_writer.as_deref().unwrap_or("none"),
-            rules.join(", "),
-            if run.chain_verified { "verified" } else { "NOT VERIFIED" },
-            run.evidence_file.display()
-        ),
-    );
+    format!(
+        "{} -> {}, by {}; rules {}; evidence {} ({})",
+        run.old_writer,
+        run.new_writer.as_deref().unwrap_or("none"),
+        run.recovered_by.map_or("nobody".to_owned(), |by| format!("{by:?}").to_lowercase()),
+        rules.join(", "),
+        if run.chain_verified { "verified" } else { "NOT VERIFIED" },
+        run.evidence_file.display()
+    )
+}
+
+fn expectations(text: &mut String, run: &RunResult) {
+    let held = run.expectations.iter().filter(|judged| judged.held == Some(true)).count();
+    let asked = run.expectations.iter().filter(|judged| judged.held.is_some()).count();
+    push(text, format_args!("       {held} of {asked} expectations held{}", unasked(run.expectations.len() - asked)));
+    for judged in run.expectations.iter().filter(|judged| judged.held == Some(false)) {
+        push(text, format_args!("       DID NOT HOLD: {}; seen: {}", judged.expectation, judged.seen));
+    }
+}
+
+fn unasked(number: usize) -> String {
+    match number {
+        0 => String::new(),
+        number => format!("; {number} not asked, since another platform was chosen than the scenario's"),
+    }
 }
 
 fn route(route: crate::workload::Route) -> &'static str {
@@ -96,10 +121,10 @@ fn optional(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.3}"))
 }
 
-fn line(text: &mut String, cells: &[String]) {
+fn line(text: &mut String, cells: &[String], first: usize) {
     let mut row = String::new();
     for (index, cell) in cells.iter().enumerate() {
-        let width = if index == 0 { 14 } else { 9 };
+        let width = if index == 0 { first } else { 9 };
         let padded = if index == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
         row.push_str(&padded);
     }

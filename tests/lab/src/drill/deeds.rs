@@ -1,0 +1,149 @@
+//! How the faults that take more than one call are carried out.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use steadfast_aws::state::{PARTITION_KEY, SORT_KEY};
+use steadfast_core::mode::Mode;
+use steadfast_scenario::{Trouble, Zone};
+
+use super::DrillError;
+use super::inject::{Injection, Stage, lasting};
+use crate::assembly::{AssemblyError, call, names};
+use crate::lambda::LambdaError;
+use crate::postgres::NodeState;
+use crate::rds::FaultKind;
+
+/// The item of the lease in the state table.
+const LEASE: &str = "lease";
+
+/// The host vanishes.
+pub(super) async fn kill_host(stage: &Stage<'_>) -> Result<(), DrillError> {
+    Ok(stage.lab.cluster.kill_host(&stage.instance).await?)
+}
+
+/// PostgreSQL is killed.
+pub(super) async fn kill_postgres(stage: &Stage<'_>) -> Result<(), DrillError> {
+    Ok(stage.lab.cluster.kill_postgres(&stage.instance).await?)
+}
+
+/// The host comes back, and with it PostgreSQL: as the writer, if it still has the role. A former
+/// writer is brought back by the platform.
+pub(super) async fn bring_back(stage: &Stage<'_>) -> Result<(), DrillError> {
+    let cluster = &stage.lab.cluster;
+    cluster.repair_host(&stage.instance)?;
+    if cluster.state(&stage.instance)? != NodeState::Stopped || is_replaced(stage) {
+        return Ok(());
+    }
+    if cluster.writer() == stage.instance {
+        cluster.restart_in_place(&stage.instance).await?;
+    } else {
+        cluster.rejoin(&stage.instance).await?;
+    }
+    Ok(())
+}
+
+fn is_replaced(stage: &Stage<'_>) -> bool {
+    stage.lab.rds.promotions().last().is_some_and(|promotion| promotion.old_writer == stage.instance)
+}
+
+/// The server ends and starts again where it is.
+pub(super) async fn restart(stage: &Stage<'_>) -> Result<(), DrillError> {
+    let cluster = &stage.lab.cluster;
+    if cluster.writer() == stage.instance {
+        cluster.restart_in_place(&stage.instance).await?;
+    } else {
+        cluster.kill_postgres(&stage.instance).await?;
+        cluster.rejoin(&stage.instance).await?;
+    }
+    Ok(())
+}
+
+/// A role's password is refused. Without a writer it cannot be mended; who brings one back mends it.
+pub(super) fn password(role: &'static str) -> Option<Injection> {
+    lasting(
+        None,
+        async move |stage| Ok(stage.lab.cluster.refuse_password(role).await?),
+        async move |stage| {
+            let cluster = &stage.lab.cluster;
+            match cluster.state(cluster.writer())? {
+                NodeState::Running => Ok(cluster.accept_password(role).await?),
+                NodeState::Stopped | NodeState::Frozen | NodeState::HostDown => Ok(()),
+            }
+        },
+    )
+}
+
+/// The control plane goes wrong for an action, or for all with `*`.
+pub(super) fn control_plane(trouble: Trouble, action: &'static str) -> Option<Injection> {
+    let kind = match trouble {
+        Trouble::Throttle => FaultKind::Throttle,
+        Trouble::Error => FaultKind::InternalError,
+        Trouble::Denied => FaultKind::AccessDenied,
+        Trouble::Silence => FaultKind::Silence,
+        Trouble::LostAnswer => FaultKind::ReplyLost,
+        Trouble::ErrorAfterEffect => FaultKind::ErrorAfterEffect,
+        Trouble::Slow(by) => FaultKind::Latency(by),
+        Trouble::Stale => FaultKind::StaleTopology,
+    };
+    lasting(
+        None,
+        async move |stage| {
+            stage.lab.rds.set_fault(action, kind, None);
+            Ok(())
+        },
+        async move |stage| {
+            stage.lab.rds.clear_fault(action, kind);
+            Ok(())
+        },
+    )
+}
+
+/// Kills every environment of the coordinator.
+pub(super) async fn kill_coordinators(stage: &Stage<'_>) -> Result<(), DrillError> {
+    invocations(stage.lab.lambda.kill_environments(names::COORDINATOR).await.map(drop))
+}
+
+/// What the functions' host says.
+pub(super) fn invocations(answer: Result<(), LambdaError>) -> Result<(), DrillError> {
+    Ok(answer.map_err(AssemblyError::from)?)
+}
+
+/// Kills the prober of a zone.
+pub(super) async fn kill_prober(stage: &Stage<'_>, zone: Zone) -> Result<(), DrillError> {
+    match names::AZS.get(usize::from(zone.0)) {
+        Some(az) => invocations(stage.lab.lambda.kill_environments(&names::prober(az)).await.map(drop)),
+        None => Ok(()),
+    }
+}
+
+/// Sets the mode through the coordinator, as operators do.
+pub(super) async fn set_mode(stage: &Stage<'_>, mode: Mode) -> Result<(), DrillError> {
+    Ok(stage.lab.set_mode(mode, "the scenario's operator").await?)
+}
+
+/// `FailoverDBCluster` without a target, as a person at the console would call it.
+pub(super) async fn fail_over_by_hand(stage: &Stage<'_>) -> Result<(), DrillError> {
+    let endpoint = format!("http://{}", stage.lab.rds.address());
+    let config = stage.lab.aws.to_builder().endpoint_url(endpoint).build();
+    let client = aws_sdk_rds::Client::new(&config);
+    let order = client.failover_db_cluster().db_cluster_identifier(names::CLUSTER);
+    order.send().await.map_err(call("FailoverDBCluster"))?;
+    Ok(())
+}
+
+/// The lease's item goes, as if somebody had tidied up the table.
+pub(super) async fn delete_lease(stage: &Stage<'_>) -> Result<(), DrillError> {
+    let client = aws_sdk_dynamodb::Client::new(&stage.lab.aws);
+    let scan = client.scan().table_name(names::TABLE).consistent_read(true);
+    let items = scan.send().await.map_err(call("Scan"))?.items.unwrap_or_default();
+    let is_lease = |item: &HashMap<String, AttributeValue>| {
+        item.get(SORT_KEY).and_then(|key| key.as_s().ok()).is_some_and(|key| key == LEASE)
+    };
+    for mut item in items.into_iter().filter(is_lease) {
+        item.retain(|name, _| name == PARTITION_KEY || name == SORT_KEY);
+        let delete = client.delete_item().table_name(names::TABLE).set_key(Some(item));
+        delete.send().await.map_err(call("DeleteItem"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""Deletes or weakens each rule and each check of lease, quorum and proof in turn, and sees whether a test notices.
+
+All mutants of the core are compiled at once, into a copy of the workspace: each mutated expression becomes a match
+on the number of the mutant in the environment, so that trying one costs a run of the tests and no compilation.
+A snippet in CHECKS that no longer stands in its file, or stands there twice, fails the script: the list is kept in
+step with the code.
+
+Usage: mutants.py [--output FILE] [--only NUMBER] [--list]
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = "shared/core/src/rules.rs"
+PACKAGES = ["steadfast-core", "steadfast-simulation"]
+LIMIT_S = 300
+# These notice every change by design, a wrong one no more than a right one: they do not count.
+GOLDEN = [f"--skip={name}" for name in ("the_table_is_as_reviewed", "every_decision_is_as_reviewed",
+                                       "evidence_is_told_as_reviewed", "events_and_log_lines_are_told_as_reviewed")]
+
+# File, expression, its mutations, and what it guards. `@n` after the file takes the n-th occurrence.
+CHECKS = [
+    ("shared/core/src/lease.rs", "lease.owner == *me && now.plus(policy.clock_skew_max) < lease.expires_at",
+     ["now.plus(policy.clock_skew_max) < lease.expires_at", "lease.owner == *me", "lease.owner == *me && now < lease.expires_at"],
+     "who believes that the lease is ours"),
+    ("shared/core/src/lease.rs", "self.expires_at.plus(skew) <= now", ["true", "self.expires_at <= now", "false"],
+     "when a lease is over for others"),
+    ("shared/core/src/lease.rs", "lease.owner != *me && !lease.is_over(now, policy.clock_skew_max)", ["false", "lease.owner != *me"],
+     "who may take a lease"),
+    ("shared/core/src/lease.rs", "lease.epoch.max(epoch_used).saturating_add(1)", ["lease.epoch", "lease.epoch.saturating_add(1)", "epoch_used.saturating_add(1)"],
+     "the fencing token rises"),
+    ("shared/core/src/lease.rs", "Self::fresh(me, epoch_used.saturating_add(1), now, policy)", ["Self::fresh(me, 1, now, policy)"],
+     "a deleted lease brings no epoch back"),
+    ("shared/core/src/lease.rs", "Self::state(Some(self), me, now, policy) == LeaseState::Ours", ["true"],
+     "only a living owner renews"),
+    ("shared/core/src/executor.rs", "Under::Armed(lease)@1", ["Under::Held(lease)"], "a pause stops a promotion"),
+    ("shared/core/src/executor.rs", "Under::Armed(lease)@2", ["Under::Held(lease)"], "a pause stops an eviction"),
+    ("shared/core/src/executor.rs", "!self.described_in_this_look", ["false"], "look again before the call"),
+    ("shared/core/src/executor.rs", "decision.facts.lease == LeaseState::Ours && self.uncalled.as_ref() == Some(standing)",
+     ["self.uncalled.as_ref() == Some(standing)", "decision.facts.lease == LeaseState::Ours", "false"],
+     "whose call is due"),
+    ("shared/core/src/executor.rs", "again.verdict == Verdict::FailOver && again.target.as_ref() == Some(&target)",
+     ["true", "again.verdict == Verdict::FailOver"], "a late call is decided again"),
+    ("shared/core/src/executor.rs", "lease.expires_at.since(self.world.now()) < CALL_LIMIT.saturating_add(self.policy.clock_skew_max)",
+     ["false", "lease.expires_at.since(self.world.now()) < CALL_LIMIT"], "enough of the lease is left for the call"),
+    ("shared/core/src/executor.rs", "lease.expires_at.since(now) >= RENEW_BELOW", ["true"], "the owner renews"),
+    ("shared/core/src/executor.rs", "lease.owner == self.me", ["true"], "only the owner gives the lease back"),
+    ("shared/core/src/executor.rs", "then.verdict == Verdict::CallHuman && open.human_called.contains(&then.rule)",
+     ["false", "then.verdict == Verdict::CallHuman"], "nobody adopts what waits for a person"),
+    ("shared/core/src/executor.rs", "failed && first.lease == *lease && snapshot.now.since(first.since) >= self.stand_by_limit()",
+     ["false", "failed && snapshot.now.since(first.since) >= self.stand_by_limit()"], "people hear of an owner that is gone"),
+    ("shared/core/src/step.rs", "decision.facts.lease == LeaseState::Ours && snapshot.open_episode().is_some()",
+     ["snapshot.open_episode().is_some()", "decision.facts.lease == LeaseState::Ours"], "steps are the owner's"),
+    ("shared/core/src/step.rs", "promotion.epoch < lease.epoch", ["true", "promotion.epoch <= lease.epoch", "false"], "one call per epoch"),
+    ("shared/core/src/step.rs", "snapshot.mode == Mode::Armed && !episode.evicted && *writer != episode.old_writer",
+     ["!episode.evicted && *writer != episode.old_writer", "snapshot.mode == Mode::Armed && *writer != episode.old_writer",
+      "snapshot.mode == Mode::Armed && !episode.evicted"], "when sessions are evicted"),
+    ("shared/core/src/step.rs", "snapshot.open_episode().is_some_and(|episode| episode.proved_at.is_some())", ["true"],
+     "proof is written before the end"),
+    ("shared/core/src/step.rs", "!episode.human_called.contains(&decision.rule)", ["true", "false"], "a person is called once"),
+    ("shared/core/src/facts.rs", "lease.epoch > promotion.epoch", ["true", "false"], "a second call needs a new epoch"),
+    ("shared/core/src/facts.rs", "calls_left && since >= patience && (platform == Platform::Idle || promotion.passing)",
+     ["since >= patience && (platform == Platform::Idle || promotion.passing)",
+      "calls_left && (platform == Platform::Idle || promotion.passing)", "calls_left && since >= patience", "false"],
+     "when a call has left no trace"),
+    ("shared/core/src/facts.rs", "again && promotion.refused.is_none()", ["false", "again"], "a repeated call keeps its target"),
+    ("shared/core/src/facts.rs", "promotion.refused.is_some() && !(promotion.passing && calls_left)",
+     ["promotion.refused.is_some()", "false", "promotion.refused.is_some() && !promotion.passing"], "which refusals are final"),
+    ("shared/core/src/facts.rs", "names_another(topology, snapshot)", ["false"], "a failover that is done counts as one in progress"),
+    ("shared/core/src/facts.rs", "gone_since.is_some_and(|since| snapshot.now.since(since) > time_given)", ["false", "true"],
+     "the platform's time runs out"),
+    ("shared/core/src/facts.rs", "gone_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace)", ["false", "true"],
+     "the platform goes first"),
+    ("shared/core/src/diagnosis.rs", "counted.len() < policy.quorum", ["false"], "a quorum must vote"),
+    ("shared/core/src/diagnosis.rs", "!snapshot.is_fresh(report, policy)", ["false"], "old votes do not count"),
+    ("shared/core/src/diagnosis.rs", "report.is_blind()", ["false"], "a blind witness does not vote"),
+    ("shared/core/src/diagnosis.rs", "snapshot.now.since(since) >= patience", ["true", "false"], "patience with a mute writer"),
+    ("shared/core/src/diagnosis.rs", "|(_, at)| *at > after", ["|_| true"], "a commit from before the failure proves nothing"),
+    ("shared/core/src/diagnosis.rs", "sighting.outcome == Outcome::Committing", ["true"], "only a commit is a proof"),
+    ("shared/core/src/snapshot.rs", "self.now.since(report.at) <= policy.report_age_max", ["true"], "reports grow old"),
+    ("shared/core/src/snapshot.rs", "report.at <= self.now.plus(policy.clock_skew_max)", ["true"], "reports of the future do not count"),
+    ("shared/core/src/snapshot.rs", "self.now.since(seen.at) <= policy.topology_age_max", ["true"], "descriptions grow old"),
+    ("shared/core/src/snapshot.rs", "lately && closed.writer != episode.old_writer", ["false"], "who was replaced lately"),
+    ("shared/core/src/candidate.rs", "member.id == *old_writer", ["false"], "the failed writer is no target"),
+    ("shared/core/src/candidate.rs", "member.is_writer", ["false"], "who is called writer already is no target"),
+    ("shared/core/src/candidate.rs", "!member.is_available()", ["false"], "the target is available"),
+    ("shared/core/src/candidate.rs", "seen < policy.quorum", ["false"], "a quorum sees the target"),
+    ("shared/core/src/candidate.rs", "u128::from(*lag) > policy.lag_max.as_millis()", ["false"], "the target does not lag"),
+    ("shared/core/src/executor.rs", "open.rule != decision.rule || open.gone_since != gone_since", ["false"], "the record is kept up to date"),
+    ("shared/core/src/episode.rs", "now.since(promotion.at) < policy.budget_window", ["true", "false"], "the budget has a window"),
+]
+
+
+def rule_expressions(text):
+    """Yields (id, start, end) of the body of each rule's closure in TABLE."""
+    table = text.index("pub static TABLE")
+    for match in re.finditer(r"\n    rule\((\d+), ", text[table:]):
+        start = text.index("|f| ", table + match.start()) + 4
+        depth, at = 0, start
+        while True:
+            char = text[at]
+            if char in "({[":
+                depth += 1
+            elif char in ")}]":
+                if depth == 0:
+                    break
+                depth -= 1
+            elif char == "," and depth == 0:
+                break
+            at += 1
+        body = text[start:at]
+        yield int(match.group(1)), start, start + len(body.rstrip())
+
+
+def conjuncts(expression):
+    """Splits at the && of the outermost level; a body in braces is opened first."""
+    inner = expression.strip()
+    if inner.startswith("{") and inner.endswith("}"):
+        inner = inner[1:-1].strip()
+    parts, depth, last = [], 0, 0
+    for at, char in enumerate(inner):
+        if char in "({[":
+            depth += 1
+        elif char in ")}]":
+            depth -= 1
+        elif depth == 0 and inner.startswith("&&", at):
+            parts.append(inner[last:at].strip())
+            last = at + 2
+    parts.append(inner[last:].strip())
+    return parts
+
+
+def alternatives(part):
+    """The single patterns of a matches!(x, A | B)."""
+    found = re.fullmatch(r"matches!\((.+?), (.+)\)", part, re.S)
+    if not found or "|" not in found.group(2):
+        return []
+    patterns = [pattern.strip() for pattern in found.group(2).split("|")]
+    return [f"matches!({found.group(1)}, {' | '.join(patterns[:n] + patterns[n + 1:])})" for n in range(len(patterns))]
+
+
+class Mutants:
+    """All mutants, numbered from 1, with the places where they live."""
+
+    def __init__(self):
+        self.all = []
+        self.edits = {}
+
+    def add(self, file, start, end, original, mutated, what):
+        choices = self.edits.setdefault((file, start, end), (original, []))[1]
+        self.all.append({"number": len(self.all) + 1, "file": file, "what": what, "mutation": mutated})
+        choices.append((len(self.all), mutated))
+
+    def rules(self):
+        text = (ROOT / RULES).read_text()
+        for rule, start, end in rule_expressions(text):
+            body = text[start:end]
+            parts = conjuncts(body)
+            self.add(RULES, start, end, body, "false", f"rule {rule} deleted")
+            for n, part in enumerate(parts):
+                rest = " && ".join(parts[:n] + parts[n + 1:]) or "true"
+                self.add(RULES, start, end, body, f"{{ let _ = f; {rest} }}", f"rule {rule} without: {part}")
+                for narrower in alternatives(part):
+                    kept = " && ".join(parts[:n] + [narrower] + parts[n + 1:])
+                    self.add(RULES, start, end, body, kept, f"rule {rule} narrowed to: {narrower}")
+
+    def checks(self):
+        for file, place, mutations, what in CHECKS:
+            snippet, _, nth = place.partition("@")
+            text = (ROOT / file).read_text()
+            normal = re.compile(r"\s+".join(re.escape(word) for word in snippet.split()).replace(r"\.", r"\s*\."))
+            found = [match.span() for match in normal.finditer(text) if "#[cfg(test)]" not in text[:match.start()]]
+            if not nth and len(found) != 1 or nth and len(found) < int(nth):
+                sys.exit(f"{file}: {snippet!r} stands there {len(found)} times; bring CHECKS in {__file__} up to date")
+            start, end = found[int(nth or 1) - 1]
+            for mutated in mutations:
+                self.add(file, start, end, text[start:end], mutated, what)
+
+    def write(self, tree):
+        """Writes the mutated sources into a copy of the workspace."""
+        by_file = {}
+        for (file, start, end), (original, choices) in self.edits.items():
+            by_file.setdefault(file, []).append((start, end, original, choices))
+        for file, edits in by_file.items():
+            text = (ROOT / file).read_text()
+            for start, end, original, choices in sorted(edits, reverse=True):
+                arms = " ".join(f"{number} => {{ {mutated} }}" for number, mutated in choices)
+                if original.startswith("|"):
+                    # A closure keeps its arguments; only its body is chosen.
+                    _, argument, body = original.split("|", 2)
+                    arms = " ".join(f"{number} => {{ {mutated.split('|', 2)[2]} }}" for number, mutated in choices)
+                    text = text[:start] + f"|{argument}| match crate::mutant::active() {{ {arms} _ => {{ {body} }} }}" + text[end:]
+                    continue
+                text = text[:start] + f"(match crate::mutant::active() {{ {arms} _ => {{ {original} }} }})" + text[end:]
+            (tree / file).write_text(text)
+        lib = tree / "shared/core/src/lib.rs"
+        lib.write_text(lib.read_text() + SWITCH)
+
+
+SWITCH = '''
+/// Which mutant is alive.
+pub mod mutant {
+    use std::sync::OnceLock;
+
+    /// Its number; 0 for none.
+    pub fn active() -> u32 {
+        static ACTIVE: OnceLock<u32> = OnceLock::new();
+        *ACTIVE.get_or_init(|| std::env::var("STEADFAST_MUTANT").ok().and_then(|n| n.parse().ok()).unwrap_or(0))
+    }
+}
+'''
+
+
+def copy_workspace(tree):
+    files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                           capture_output=True).stdout.split(b"\0")
+    for name in filter(None, (name.decode() for name in files)):
+        source, target = ROOT / name, tree / name
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def build(tree, target):
+    """Builds the test programs and returns their paths, quick ones first."""
+    command = ["cargo", "test", "--locked", "--release", "--no-run", "--message-format=json"]
+    for package in PACKAGES:
+        command += ["--package", package]
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "RUSTFLAGS": "-Awarnings"}
+    done = subprocess.run(command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit("the mutants do not compile; see above")
+    programs = []
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message.get("profile", {}).get("test"):
+            programs.append((message["target"]["name"], message["executable"], Path(message["manifest_path"]).parent))
+    return sorted(programs, key=lambda program: "promises" in program[0])
+
+
+def killed_by(programs, number):
+    """The first test program that fails with this mutant alive, or None."""
+    environment = {**os.environ, "STEADFAST_MUTANT": str(number), "RUST_BACKTRACE": "0"}
+    for name, program, folder in programs:
+        try:
+            done = subprocess.run([program, "--quiet", *GOLDEN], cwd=folder, env=environment, timeout=LIMIT_S,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            return f"{name} (no end)"
+        if done.returncode != 0:
+            return name
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Which mutants of the decision core do the tests catch?")
+    parser.add_argument("--output", type=Path, default=ROOT / "target/sim/mutants.json")
+    parser.add_argument("--only", type=int, help="the number of one mutant")
+    parser.add_argument("--list", action="store_true", help="list the mutants and end")
+    arguments = parser.parse_args()
+    mutants = Mutants()
+    mutants.rules()
+    mutants.checks()
+    if arguments.list:
+        for mutant in mutants.all:
+            print(f"{mutant['number']:>4} {mutant['file']}: {mutant['what']} -> {mutant['mutation']}")
+        return
+    home = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
+    tree = home / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    copy_workspace(tree)
+    mutants.write(tree)
+    programs = build(tree, home / "build")
+    if killer := killed_by(programs, 0):
+        sys.exit(f"the tests fail without any mutant: {killer}")
+    began, survivors, tried = time.monotonic(), [], 0
+    for mutant in mutants.all:
+        if arguments.only and mutant["number"] != arguments.only:
+            continue
+        tried += 1
+        killer = killed_by(programs, mutant["number"])
+        print(f"{mutant['number']:>4} {'killed by ' + killer if killer else 'SURVIVED'}: {mutant['what']} -> {mutant['mutation']}", flush=True)
+        if not killer:
+            survivors.append(mutant)
+    result = {"mutants": tried, "killed": tried - len(survivors), "survivors": survivors,
+              "seconds": round(time.monotonic() - began, 1)}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(result, indent=2) + "\n")
+    shutil.rmtree(tree, ignore_errors=True)
+    print(f"{tried} mutants, {result['killed']} killed, {len(survivors)} survived; see {arguments.output}")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+mod any;
+mod canonical;
+mod folder;
+mod reference;
+mod refusals;

@@ -1,0 +1,208 @@
+//! Plans by chance: what fails, when, and how unkind the world is meanwhile.
+
+use std::time::Duration;
+
+use steadfast_core::mode::Mode;
+use steadfast_scenario::{
+    Delivery, Disturbance, End, Event, Fault, Milestone, Moment, OperatorDeed, Place, PlatformDeed, Role, Scenario,
+    Service, Threshold, Trouble, View, Zone,
+};
+
+use crate::dice::Dice;
+use crate::plan::{Noise, Plan};
+
+/// Mixed into the seed, so that the plan and the run do not throw the same dice.
+const PLANNING: u64 = 0x5eed_0f91_a77e_2027;
+
+/// The plan that follows from this seed.
+pub fn plan(seed: u64) -> Plan {
+    let mut dice = Dice::new(seed ^ PLANNING);
+    let scenario = scenario(seed, &mut dice);
+    let noise = noise(&mut dice);
+    Plan { seed, scenario, noise, calm: Duration::from_secs(3), crash: None, flaw: None, trace: false }
+}
+
+fn ms(dice: &mut Dice, low: u64, high: u64) -> Duration {
+    Duration::from_millis(dice.between(low, high))
+}
+
+fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
+    let platform = dice.happens(700).then(|| ms(dice, 1_000, 40_000));
+    let mut policy = Vec::new();
+    if dice.happens(700) {
+        policy.push((Threshold::PlatformGrace, ms(dice, 0, 8_000)));
+    }
+    for threshold in [Threshold::EpisodeDeadline, Threshold::PromotionDeadline, Threshold::PlatformDeadline] {
+        if dice.happens(200) {
+            policy.push((threshold, ms(dice, 2_000, 60_000)));
+        }
+    }
+    let mode = if dice.happens(900) { Mode::Armed } else { Mode::Shadow };
+    let count = dice.between(1, 4);
+    Scenario {
+        name: format!("seed-{seed}"),
+        why: "By chance.".to_owned(),
+        readers: if dice.happens(900) { 2 } else { 1 },
+        mode,
+        platform,
+        policy,
+        only: None,
+        lasts: Duration::from_secs(dice.between(30, 90)),
+        timeline: (0..count).map(|nth| event(dice, nth == 0)).collect(),
+        expectations: Vec::new(),
+    }
+}
+
+fn event(dice: &mut Dice, first: bool) -> Event {
+    let fault = if first { writer_fault(dice) } else { any_fault(dice) };
+    let milestones = [
+        Milestone::Opened,
+        Milestone::Intended,
+        Milestone::Called,
+        Milestone::Promoted,
+        Milestone::Proved,
+        Milestone::Closed,
+    ];
+    let milestone = dice.one_of(&milestones).copied().unwrap_or(Milestone::Opened);
+    let at = if first || dice.happens(500) {
+        let latest = if first { 1_500 } else { 20_000 };
+        Moment::At(ms(dice, 0, latest))
+    } else {
+        Moment::After(milestone, ms(dice, 0, 400))
+    };
+    let end = match dice.between(0, 9) {
+        _ if fault.is_over_at_once() => End::Never,
+        0..=1 => End::Until(milestone, ms(dice, 0, 3_000)),
+        2..=7 => End::For(ms(dice, 100, 15_000)),
+        _ => End::Never,
+    };
+    Event { line: 0, at, fault, end }
+}
+
+fn writer_fault(dice: &mut Dice) -> Fault {
+    let place = Place::Writer;
+    match dice.between(0, 9) {
+        0..=2 => Fault::KillHost(place),
+        3..=4 => Fault::KillPostgres(place),
+        5..=6 => Fault::Freeze(place),
+        7 => Fault::StallCommits(place),
+        8 => Fault::Cut(place, View::Everyone),
+        _ => any_fault(dice),
+    }
+}
+
+fn any_place(dice: &mut Dice) -> Place {
+    let places = [Place::Writer, Place::OldWriter, Place::Target, Place::Reader(1), Place::Reader(2)];
+    dice.one_of(&places).copied().unwrap_or(Place::Writer)
+}
+
+fn any_fault(dice: &mut Dice) -> Fault {
+    let place = any_place(dice);
+    let zone = Zone(u8::try_from(dice.between(0, 2)).unwrap_or(0));
+    match dice.between(0, 23) {
+        0 => Fault::KillHost(place),
+        1 => Fault::KillPostgres(place),
+        2 => Fault::Freeze(place),
+        3 => Fault::Restart(place),
+        4 => Fault::StallCommits(place),
+        5 => Fault::FillDisk(place),
+        6 => Fault::TakeConnections(place),
+        7 => Fault::Lag(place, ms(dice, 0, 90_000)),
+        8 => Fault::Cut(place, View::Zone(zone)),
+        9 => Fault::Cut(place, if dice.happens(500) { View::Everyone } else { View::Clients }),
+        10 => Fault::Blind(zone),
+        11 => Fault::Isolate(zone),
+        12 => Fault::RefusePassword(if dice.happens(700) { Role::Prober } else { Role::Application }),
+        13..=15 => service_fault(dice),
+        16 => Fault::Events(delivery(dice)),
+        17..=18 => Fault::Coordinator(disturbance(dice)),
+        19 => Fault::KillProber(zone),
+        20..=21 => Fault::Platform(platform_deed(dice)),
+        _ => Fault::Operator(operator_deed(dice)),
+    }
+}
+
+fn service_fault(dice: &mut Dice) -> Fault {
+    let services = [Service::Rds, Service::StateTable, Service::Notifier, Service::Invocations];
+    let service = dice.one_of(&services).copied().unwrap_or(Service::Rds);
+    let slow = Trouble::Slow(ms(dice, 50, 4_500));
+    let all = [
+        Trouble::Throttle,
+        Trouble::Error,
+        Trouble::Denied,
+        Trouble::Silence,
+        Trouble::LostAnswer,
+        Trouble::ErrorAfterEffect,
+        slow,
+        Trouble::Stale,
+    ];
+    let trouble = dice.one_of(&all).copied().unwrap_or(Trouble::Error);
+    if trouble == Trouble::Stale {
+        return Fault::Fail(Service::Rds, trouble, None);
+    }
+    let the_call_alone = service == Service::Rds && dice.happens(500);
+    Fault::Fail(service, trouble, the_call_alone.then_some("FailoverDBCluster"))
+}
+
+fn delivery(dice: &mut Dice) -> Delivery {
+    match dice.between(0, 3) {
+        0 => Delivery::Late(ms(dice, 1_000, 300_000)),
+        1 => Delivery::Dropped,
+        2 => Delivery::Doubled,
+        _ => Delivery::Reordered,
+    }
+}
+
+fn disturbance(dice: &mut Dice) -> Disturbance {
+    match dice.between(0, 5) {
+        0..=2 => Disturbance::Killed,
+        3 => Disturbance::Delayed(ms(dice, 100, 10_000)),
+        _ => Disturbance::Doubled,
+    }
+}
+
+fn platform_deed(dice: &mut Dice) -> PlatformDeed {
+    let all = [
+        PlatformDeed::FailsOver,
+        PlatformDeed::FailsOver,
+        PlatformDeed::FailoversFail,
+        PlatformDeed::FailoversReverse,
+        PlatformDeed::ChangesCluster,
+        PlatformDeed::KeepsEndpoint,
+    ];
+    dice.one_of(&all).copied().unwrap_or(PlatformDeed::FailsOver)
+}
+
+fn operator_deed(dice: &mut Dice) -> OperatorDeed {
+    let all = [
+        OperatorDeed::Sets(Mode::Paused),
+        OperatorDeed::Sets(Mode::Armed),
+        OperatorDeed::Sets(Mode::Shadow),
+        OperatorDeed::FailsOver,
+        OperatorDeed::DeletesLease,
+    ];
+    dice.one_of(&all).copied().unwrap_or(OperatorDeed::FailsOver)
+}
+
+fn noise(dice: &mut Dice) -> Noise {
+    let some = |dice: &mut Dice, chance: u32, most: u64| {
+        if dice.happens(chance) { u32::try_from(dice.between(1, most)).unwrap_or(0) } else { 0 }
+    };
+    Noise {
+        state_table: some(dice, 300, 60),
+        rds: some(dice, 300, 100),
+        others: some(dice, 300, 200),
+        kills: some(dice, 300, 40),
+        doubles: some(dice, 300, 300),
+        events_lost: some(dice, 300, 500),
+        events_doubled: some(dice, 300, 300),
+        events_late_max: if dice.happens(300) { ms(dice, 0, 300_000) } else { ms(dice, 500, 10_000) },
+        start_late_max: if dice.happens(300) { ms(dice, 0, 5_000) } else { ms(dice, 30, 200) },
+        view_lag_max: if dice.happens(300) { ms(dice, 0, 3_000) } else { Duration::ZERO },
+        promotion_max: if dice.happens(300) { ms(dice, 0, 30_000) } else { ms(dice, 100, 3_000) },
+        stall_max: if dice.happens(200) { ms(dice, 0, 20_000) } else { Duration::ZERO },
+        skew_max: if dice.happens(500) { ms(dice, 0, 500) } else { Duration::ZERO },
+        restart_in_place: dice.happens(300).then(|| ms(dice, 500, 20_000)),
+        fencer: dice.happens(300),
+    }
+}

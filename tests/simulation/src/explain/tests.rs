@@ -1,0 +1,149 @@
+use serde_json::{Value, json};
+use steadfast_core::evidence::Entry;
+
+use super::*;
+use crate::{chaos, run};
+
+const EVIDENCE: &str = include_str!("examples/evidence.json");
+const EVENTS: &str = include_str!("examples/events.jsonl");
+
+fn as_reviewed(name: &str, text: &str) {
+    let told = explain(text).expect("explains").join("\n") + "\n";
+    let path = format!("{}/src/explain/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    if std::fs::read_to_string(&path).unwrap_or_default() != told {
+        std::fs::write(&path, &told).expect("writes");
+        panic!("the explanation has changed; {path} was rewritten: review the difference and commit it");
+    }
+}
+
+fn entries() -> Vec<Entry> {
+    serde_json::from_str(EVIDENCE).expect("parses")
+}
+
+fn told(text: &str) -> String {
+    explain(text).expect("explains").join("\n")
+}
+
+#[test]
+fn evidence_is_told_as_reviewed() {
+    as_reviewed("evidence", EVIDENCE);
+}
+
+#[test]
+fn events_and_log_lines_are_told_as_reviewed() {
+    as_reviewed("events", EVENTS);
+}
+
+#[test]
+fn the_same_evidence_is_told_alike_in_whatever_form_it_is_exported() {
+    let entries = entries();
+    let lines =
+        |line: &dyn Fn(&Entry) -> Value| entries.iter().map(|entry| line(entry).to_string() + "\n").collect::<String>();
+    let stored = |entry: &Entry| {
+        json!({ "pk": { "S": format!("evidence#{}#{}", entry.cluster, entry.epoch) },
+            "sk": { "S": format!("{:010}", entry.seq) }, "body": { "S": json!(entry).to_string() } })
+    };
+    let audit =
+        |entry: &Entry| json!({ "audit": "evidence", "at": 1, "function": "promotion-coordinator", "data": entry });
+    let expected = told(EVIDENCE);
+    assert_eq!(told(&lines(&|entry| json!(entry))), expected, "JSON lines");
+    assert_eq!(told(&lines(&audit)), expected, "log lines");
+    let items: Vec<Value> = entries.iter().rev().map(stored).collect();
+    let query = json!({ "Count": items.len(), "Items": items });
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&told(&query.to_string())), sorted(&expected), "a query, last episode first");
+    assert_eq!(told(&serde_json::to_string_pretty(&entries).expect("serialises")), expected, "pretty");
+    let events: Vec<Value> =
+        entries.iter().map(|entry| json!({ "timestamp": 1, "message": audit(entry).to_string() })).collect();
+    assert_eq!(told(&json!({ "events": events }).to_string()), expected, "filter-log-events");
+}
+
+#[test]
+fn what_was_tampered_with_is_named() {
+    let mut changed = entries();
+    let at = changed.iter().position(|entry| entry.epoch == 3 && entry.seq == 3).expect("there");
+    changed[at].data["verdict"] = json!("rest");
+    let text = told(&json!(changed).to_string());
+    assert!(text.contains("THE CHAIN DOES NOT VERIFY: entry 3 was changed"), "{text}");
+    assert!(text.contains("2 entries before it verify"), "{text}");
+    assert_eq!(text.matches("the chain verifies").count(), 1, "the other episode is as it was: {text}");
+
+    let mut missing = entries();
+    missing.remove(0);
+    let text = told(&json!(missing).to_string());
+    assert!(text.contains("DOES NOT VERIFY: entry 1 is missing: number 2 stands in its place; 0 entries"), "{text}");
+}
+
+#[test]
+fn entries_that_stand_there_twice_are_told_once() {
+    let text = told(&format!("{EVIDENCE}\n{EVIDENCE}"));
+    assert_eq!(text.matches("the chain verifies").count(), 2, "{text}");
+    assert_eq!(text.matches("stood there more than once").count(), 2, "{text}");
+}
+
+#[test]
+fn an_episode_without_its_end_is_called_open() {
+    let entries = entries();
+    let begun: Vec<&Entry> = entries.iter().filter(|entry| entry.epoch == 1).take(3).collect();
+    let text = told(&json!(begun).to_string());
+    assert!(text.contains("the chain verifies: 3 entries") && text.contains("it is not closed"), "{text}");
+    assert!(!told(EVIDENCE).contains("it is not closed"));
+}
+
+#[test]
+fn a_text_that_is_cut_off_anywhere_is_told_as_far_as_it_goes() {
+    for text in [EVENTS, EVIDENCE] {
+        for end in (0..text.len()).step_by(53).filter(|end| text.is_char_boundary(*end)) {
+            let whole_lines = text[..end].matches('\n').count();
+            match explain(&text[..end]) {
+                Ok(lines) => assert!(lines.len() > whole_lines / 2, "{end}: {lines:?}"),
+                Err(_) => assert_eq!(whole_lines, 0, "nothing told of {end} bytes"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_with_nothing_in_it_is_an_error_that_says_what_to_give() {
+    assert_eq!(explain(" \n\n"), Err(ExplainError::Empty));
+    let error = explain("hello\n{broken").expect_err("nothing to read").to_string();
+    assert!(error.contains("line 1 was not read: there is no JSON in it"), "{error}");
+    assert!(error.contains("line 2 was not read: no JSON:"), "{error}");
+    assert!(explain("[1, 2]").expect_err("no object").to_string().contains("line 1, item 2"));
+}
+
+#[test]
+fn everything_the_simulated_coordinators_record_verifies_and_is_decided_alike_today() {
+    let mut decided = 0;
+    for seed in 0..40 {
+        let report = run::run(chaos::plan(seed));
+        if report.evidence.is_empty() {
+            continue;
+        }
+        let text = told(&json!(report.evidence).to_string());
+        assert!(!text.contains("DOES NOT VERIFY"), "seed {seed}: {text}");
+        assert!(!text.contains("DIFFER") && !text.contains("written differently"), "seed {seed}: {text}");
+        assert!(!text.contains('?'), "something is not told, seed {seed}: {text}");
+        decided += text.matches("today's rules decide the same").count();
+    }
+    assert!(decided > 50, "only {decided} decisions in all of them");
+}
+
+#[test]
+fn every_shape_the_core_knows_is_told() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/core/tests/events");
+    let mut told = 0;
+    for file in std::fs::read_dir(folder).expect("the folder") {
+        let path = file.expect("a file").path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let lines = explain(&std::fs::read_to_string(&path).expect("reads")).expect("explains");
+            assert!(lines.iter().all(|line| line.contains(" -> ")), "{}: {lines:?}", path.display());
+            told += 1;
+        }
+    }
+    assert!(told > 50, "only {told} shapes");
+}

@@ -1,0 +1,307 @@
+//! The ports of one coordinator's invocation: every request travels, may be lost, and takes its time.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde_json::Value;
+use steadfast_core::episode::Episode;
+use steadfast_core::evidence::Entry;
+use steadfast_core::lease::Lease;
+use steadfast_core::metric::Metric;
+use steadfast_core::notice::{Notice, Severity};
+use steadfast_core::ports::{
+    CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
+};
+use steadfast_core::time::Timestamp;
+use steadfast_core::topology::{ClusterId, InstanceId, Owner, Topology};
+use steadfast_scenario::Service;
+
+use crate::check::Knowledge;
+use crate::invariant::Invariant;
+use crate::kernel::{Handle, Micros, Sleep, TaskId};
+use crate::plan::When;
+use crate::world::platform::Asker;
+use crate::world::service::Told;
+use crate::world::table::{Condition, superseded, unavailable};
+use crate::world::{World, micros};
+
+/// Longer than a lease lasts.
+const STANDS_STILL: Micros = 15_000_000;
+/// How long an operator's pause lasts.
+const PAUSED_FOR: Micros = 30_000_000;
+
+/// What one invocation sees of the world.
+pub(crate) struct Port {
+    handle: Handle,
+    task: TaskId,
+    ahead_ms: i64,
+    me: Owner,
+    known: Mutex<Knowledge>,
+}
+
+/// Why a request has no answer of its own.
+enum Failure {
+    Refused(&'static str),
+    Broken,
+    Unanswered,
+    /// A second attempt was answered, after the first had taken effect.
+    Repeated,
+}
+
+impl Port {
+    pub(crate) fn new(handle: Handle, task: TaskId, ahead_ms: i64, me: Owner) -> Self {
+        Self { handle, task, ahead_ms, me, known: Mutex::default() }
+    }
+
+    /// The world.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.handle.world()
+    }
+
+    fn learn(&self, what: impl FnOnce(&mut Knowledge)) {
+        if let Ok(mut known) = self.known.lock() {
+            what(&mut known);
+        }
+    }
+
+    fn known(&self) -> Knowledge {
+        self.known.lock().map(|known| known.clone()).unwrap_or_default()
+    }
+
+    /// One request: it takes effect when it arrives, whether or not its sender is still there.
+    async fn request<R: Send + 'static>(
+        &self,
+        service: Service,
+        action: &'static str,
+        deed: impl FnOnce(&mut World) -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        let slot: Arc<Mutex<Option<R>>> = Arc::default();
+        let stands_still;
+        let (answers, told) = {
+            let mut world = self.world();
+            let crash = world.crash_is_due();
+            let mut meeting = world.meet(service, action);
+            if matches!(crash, Some(When::Lost | When::LostAndStalled)) {
+                meeting = meeting.losing_its_answer();
+            }
+            let arrives = meeting.arrives.filter(|_| crash != Some(When::Before));
+            if let Some(arrives) = arrives {
+                let answer = Arc::clone(&slot);
+                world.agenda.after(arrives, move |world| {
+                    let result = deed(world);
+                    if let Ok(mut answer) = answer.lock() {
+                        *answer = Some(result);
+                    }
+                });
+            }
+            let task = self.task;
+            stands_still = matches!(crash, Some(When::Stalled | When::LostAndStalled));
+            match crash {
+                Some(When::Before) => world.agenda.after(0, move |world| world.kill_coordinator(task)),
+                Some(When::After) => {
+                    world.agenda.after(arrives.unwrap_or(0) + 1, move |world| world.kill_coordinator(task));
+                }
+                Some(When::Meanwhile) => world.invoke_coordinator("meanwhile"),
+                Some(When::Paused) => world.pause_for(PAUSED_FOR),
+                Some(When::Lost | When::Stalled | When::LostAndStalled) | None => {}
+            }
+            (meeting.answers, meeting.told)
+        };
+        Sleep::new(&self.handle, self.task, answers).await;
+        let stall = if stands_still { STANDS_STILL } else { self.world().any_stall() };
+        if stall > 0 {
+            Sleep::new(&self.handle, self.task, stall).await;
+        }
+        let answer = slot.lock().map_or(None, |mut answer| answer.take());
+        match (told, answer) {
+            (Told::Answer, Some(answer)) => Ok(answer),
+            (Told::SecondAnswer, Some(_)) => Err(Failure::Repeated),
+            (Told::Refused(code), _) => Err(Failure::Refused(code)),
+            (Told::Broken, _) => Err(Failure::Broken),
+            (Told::Answer | Told::SecondAnswer | Told::Nothing, _) => Err(Failure::Unanswered),
+        }
+    }
+}
+
+/// An error of the state table. What a second attempt meets is told by the caller.
+fn state_error(failure: &Failure) -> StateError {
+    match failure {
+        Failure::Refused(code) => unavailable(code),
+        Failure::Broken => unavailable("InternalServerError"),
+        Failure::Unanswered | Failure::Repeated => unavailable("no answer in time"),
+    }
+}
+
+fn call_error(action: &'static str, failure: &Failure) -> CallError {
+    match failure {
+        Failure::Refused(code) => {
+            CallError::Refused { action, code: (*code).to_owned(), message: "refused".to_owned() }
+        }
+        Failure::Broken => CallError::Unanswered { action, cause: "InternalFailure".to_owned() },
+        Failure::Unanswered | Failure::Repeated => CallError::Unanswered { action, cause: "timeout".to_owned() },
+    }
+}
+
+/// One decision in one line, without what differs from clock to clock.
+fn decision_line(me: &Owner, rule: u16, data: &Value) -> String {
+    let name = me.as_str().split('@').next().unwrap_or_default();
+    let word = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default();
+    let target = match data.get("target").and_then(Value::as_str) {
+        Some(target) if word("verdict").contains("fail_over") => format!(" -> {target}"),
+        Some(_) | None => String::new(),
+    };
+    format!("{name:<4} rule {rule} {}: {}{target}", word("verdict"), word("says"))
+}
+
+impl Clock for Port {
+    fn now(&self) -> Timestamp {
+        self.world().clock(self.ahead_ms)
+    }
+
+    fn pause(&self, by: Duration) -> impl Future<Output = ()> + Send {
+        Sleep::new(&self.handle, self.task, micros(by))
+    }
+}
+
+impl StateTable for Port {
+    async fn load(&self, _: &ClusterId) -> Result<State, StateError> {
+        let state = self.request(Service::StateTable, "Query", |world| world.table.load()).await;
+        match state {
+            Ok(state) => {
+                self.learn(|known| known.state = Some(state.clone()));
+                Ok(state)
+            }
+            // A read that is tried again is read again.
+            Err(Failure::Repeated) => {
+                let state = self.world().table.load();
+                self.learn(|known| known.state = Some(state.clone()));
+                Ok(state)
+            }
+            Err(failure) => Err(state_error(&failure)),
+        }
+    }
+
+    async fn write_lease(&self, _: &ClusterId, seen: Option<&Lease>, next: &Lease) -> Result<(), StateError> {
+        let (seen, next) = (seen.cloned(), next.clone());
+        self.world().check_lease_write(&self.me, seen.as_ref(), &next);
+        let written =
+            self.request(Service::StateTable, "PutItem", move |world| world.write_lease(seen.as_ref(), &next)).await;
+        match written {
+            Ok(result) => result,
+            // The condition no longer holds: the first attempt has changed what was seen.
+            Err(Failure::Repeated) => Err(superseded()),
+            Err(failure) => Err(state_error(&failure)),
+        }
+    }
+
+    async fn commit(
+        &self,
+        under: Under<'_>,
+        episode: &Episode,
+        seen_version: Option<u64>,
+        entries: &[Entry],
+    ) -> Result<(), StateError> {
+        let condition = Condition::from(under);
+        let (episode, entries) = (episode.clone(), entries.to_vec());
+        let written = self
+            .request(Service::StateTable, "TransactWriteItems", move |world| {
+                world.commit_episode(&condition, episode, seen_version, entries)
+            })
+            .await;
+        match written {
+            Ok(result) => result,
+            // A transaction carries a token: its second attempt is answered as the first would have been.
+            Err(Failure::Repeated) => Ok(()),
+            Err(failure) => Err(state_error(&failure)),
+        }
+    }
+}
+
+impl ControlPlane for Port {
+    async fn describe(&self, _: &ClusterId) -> Result<Topology, CallError> {
+        let seen = self
+            .request(Service::Rds, "DescribeDBClusters", |world| {
+                let view = world.view();
+                world.topology(&view)
+            })
+            .await
+            .map_err(|failure| call_error("DescribeDBClusters", &failure))?;
+        self.learn(|known| known.topology = Some(seen.clone()));
+        Ok(seen)
+    }
+
+    async fn fail_over(&self, _: &ClusterId, target: &InstanceId) -> Result<(), CallError> {
+        let known = self.known();
+        let (me, name) = (self.me.clone(), target.clone());
+        let now = self.now();
+        self.world().check_call(&me, now, &known, &name);
+        let called = self
+            .request(Service::Rds, "FailoverDBCluster", move |world| {
+                world.check_arrival(&me, &known, &name);
+                let nth = world.nth(&name);
+                let answer = world.fail_over(Asker::Steadfast, nth);
+                world.watch.accepted = world.watch.accepted.saturating_add(u64::from(answer.is_ok()));
+                answer
+            })
+            .await;
+        if matches!(called, Ok(Err(_)) | Err(Failure::Refused(_))) {
+            self.world().call_refused();
+        }
+        match called {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(code)) => Err(call_error("FailoverDBCluster", &Failure::Refused(code))),
+            Err(failure) => Err(call_error("FailoverDBCluster", &failure)),
+        }
+    }
+}
+
+impl Drainer for Port {
+    async fn evict(&self, _: &ClusterId, epoch: u64, demoted: &InstanceId) -> Result<(), CallError> {
+        let known = self.known();
+        let name = demoted.clone();
+        self.world().check_eviction(&known, epoch);
+        self.request(Service::Invocations, "Invoke", move |world| {
+            if let Some(nth) = world.nth(&name) {
+                world.start_drainer(epoch, nth);
+            }
+        })
+        .await
+        .map_err(|failure| call_error("Invoke", &failure))
+    }
+}
+
+impl Notifier for Port {
+    async fn notify(&self, notice: &Notice) -> Result<(), CallError> {
+        let critical = notice.severity == Severity::Critical;
+        self.request(Service::Notifier, "Publish", move |world| world.people_are_told(critical))
+            .await
+            .map_err(|failure| call_error("Publish", &failure))
+    }
+}
+
+impl Log for Port {
+    fn audit(&self, what: &str, data: Value) {
+        let mut world = self.world();
+        if what == "decision"
+            && let Some(rule) = data.get("rule").and_then(Value::as_u64).and_then(|rule| u16::try_from(rule).ok())
+        {
+            *world.watch.rules.entry(rule).or_default() += 1;
+            let line = decision_line(&self.me, rule, &data);
+            world.note(|| line.clone());
+            if world.plan.keeps_decisions() {
+                let now = world.agenda.now();
+                world.watch.decisions.push((now, line));
+            }
+        } else if what != "evidence" {
+            let me = self.me.clone();
+            world.note(|| format!("{me} {what} {data}"));
+        }
+    }
+
+    fn error(&self, what: &str, data: Value) {
+        self.world().violate(Invariant::NoError, format!("{what} {data}"));
+    }
+
+    fn measure(&self, _: &ClusterId, _: &[(Metric, u64)]) {}
+}

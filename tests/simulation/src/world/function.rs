@@ -1,0 +1,172 @@
+//! Functions as Lambda runs them: started late, twice, again after a failure, and killed anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+use steadfast_core::executor::{Executor, Outcome, Patience};
+use steadfast_core::hint;
+use steadfast_core::mode::Mode;
+use steadfast_core::ports::StateError;
+use steadfast_core::route::{self};
+use steadfast_core::topology::Owner;
+use steadfast_scenario::Service;
+
+use super::instance::{Role, Run};
+use super::service::Told;
+use super::{MS, Micros, Nth, SECOND, World, micros};
+use crate::kernel::TaskId;
+use crate::port::Port;
+
+/// The coordinator's time limit, as deployed.
+const LIMIT: Duration = Duration::from_secs(300);
+/// Left of it when the executor stops, as deployed.
+const MARGIN: Duration = Duration::from_secs(3);
+/// How long it looks for a quorum, as deployed.
+const SUSPICION: Duration = Duration::from_secs(15);
+/// Waits before the second and the third try of a failed asynchronous invocation.
+const RETRIES: [Micros; 2] = [60 * SECOND, 120 * SECOND];
+/// The sweep.
+const SWEEP_EVERY: Micros = 60 * SECOND;
+/// How long the drainer watches a demoted instance, and how often it looks.
+const DRAIN_FOR: Micros = 60 * SECOND;
+const DRAIN_EVERY: Micros = SECOND;
+
+/// What runs.
+#[derive(Default)]
+pub(crate) struct Functions {
+    invocations: u64,
+    /// Coordinators that run, by task, with the try they are.
+    pub(crate) running: BTreeMap<TaskId, usize>,
+    handled: BTreeSet<String>,
+    /// Clients on an old writer that the drainer ended.
+    pub(crate) evicted: u64,
+}
+
+impl World {
+    pub(super) fn begin_ticks(&mut self) {
+        let first = self.dice.between(0, SWEEP_EVERY);
+        self.agenda.after(first, Self::sweep);
+    }
+
+    fn sweep(&mut self) {
+        self.invoke_coordinator("sweep");
+        self.agenda.after(SWEEP_EVERY, Self::sweep);
+    }
+
+    /// A function asks for the coordinator: the request itself may fail.
+    pub(crate) fn wake_coordinator(&mut self, why: &'static str) {
+        let meeting = self.meet(Service::Invocations, "Invoke");
+        if let Some(arrives) = meeting.arrives {
+            self.agenda.after(arrives, move |world| world.invoke_coordinator(why));
+        }
+    }
+
+    /// Lambda accepts an event for the coordinator.
+    pub(crate) fn invoke_coordinator(&mut self, why: &'static str) {
+        let disturbance = self.disturbance();
+        let twice = disturbance.doubled || self.dice.happens(self.plan.noise.doubles);
+        for _ in 0..=u8::from(twice) {
+            let late = micros(self.plan.noise.start_late_max).max(30 * MS);
+            let delay = self.dice.between(5 * MS, late).saturating_add(micros(disturbance.delay));
+            self.agenda.after(delay, move |world| world.start_coordinator(why, 0));
+        }
+    }
+
+    fn start_coordinator(&mut self, why: &'static str, tries: usize) {
+        let Some(handle) = self.root.handle() else {
+            return;
+        };
+        self.functions.invocations = self.functions.invocations.saturating_add(1);
+        let task = self.agenda.next_task();
+        let ahead_ms = self.any_skew().saturating_add(self.disturbance().ahead_ms);
+        let me = Owner::new(format!("c{}@{}", self.functions.invocations, self.clock(ahead_ms).as_millis()));
+        let until = self.clock(ahead_ms).plus(LIMIT).minus(MARGIN);
+        let patience = Patience { until, suspicion: SUSPICION };
+        let (policy, cluster) = (std::sync::Arc::clone(&self.policy), self.names.cluster.clone());
+        self.note(|| format!("{me} starts: {why}, try {}", tries + 1));
+        self.functions.running.insert(task, tries);
+        let port = Port::new(handle, task, ahead_ms, me.clone());
+        self.agenda.spawn(
+            task,
+            Box::pin(async move {
+                let outcome = Executor::new(&port, &policy, cluster, me).run(patience).await;
+                port.world().coordinator_ended(task, outcome);
+            }),
+        );
+    }
+
+    fn coordinator_ended(&mut self, task: TaskId, outcome: Result<Outcome, StateError>) {
+        let tries = self.functions.running.remove(&task);
+        match outcome {
+            Ok(outcome) => self.note(|| format!("coordinator ends: rule {}", outcome.rule)),
+            Err(error) => {
+                self.note(|| format!("coordinator fails: {error}"));
+                self.retry(tries.unwrap_or(0));
+            }
+        }
+    }
+
+    /// Ends an invocation where it is; Lambda tries it again.
+    pub(crate) fn kill_coordinator(&mut self, task: TaskId) {
+        if let Some(tries) = self.functions.running.remove(&task) {
+            self.note(|| format!("coordinator of task {} is killed", task.0));
+            self.agenda.kill(task);
+            self.retry(tries);
+        }
+    }
+
+    /// Ends all of them.
+    pub(crate) fn kill_coordinators(&mut self) {
+        let running: Vec<TaskId> = self.functions.running.keys().copied().collect();
+        for task in running {
+            self.kill_coordinator(task);
+        }
+    }
+
+    fn retry(&mut self, tries: usize) {
+        if let Some(delay) = RETRIES.get(tries) {
+            self.agenda.after(*delay, move |world| world.start_coordinator("retry", tries + 1));
+        }
+    }
+
+    /// The router: the real parsing and routing, and its memory of events.
+    pub(crate) fn route(&mut self, event: &Value) {
+        let hint = hint::parse(event);
+        let envelope = hint::envelope(event);
+        let id = envelope.id.clone().unwrap_or_default();
+        if route::stale(&hint, &envelope, self.clock(0)).is_some() || !self.functions.handled.insert(id) {
+            return;
+        }
+        let route = route::choose(&hint, &self.names.cluster);
+        self.note(|| format!("router: {hint:?} wakes: {}", route.wakes));
+        if route.wakes {
+            self.wake_coordinator("event");
+        }
+    }
+
+    /// The drainer begins to watch a demoted instance.
+    pub(crate) fn start_drainer(&mut self, epoch: u64, demoted: Nth) {
+        let until = self.agenda.now().saturating_add(DRAIN_FOR);
+        let start = self.dice.between(5, 500) * MS;
+        self.agenda.after(start, move |world| world.drain(epoch, demoted, until));
+    }
+
+    fn drain(&mut self, epoch: u64, demoted: Nth, until: Micros) {
+        let outdated = self.table.mode != Mode::Armed
+            || self.table.episode.as_ref().is_none_or(|episode| episode.epoch != epoch)
+            || self.meet(Service::StateTable, "Query").told != Told::Answer;
+        if outdated || self.agenda.now() >= until {
+            return;
+        }
+        let reader = self
+            .instances
+            .get(demoted)
+            .is_some_and(|instance| instance.run == Run::Up && !instance.frozen && instance.role == Role::Reader);
+        if reader {
+            let ended = self.end_sessions(demoted);
+            self.functions.evicted = self.functions.evicted.saturating_add(ended);
+        }
+        self.agenda.after(DRAIN_EVERY, move |world| world.drain(epoch, demoted, until));
+    }
+}

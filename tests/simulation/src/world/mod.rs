@@ -1,0 +1,161 @@
+//! The simulated world: one struct, one file for each part of it.
+
+pub(crate) mod client;
+pub(crate) mod fault;
+pub(crate) mod function;
+pub(crate) mod gate;
+pub(crate) mod instance;
+pub(crate) mod platform;
+mod prober;
+pub(crate) mod service;
+mod supervise;
+pub(crate) mod table;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use steadfast_core::policy::Policy;
+use steadfast_core::time::Timestamp;
+use steadfast_core::topology::{Az, ClusterId, InstanceId};
+
+use crate::dice::Dice;
+use crate::kernel::{Agenda, Micros, Root};
+use crate::plan::Plan;
+
+use client::Clients;
+use fault::Faults;
+use function::Functions;
+use gate::Gate;
+use instance::{Instance, Storage};
+use platform::Platform;
+use prober::Prober;
+use service::Services;
+use supervise::Supervision;
+use table::Table;
+use watch::Watch;
+
+/// Where virtual time begins: any moment long after the Unix epoch.
+const EPOCH: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// One millisecond.
+pub(crate) const MS: Micros = 1_000;
+/// One second.
+pub(crate) const SECOND: Micros = 1_000 * MS;
+
+/// A number of an instance, a zone or a client.
+pub(crate) type Nth = usize;
+
+/// The names of everything, made once.
+pub(crate) struct Names {
+    pub(crate) cluster: ClusterId,
+    pub(crate) instances: Vec<InstanceId>,
+    pub(crate) zones: Vec<Az>,
+}
+
+impl Names {
+    fn new(instances: usize) -> Self {
+        Self {
+            cluster: ClusterId::new("orders"),
+            instances: (1..=instances).map(|n| InstanceId::new(format!("orders-{n}"))).collect(),
+            zones: ["az-a", "az-b", "az-c"].map(Az::new).into(),
+        }
+    }
+}
+
+/// Everything outside the coordinator.
+pub(crate) struct World {
+    pub(crate) agenda: Agenda,
+    pub(crate) dice: Dice,
+    pub(crate) root: Root,
+    pub(crate) plan: Plan,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) names: Names,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) storage: Storage,
+    pub(crate) gate: Gate,
+    pub(crate) platform: Platform,
+    pub(crate) table: Table,
+    pub(crate) services: Services,
+    pub(crate) probers: Vec<Prober>,
+    pub(crate) functions: Functions,
+    pub(crate) clients: Clients,
+    pub(crate) faults: Faults,
+    pub(crate) supervision: Supervision,
+    pub(crate) watch: Watch,
+}
+
+impl World {
+    /// A healthy cluster with its first instance as the writer.
+    pub(crate) fn new(plan: Plan, root: Root) -> Self {
+        let instances = usize::from(plan.scenario.readers).saturating_add(1);
+        let names = Names::new(instances);
+        let mut dice = Dice::new(plan.seed);
+        let probers = (0..names.zones.len()).map(|_| Prober::new(instances, &plan, &mut dice)).collect();
+        let policy = Arc::new(plan.policy());
+        Self {
+            agenda: Agenda::default(),
+            dice,
+            root,
+            policy,
+            instances: (0..instances).map(Instance::new).collect(),
+            storage: Storage::new(instances),
+            gate: Gate::default(),
+            platform: Platform::new(instances),
+            table: Table::new(plan.scenario.mode),
+            services: Services::default(),
+            probers,
+            functions: Functions::default(),
+            clients: Clients::default(),
+            faults: Faults::new(&plan),
+            supervision: Supervision::default(),
+            watch: Watch::new(plan.trace),
+            names,
+            plan,
+        }
+    }
+
+    /// Sets everything in motion.
+    pub(crate) fn begin(&mut self) {
+        self.begin_probing();
+        self.begin_ticks();
+        self.begin_clients();
+        self.begin_fencing();
+        self.begin_faults();
+        self.begin_supervision();
+    }
+
+    /// The present by a clock that is this many milliseconds ahead (or behind).
+    pub(crate) fn clock(&self, ahead_ms: i64) -> Timestamp {
+        let ms = EPOCH.as_millis().saturating_add(self.agenda.now() / MS);
+        Timestamp::from_millis(ms.saturating_add_signed(ahead_ms))
+    }
+
+    /// A deviation of a clock within what the run allows.
+    pub(crate) fn any_skew(&mut self) -> i64 {
+        let max = self.plan.noise.skew_max;
+        let max = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
+        let of_both = self.dice.between(0, max.saturating_mul(2));
+        i64::try_from(of_both).unwrap_or(0).saturating_sub(i64::try_from(max).unwrap_or(0))
+    }
+
+    /// The instance of this name.
+    pub(crate) fn nth(&self, id: &InstanceId) -> Option<Nth> {
+        self.names.instances.iter().position(|name| name == id)
+    }
+
+    /// The zone of this instance.
+    pub(crate) fn zone_of(&self, instance: Nth) -> Nth {
+        instance % self.names.zones.len()
+    }
+
+    /// Writes a line of the trace, if there is one.
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        let now = self.agenda.now();
+        self.watch.note(now, line);
+    }
+}
+
+/// A duration as virtual time.
+pub(crate) fn micros(duration: Duration) -> Micros {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

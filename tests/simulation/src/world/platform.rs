@@ -1,0 +1,292 @@
+//! The platform: its control plane, its own failover, its events.
+
+use serde_json::{Value, json};
+use steadfast_core::topology::{ClusterStatus, InstanceId, Member, Topology};
+use steadfast_scenario::Milestone;
+
+use super::instance::{Role, Run};
+use super::{MS, Micros, Nth, SECOND, World, micros};
+use crate::invariant::Invariant;
+use crate::plan::Flaw;
+
+/// How long a dead instance keeps its good name.
+const NOTICES_AFTER: Micros = 10 * SECOND;
+
+/// Who asked for a failover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Itself,
+    Steadfast,
+    Operator,
+}
+
+/// What the control plane shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) writer: Nth,
+    failing_over: bool,
+    changing: bool,
+    statuses: Vec<&'static str>,
+}
+
+/// The platform's state.
+pub(crate) struct Platform {
+    /// Who it calls the writer.
+    pub(crate) writer: Nth,
+    /// Since when a failover has been in flight.
+    pub(crate) in_flight: Option<Micros>,
+    /// When the last one ended.
+    pub(crate) settled: Micros,
+    pub(crate) changing: bool,
+    pub(crate) failovers_fail: bool,
+    pub(crate) failovers_reverse: bool,
+    pub(crate) keeps_endpoint: bool,
+    /// Where the cluster endpoint leads.
+    pub(crate) endpoint: Nth,
+    /// The target of the promotion that was called last.
+    pub(crate) target: Option<Nth>,
+    views: Vec<(Micros, View)>,
+    events: u64,
+}
+
+impl Platform {
+    pub(super) fn new(instances: usize) -> Self {
+        let view = View { writer: 0, failing_over: false, changing: false, statuses: vec!["available"; instances] };
+        Self {
+            writer: 0,
+            in_flight: None,
+            settled: 0,
+            changing: false,
+            failovers_fail: false,
+            failovers_reverse: false,
+            keeps_endpoint: false,
+            endpoint: 0,
+            target: None,
+            views: vec![(0, view)],
+            events: 0,
+        }
+    }
+}
+
+impl World {
+    fn view_now(&self) -> View {
+        let now = self.agenda.now();
+        let statuses = self.instances.iter().map(|instance| match instance.run {
+            Run::Starting => "rebooting",
+            Run::Down | Run::HostGone
+                if instance.gone_since.is_some_and(|since| now.saturating_sub(since) > NOTICES_AFTER) =>
+            {
+                "failed"
+            }
+            Run::Up | Run::Down | Run::HostGone => "available",
+        });
+        View {
+            writer: self.platform.writer,
+            failing_over: self.platform.in_flight.is_some(),
+            changing: self.platform.changing,
+            statuses: statuses.collect(),
+        }
+    }
+
+    /// Keeps what the control plane shows from now on, if that is something new.
+    pub(crate) fn refresh_view(&mut self) {
+        let view = self.view_now();
+        let now = self.agenda.now();
+        if self.platform.views.last().is_none_or(|(_, last)| *last != view) {
+            self.platform.views.push((now, view));
+        }
+    }
+
+    /// What a description shows: the truth of a while ago.
+    pub(crate) fn view(&mut self) -> View {
+        self.refresh_view();
+        let lag = micros(self.plan.noise.view_lag_max);
+        let lag = self.dice.between(0, lag);
+        let seen = self.agenda.now().saturating_sub(lag);
+        let at = self.services.stale_since.map_or(seen, |since| since.min(seen));
+        let shown = self.platform.views.iter().rev().find(|(since, _)| *since <= at).or(self.platform.views.first());
+        shown.map_or_else(|| self.view_now(), |(_, view)| view.clone())
+    }
+
+    /// A view as the port hands it out.
+    pub(crate) fn topology(&self, view: &View) -> Topology {
+        let status = match (view.failing_over, view.changing) {
+            (true, _) => ClusterStatus::FailingOver,
+            (false, true) => ClusterStatus::Changing("modifying".to_owned()),
+            (false, false) => ClusterStatus::Available,
+        };
+        let members = self.names.instances.iter().zip(&view.statuses).enumerate().map(|(nth, (id, status))| Member {
+            id: id.clone(),
+            az: self.names.zones.get(self.zone_of(nth)).cloned(),
+            tier: 1,
+            status: (*status).to_owned(),
+            is_writer: nth == view.writer,
+            class: "db.r6g.large".to_owned(),
+            endpoint: String::new(),
+        });
+        Topology {
+            cluster: self.names.cluster.clone(),
+            status,
+            endpoint: "orders.cluster".to_owned(),
+            port: 5432,
+            members: members.collect(),
+        }
+    }
+
+    /// `FailoverDBCluster`: accepted, or refused with this error code.
+    pub(crate) fn fail_over(&mut self, asker: Asker, target: Option<Nth>) -> Result<(), &'static str> {
+        let second = self.plan.flaw == Some(Flaw::SecondFailover);
+        if (self.platform.in_flight.is_some() && !second) || (self.platform.changing && asker != Asker::Itself) {
+            return Err("InvalidDBClusterStateFault");
+        }
+        let writer = self.platform.writer;
+        let available = |world: &Self, nth: Nth| world.view_now().statuses.get(nth) == Some(&"available");
+        let target = match target {
+            Some(nth) if nth != writer && available(self, nth) => nth,
+            Some(_) => return Err("InvalidDBInstanceState"),
+            None => (0..self.instances.len())
+                .filter(|nth| *nth != writer && self.instances.get(*nth).is_some_and(|i| i.run == Run::Up && !i.frozen))
+                .min_by_key(|nth| *nth)
+                .ok_or("InvalidDBClusterStateFault")?,
+        };
+        if self.platform.in_flight.is_some() {
+            self.violate(Invariant::OneFailover, "a second failover starts beside the first");
+        }
+        self.note(|| format!("platform: failover to {} begins, asked by {asker:?}", target + 1));
+        self.watch.failovers = self.watch.failovers.saturating_add(1);
+        self.platform.in_flight = Some(self.agenda.now());
+        self.platform.target = Some(target);
+        self.refresh_view();
+        self.emit("RDS-EVENT-0073", "Started failover to DB instance", Some(target));
+        let longest = micros(self.plan.noise.promotion_max).max(100 * MS);
+        let takes = self.dice.between(50 * MS, longest);
+        let life = self.instances.get(target).map_or(0, |instance| instance.life);
+        self.agenda.after(takes, move |world| world.end_failover(target, writer, life));
+        Ok(())
+    }
+
+    fn end_failover(&mut self, target: Nth, old: Nth, life: u64) {
+        self.platform.in_flight = None;
+        self.platform.settled = self.agenda.now();
+        let alive = self
+            .instances
+            .get(target)
+            .is_some_and(|instance| instance.run == Run::Up && instance.life == life && !instance.frozen);
+        if !alive || self.platform.failovers_fail {
+            self.note(|| format!("platform: failover to {} failed", target + 1));
+            self.refresh_view();
+            self.emit("RDS-EVENT-0069", "Cluster failover failed", None);
+            self.platform_sees_gone(old);
+            return;
+        }
+        self.move_role(old, target);
+        self.emit("RDS-EVENT-0071", "Completed failover to DB instance", Some(target));
+        if self.platform.failovers_reverse {
+            let takes = self.dice.between(200, 2_000) * MS;
+            self.agenda.after(takes, move |world| world.reverse(target, old));
+        }
+    }
+
+    fn move_role(&mut self, old: Nth, new: Nth) {
+        self.note(|| format!("platform: {} is the writer", new + 1));
+        self.storage.generation = self.storage.generation.saturating_add(1);
+        self.platform.writer = new;
+        let generation = self.storage.generation;
+        if let Some(instance) = self.instances.get_mut(new) {
+            instance.role = Role::Writer;
+            instance.generation = generation;
+        }
+        self.demote(old);
+        self.refresh_view();
+        self.reach(Milestone::Promoted);
+        let late = self.dice.between(100, 3_000) * MS;
+        self.agenda.after(late, move |world| {
+            if world.platform.writer == new && !world.platform.keeps_endpoint {
+                world.platform.endpoint = new;
+            }
+        });
+    }
+
+    fn reverse(&mut self, from: Nth, to: Nth) {
+        let possible = self.platform.writer == from
+            && self.platform.in_flight.is_none()
+            && self.instances.get(to).is_some_and(|instance| instance.run == Run::Up && !instance.frozen);
+        if possible {
+            self.move_role(from, to);
+            self.emit("RDS-EVENT-0070", "Failover reversed to DB instance", Some(to));
+        }
+    }
+
+    /// The platform notices a dead writer, and acts on it in its own time.
+    pub(crate) fn platform_sees_gone(&mut self, nth: Nth) {
+        if self.platform.writer != nth {
+            return;
+        }
+        let Some(life) = self.instances.get(nth).filter(|i| i.gone_since.is_some()).map(|i| i.life) else {
+            return;
+        };
+        let still = move |world: &Self| {
+            world.platform.writer == nth
+                && world.instances.get(nth).is_some_and(|i| i.life == life && i.gone_since.is_some())
+        };
+        if let Some(delay) = self.plan.scenario.platform {
+            self.agenda.after(micros(delay), move |world| {
+                if still(world) && world.platform.in_flight.is_none() && world.fail_over(Asker::Itself, None).is_err() {
+                    world.agenda.after(SECOND, move |world| world.platform_sees_gone(nth));
+                }
+            });
+        }
+        if let Some(delay) = self.plan.noise.restart_in_place {
+            self.agenda.after(micros(delay), move |world| {
+                let down = world.instances.get(nth).is_some_and(|instance| instance.run == Run::Down);
+                if still(world) && down && world.platform.in_flight.is_none() {
+                    let takes = world.dice.between(500, 5_000) * MS;
+                    world.start(nth, takes);
+                }
+            });
+        }
+    }
+
+    /// Sends an event on its way to the router.
+    fn emit(&mut self, id: &str, sentence: &str, instance: Option<Nth>) {
+        self.platform.events = self.platform.events.saturating_add(1);
+        let named = instance.and_then(|nth| self.names.instances.get(nth)).map(InstanceId::to_string);
+        let message = named.map_or_else(|| sentence.to_owned(), |name| format!("{sentence}: {name}"));
+        let at = rfc3339(self.clock(0).as_millis());
+        let event = json!({
+            "id": format!("event-{}", self.platform.events),
+            "time": at,
+            "source": "aws.rds",
+            "detail-type": "RDS DB Cluster Event",
+            "detail": {
+                "EventID": id, "SourceType": "CLUSTER", "SourceIdentifier": self.names.cluster,
+                "Date": at, "Message": message,
+            },
+        });
+        self.deliver(event);
+    }
+
+    fn deliver(&mut self, event: Value) {
+        let way = self.delivery();
+        if way.lost || self.dice.happens(self.plan.noise.events_lost) {
+            return;
+        }
+        let twice = way.doubled || self.dice.happens(self.plan.noise.events_doubled);
+        for _ in 0..=u8::from(twice) {
+            let late = micros(self.plan.noise.events_late_max).saturating_add(micros(way.late)).max(500 * MS);
+            let low = micros(way.late).max(50 * MS);
+            let delay = self.dice.between(low, late);
+            let event = event.clone();
+            self.agenda.after(delay, move |world| world.route(&event));
+        }
+    }
+}
+
+/// Milliseconds since the Unix epoch as AWS writes them, for times of the simulated day.
+fn rfc3339(ms: u64) -> String {
+    let day_ms = ms % 86_400_000;
+    let (hours, rest) = (day_ms / 3_600_000, day_ms % 3_600_000);
+    let (minutes, rest) = (rest / 60_000, rest % 60_000);
+    // 1 800 000 000 s after the epoch is 2027-01-15T08:00:00Z.
+    format!("2027-01-15T{hours:02}:{minutes:02}:{:02}.{:03}Z", rest / 1_000, rest % 1_000)
+}

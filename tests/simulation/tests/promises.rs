@@ -1,0 +1,128 @@
+//! The numbered promises, tried from all sides: by chance, with the coordinator killed at every port call,
+//! and in worlds that break them on purpose, so that a check that sees nothing shows.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use steadfast_scenario::Scenario;
+use steadfast_simulation::chaos;
+use steadfast_simulation::invariant::Invariant;
+use steadfast_simulation::plan::{Crash, Flaw, Noise, Plan, When};
+use steadfast_simulation::run::{Report, run};
+
+/// Any seeds do; more are run by `make sim`.
+const SEEDS: std::ops::Range<u64> = 9_000_000..9_000_400;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn scenario(name: &str) -> Scenario {
+    let path = root().join("tests/scenarios").join(format!("{name}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    steadfast_scenario::parse(name, &text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    let broken: Vec<String> = SEEDS
+        .flat_map(|seed| run(chaos::plan(seed)).violations.into_iter().map(move |v| format!("seed {seed}: {v}")))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_evidence() {
+    for seed in SEEDS.take(40) {
+        let (first, second) = (run(chaos::plan(seed)), run(chaos::plan(seed)));
+        assert_eq!(first.hash, second.hash, "seed {seed}");
+        assert_eq!(first.evidence, second.evidence, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_seeds_see_failovers_and_most_rules() {
+    let mut rules = BTreeSet::new();
+    let mut calls = 0;
+    for seed in SEEDS {
+        let report = run(chaos::plan(seed));
+        rules.extend(report.rules.into_keys());
+        calls += report.calls;
+    }
+    assert!(calls > 100, "only {calls} calls in {} seeds: the plans are too kind", SEEDS.count());
+    assert!(rules.len() > 25, "only the rules {rules:?}: the plans are too much alike");
+}
+
+/// At each port call in turn the coordinator dies before or after the effect, loses the answer, stands still, is
+/// paused, or meets another one that is woken at that very moment: run twice, crashed after each effect, done by
+/// somebody else meanwhile.
+#[test]
+fn anything_may_happen_to_a_coordinator_at_any_port_call() {
+    let mut broken = Vec::new();
+    let mut tried = 0;
+    for name in ["kill-host", "kill-postgres", "writer-frozen-but-accepting", "platform-goes-first", "restart-in-place"]
+    {
+        let scenario = scenario(name);
+        let calls = run(Plan::of(scenario.clone())).port_calls.min(200);
+        for call in 1..=calls {
+            for when in When::ALL {
+                let report = run(Plan { crash: Some(Crash { call, when }), ..Plan::of(scenario.clone()) });
+                tried += 1;
+                broken.extend(report.violations.iter().map(|v| format!("{name}, call {call}, {when:?}: {v}")));
+                if report.lost > 0 || report.accepted > 1 || report.open {
+                    let Report { lost, accepted, open, .. } = report;
+                    broken
+                        .push(format!("{name}, call {call}, {when:?}: lost {lost}, accepted {accepted}, open {open}"));
+                }
+            }
+        }
+    }
+    assert!(tried > 1_000, "only {tried} disturbances");
+    assert!(broken.is_empty(), "{} of {tried}:\n{}", broken.len(), broken.join("\n"));
+}
+
+fn broken_by(flaw: Flaw) -> BTreeSet<Invariant> {
+    let reports = SEEDS.map(|seed| run(Plan { flaw: Some(flaw), ..chaos::plan(seed) }));
+    reports.flat_map(|report| report.violations).map(|violation| violation.invariant).collect()
+}
+
+#[test]
+fn a_world_without_a_storage_fence_applies_twice_or_loses() {
+    assert!(broken_by(Flaw::NoStorageFence).contains(&Invariant::NoLoss));
+}
+
+#[test]
+fn a_world_that_loses_commits_with_the_writer_is_found_out() {
+    assert!(broken_by(Flaw::LosesCommits).contains(&Invariant::NoLoss));
+}
+
+#[test]
+fn a_table_without_conditions_lets_two_act() {
+    let noise =
+        Noise { doubles: 1_000, state_table: 200, start_late_max: Duration::from_millis(200), ..Noise::default() };
+    let broken: BTreeSet<Invariant> = SEEDS
+        .map(|seed| Plan {
+            seed,
+            noise: noise.clone(),
+            flaw: Some(Flaw::Unconditional),
+            ..Plan::of(scenario("kill-host"))
+        })
+        .flat_map(|plan| run(plan).violations)
+        .map(|violation| violation.invariant)
+        .collect();
+    assert!(broken.contains(&Invariant::UnderLease), "{broken:?}");
+    assert!(broken.contains(&Invariant::OneCall), "{broken:?}");
+}
+
+#[test]
+fn a_second_failover_beside_the_first_is_found_out() {
+    assert!(broken_by(Flaw::SecondFailover).contains(&Invariant::OneFailover));
+}
+
+#[test]
+fn a_gate_that_sticks_is_found_out() {
+    assert!(broken_by(Flaw::GateSticks).contains(&Invariant::BlocksEnd));
+}
