@@ -81,3 +81,4 @@
 pub mod check;
 pub mod failover;
 pub mod scale;
+pub mod switchover;
