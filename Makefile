@@ -22,7 +22,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill known-fault sim simulator explain mutants test check pure deny lab fuzz build functions package setup clean
+.PHONY: help drill known-fault sim simulator explain bench mutants test check pure deny lab fuzz build functions package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ endif
 explain: simulator ## Say what evidence or events mean, line by line: EVENTS=file
 	@test -n '$(EVENTS)' || { echo "make explain needs EVENTS=file: an evidence file, log lines or events" >&2; exit 2; }
 	@exec $(SIM) explain '$(EVENTS)'
+
+bench: setup ## Simulated failovers per second on one core
+	$(CARGO) bench --locked --package steadfast-simulation --bench failovers
 
 mutants: setup ## Delete or weaken each rule and each lease check in turn: which ones do the tests miss?
 	@exec python3 tests/mutants/mutants.py

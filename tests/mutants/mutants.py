@@ -75,7 +75,7 @@ CHECKS = [
     ("shared/core/src/facts.rs", "again && promotion.refused.is_none()", ["false", "again"], "a repeated call keeps its target"),
     ("shared/core/src/facts.rs", "promotion.refused.is_some() && !(promotion.passing && calls_left)",
      ["promotion.refused.is_some()", "false", "promotion.refused.is_some() && !promotion.passing"], "which refusals are final"),
-    ("shared/core/src/facts.rs", "names_another(topology, snapshot)", ["false"], "a failover that is done counts as one in progress"),
+    ("shared/core/src/facts.rs", "names_another_or_none(topology, snapshot)", ["false"], "a failover that is done counts as one in progress"),
     ("shared/core/src/facts.rs", "gone_since.is_some_and(|since| snapshot.now.since(since) > time_given)", ["false", "true"],
      "the platform's time runs out"),
     ("shared/core/src/facts.rs", "gone_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace)", ["false", "true"],

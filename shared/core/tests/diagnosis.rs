@@ -1,5 +1,7 @@
 //! What votes mean, and whom they let take over.
 
+#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+
 mod support;
 
 use std::time::Duration;
@@ -37,6 +39,7 @@ fn state(reports: Vec<WitnessReport>) -> WriterState {
     diagnose(&snapshot(reports), &Policy::default()).writer
 }
 
+/// Tries invariant 5.
 #[test]
 fn no_action_follows_from_fewer_than_two_fresh_witnesses_that_say_so() {
     let serves = |outcome: Outcome| {
@@ -166,6 +169,7 @@ fn called(age: u64, refused: Option<bool>, number: u8) -> Snapshot {
         refused: refused.map(|_| "refused".to_owned()),
         passing: refused == Some(true),
         number,
+        bound: None,
     };
     seen.episode = Some(Episode { promotion: Some(promotion), ..open_episode(&seen) });
     seen
@@ -291,4 +295,48 @@ fn a_writer_that_one_witness_sees_commit_is_not_demoted_by_two_that_looked_earli
     assert_eq!(diagnose(&seen, &Policy::default()).writer, WriterState::Demoted);
     seen.reports[2] = report("c", Outcome::Committing, ago(100));
     assert_eq!(diagnose(&seen, &Policy::default()).writer, WriterState::Suspected);
+}
+
+#[test]
+fn a_failover_of_the_platform_that_does_not_end_is_told_to_a_person() {
+    let moving = |age: u64| {
+        let mut seen = unanimous(Outcome::Refused, ago(age));
+        seen.topology.as_mut().expect("seen").what.status = ClusterStatus::FailingOver;
+        let gone_since = Some(ago(age));
+        seen.episode = Some(Episode { gone_since, ..open_episode(&seen) });
+        decide(&seen, &Policy::default()).rule
+    };
+    assert_eq!((moving(79_000), moving(81_000)), (440, 445));
+}
+
+/// Tries invariant 7.
+#[test]
+fn a_commit_of_an_instance_that_commits_no_more_proves_nothing() {
+    let mut seen = unanimous(Outcome::Refused, ago(9_000));
+    for report in &mut seen.reports {
+        report.sightings[1] = sighting("r1", Outcome::Stalled, ago(100));
+        report.sightings[1].committed_at = Some(ago(200));
+    }
+    seen.episode = Some(Episode { failed_since: ago(2_000), ..open_episode(&seen) });
+    let diagnosis = diagnose(&seen, &Policy::default());
+    assert_eq!((diagnosis.writer, diagnosis.committed), (WriterState::Dead, None));
+}
+
+#[test]
+fn an_old_description_is_none() {
+    let mut seen = unanimous(Outcome::Refused, ago(9_000));
+    seen.episode = Some(open_episode(&seen));
+    seen.topology.as_mut().expect("seen").at = ago(5_000);
+    assert_eq!(decide(&seen, &no_grace()).rule, 640);
+    seen.topology.as_mut().expect("seen").at = ago(5_001);
+    assert_eq!(decide(&seen, &no_grace()).rule, 430);
+}
+
+#[test]
+fn whom_the_control_plane_calls_writer_is_no_candidate() {
+    let mut seen = unanimous(Outcome::Refused, ago(9_000));
+    seen.topology.as_mut().expect("seen").what.members[1].is_writer = true;
+    let choice = candidate::choose(&seen, &Policy::default(), &InstanceId::new("w"));
+    assert_eq!(choice.chosen, Some(InstanceId::new("r2")));
+    assert!(choice.refused.iter().any(|refused| refused.because == Refusal::NamedWriter), "{choice:?}");
 }

@@ -6,9 +6,10 @@ use steadfast_core::decision::decide;
 use steadfast_core::diagnosis::diagnose;
 use steadfast_core::episode::{Episode, Promotion};
 use steadfast_core::policy::Policy;
+use steadfast_core::rules::Verdict;
 use steadfast_core::snapshot::Snapshot;
 use steadfast_core::step::{Action, Progress, Step, next};
-use steadfast_core::topology::{ClusterId, InstanceId};
+use steadfast_core::topology::{ClusterId, InstanceId, Owner};
 use steadfast_core::witness::Outcome;
 use support::*;
 
@@ -50,7 +51,8 @@ fn then_it_is_replaced_exactly_once() {
     let promote = Action::Promote { target: target.clone() };
     assert_eq!(due(&owned), Some((Step::Promote, Progress::Ready(promote))));
     let called = with_episode(failed(), |episode| {
-        episode.promotion = Some(Promotion { target, at: ago(10), epoch: 7, refused: None, passing: false, number: 1 });
+        episode.promotion =
+            Some(Promotion { target, at: ago(10), epoch: 7, refused: None, passing: false, number: 1, bound: None });
     });
     assert_eq!(due(&called), Some((Step::Promote, Progress::Blocked)));
 }
@@ -95,4 +97,31 @@ fn a_person_is_called_once_per_rule() {
 #[test]
 fn a_healthy_cluster_needs_nothing() {
     assert_eq!(due(&unanimous(Outcome::Committing, ago(9_000))), Some((Step::Own, Progress::Blocked)));
+}
+
+#[test]
+fn nothing_is_ready_under_somebody_elses_lease() {
+    let proved = |episode: &mut Episode| episode.proved_at = Some(ago(5));
+    let all = [with_episode(failed(), |_| {}), with_episode(moved(), |_| {}), with_episode(moved(), proved)];
+    for mut seen in all {
+        assert!(matches!(due(&seen), Some((_, Progress::Ready(_)))), "ours");
+        seen.lease.as_mut().expect("held").owner = Owner::new("somebody else");
+        assert_eq!(due(&seen), Some((Step::Own, Progress::Blocked)), "theirs");
+    }
+}
+
+/// Tries invariant 2.
+#[test]
+fn one_epoch_has_one_call_whatever_was_decided() {
+    let target = InstanceId::new("r1");
+    let called_in = |epoch| {
+        with_episode(failed(), |episode| {
+            episode.promotion = Some(episode.next_promotion(target.clone(), epoch, ago(10)))
+        })
+    };
+    let fail_over = decide(&with_episode(failed(), |_| {}), &no_grace());
+    assert_eq!(fail_over.verdict, Verdict::FailOver);
+    let promote = Progress::Ready(Action::Promote { target: target.clone() });
+    assert_eq!(next(&called_in(6), &fail_over), Some((Step::Promote, promote)));
+    assert_eq!(next(&called_in(7), &fail_over), Some((Step::Promote, Progress::Blocked)));
 }

@@ -30,7 +30,7 @@ pub use delivery::{Delivery, EventDelivery};
 pub use error::AssemblyError;
 pub(crate) use error::call;
 pub use nodes::PostgresNodes;
-pub use resources::Resources;
+pub use resources::{Resources, create_table, emulator_config};
 pub(crate) use resources::{credentials, scram};
 
 use crate::emulator::Emulator;

@@ -40,7 +40,7 @@ pub struct Resources {
 }
 
 /// SDK configuration for the emulator.
-pub(super) async fn emulator_config(endpoint: &str) -> SdkConfig {
+pub async fn emulator_config(endpoint: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(names::REGION))
         .credentials_provider(AwsCredentials::new(names::ACCOUNT, "lab", None, None, "lab"))
@@ -128,7 +128,12 @@ pub(crate) fn scram(credentials: &Credentials) -> String {
     postgres_protocol::password::scram_sha_256(credentials.password.as_bytes())
 }
 
-async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), AssemblyError> {
+/// The state table as it is deployed: keys and TTL.
+///
+/// # Errors
+///
+/// When the emulator refuses.
+pub async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), AssemblyError> {
     let built = |error: aws_sdk_dynamodb::error::BuildError| AssemblyError::Call {
         action: "CreateTable",
         cause: error.to_string(),
