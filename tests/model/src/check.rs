@@ -28,8 +28,8 @@ impl Coverage {
 pub enum Until {
     /// Every state within the bounds.
     Everything,
-    /// The first broken promise.
-    FirstBroken,
+    /// The first state in which this promise is broken.
+    Broken(&'static str),
     /// No more states than this, counted with their repetitions: a glance.
     Glance(usize),
 }
@@ -60,7 +60,7 @@ where
     let builder = model.checker().threads(threads);
     let builder = match until {
         Until::Everything => builder,
-        Until::FirstBroken => builder.finish_when(HasDiscoveries::AnyFailures),
+        Until::Broken(promise) => builder.finish_when(HasDiscoveries::AnyOf([promise].into())),
         Until::Glance(states) => builder.target_state_count(states),
     };
     let checker = builder.spawn_bfs().join();

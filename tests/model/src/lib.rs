@@ -46,18 +46,18 @@
 //!
 //! | faults | states | depth |
 //! | --- | --- | --- |
-//! | a coordinator or its request stands still for 3 ticks in all | 616 538 | 61 |
-//! | stands still for 2, and a call or its answer is lost | 745 345 | 63 |
-//! | a coordinator dies, an answer of the table is lost, a call or its answer is lost | 707 209 | 58 |
-//! | a dead writer, the platform's failover, a coordinator dies | 368 047 | 51 |
-//! | a write takes effect after it was given up, a run ends early | 694 542 | 61 |
-//! | an operator pauses or takes the arms away and arms again, an answer is lost | 425 767 | 60 |
-//! | the writer comes back and fails again | 223 379 | 57 |
-//! | two calls are throttled, a coordinator dies | 182 702 | 51 |
-//! | three coordinators, no fault but the writer's | 198 960 | 44 |
-//! | time between look and decision, 1 tick | 164 086 | 42 |
-//! | a coordinator dies, a call is lost, then calm (P9) | 606 211 | 76 |
-//! | all weaknesses mended: death, lost answer, lost call, silent call | 598 350 | 58 |
+//! | a coordinator or its request stands still for 3 ticks in all | 674 938 | 62 |
+//! | stands still for 2, and a call or its answer is lost | 811 972 | 64 |
+//! | a coordinator dies, an answer of the table is lost, a call or its answer is lost | 847 970 | 59 |
+//! | a dead writer, the platform's failover, a coordinator dies | 396 108 | 52 |
+//! | a write takes effect after it was given up, a run ends early | 732 779 | 62 |
+//! | an operator pauses or takes the arms away and arms again, an answer is lost | 468 014 | 61 |
+//! | the writer comes back and fails again | 237 577 | 59 |
+//! | two calls are throttled, a coordinator dies | 220 350 | 54 |
+//! | three coordinators, no fault but the writer's | 216 543 | 45 |
+//! | time between look and decision, 1 tick | 176 003 | 43 |
+//! | a coordinator dies, a call is lost, then calm (P9) | 640 386 | 76 |
+//! | all weaknesses mended: death, lost answer, lost call, silent call | 628 968 | 59 |
 //! | switchover by the Data API: drainer dies, coordinator dies, call is lost | 830 492 | 139 |
 //!
 //! `cargo test --release -p steadfast-model -- --nocapture` prints the numbers, in about a minute and

@@ -8,7 +8,8 @@ use steadfast_model::failover::cluster::Health;
 use steadfast_model::failover::{Beyond, Failover, Faults, Guards};
 
 const P1: &str = "P1 never two failovers in flight";
-const P2: &str = "P2 one call per epoch";
+const P2_LATE: &str = "P2 repeated late enough";
+const P2_KNOWN: &str = "P2 a call that was made is known";
 const P3: &str = "P3 no call without its intention";
 const P4: &str = "P4 no call but under a lease that stands";
 const P5: &str = "P5 no intention unless armed";
@@ -30,8 +31,8 @@ const NONE: Faults = Faults {
 };
 
 /// The checker finds that `promise` is broken.
-fn breaks(promise: &str, model: Failover) {
-    let found = check(model, 1, Until::FirstBroken);
+fn breaks(promise: &'static str, model: Failover) {
+    let found = check(model, 1, Until::Broken(promise));
     println!("{found}");
     assert!(found.broken.contains_key(promise), "{promise} holds: {found}");
 }
@@ -83,9 +84,15 @@ fn without_time_left_for_the_call_the_lease_ends_under_it() {
 }
 
 #[test]
-fn whoever_calls_the_intention_of_another_calls_twice() {
+fn whoever_calls_the_intention_of_another_calls_again_at_once() {
     let guards = Guards { only_the_author_calls: false, late_intentions_are_renewed: false, ..Guards::MENDED };
-    breaks(P2, without(guards, Faults { crashes: 1, ..NONE }));
+    breaks(P2_LATE, without(guards, Faults { lost_calls: 1, ..NONE }));
+}
+
+#[test]
+fn an_intention_that_is_taken_back_for_good_takes_earlier_calls_with_it() {
+    let guards = Guards { taking_back_keeps_earlier_calls: false, ..Guards::MENDED };
+    breaks(P2_KNOWN, without(guards, Faults { lost_calls: 1, lost_answers: 1, orders: 1, ..NONE }));
 }
 
 #[test]

@@ -40,8 +40,8 @@ fn holds(name: &str, model: Switchover, states: usize, happened: &[Event]) {
     }
 }
 
-fn breaks(promise: &str, model: Switchover) {
-    let found = check(model, 1, Until::FirstBroken);
+fn breaks(promise: &'static str, model: Switchover) {
+    let found = check(model, 1, Until::Broken(promise));
     println!("{found}");
     assert!(found.broken.contains_key(promise), "{promise} holds: {found}");
 }

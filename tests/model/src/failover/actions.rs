@@ -116,7 +116,7 @@ impl Failover {
             Action::Serve(me, fate) => self.serve(state, me, fate),
             Action::Call(me) => {
                 if let At::Intended(intent) = state.coordinators[me].at {
-                    self.fail_over(state, me, &intent);
+                    self.follow(state, me, &intent);
                 }
             }
             Action::SendAfterStall(me) => {

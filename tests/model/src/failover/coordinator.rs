@@ -107,8 +107,8 @@ pub enum Purpose {
     Note,
     /// A later end of the lease, at the end of a wait.
     Renew,
-    /// The same, before a call.
-    RenewForCall,
+    /// The same, before a call or an eviction.
+    RenewFirst,
     /// The lease given back.
     Release,
 }
@@ -128,7 +128,7 @@ impl Purpose {
         Self::Close,
         Self::Note,
         Self::Renew,
-        Self::RenewForCall,
+        Self::RenewFirst,
         Self::Release,
     ];
 }
@@ -164,7 +164,7 @@ pub struct Write {
     pub after: After,
 }
 
-/// An intention that is known to stand, with what the call and its record need.
+/// An intention that is known to stand, with what the act and its record need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Intent {
     /// The lease.
@@ -173,8 +173,8 @@ pub struct Intent {
     pub episode: Episode,
     /// Whether the version it has is no longer the latest.
     pub outdated: bool,
-    /// The target.
-    pub target: Instance,
+    /// The target of the call; None for an eviction.
+    pub target: Option<Instance>,
     /// The rule that led here.
     pub rule: u16,
     /// What follows.

@@ -224,6 +224,7 @@ fn real_promotion(promotion: &Promotion) -> steadfast_core::episode::Promotion {
         refused: promotion.refused.then(|| "refused".to_owned()),
         passing: promotion.passing,
         number: promotion.number,
+        bound: promotion.bound.map(instance),
     }
 }
 
@@ -237,6 +238,7 @@ pub fn next_promotion(open: &Episode, target: Instance, epoch: u8, clock: Ticks)
         refused: next.refused.is_some(),
         passing: next.passing,
         number: next.number,
+        bound: next.bound.as_ref().map(place),
     }
 }
 

@@ -177,7 +177,7 @@ pub enum Action {
     Decide(usize),
     /// Its write meets its fate.
     Serve(usize, Fate),
-    /// It learns that its intention stands, and calls or renews its lease.
+    /// It learns that its intention stands, and acts or renews its lease.
     Call(usize),
     /// After a stall, the call leaves.
     SendAfterStall(usize),
@@ -239,18 +239,13 @@ impl Guards {
         skew_margin: true,
         time_left_for_the_call: true,
         only_the_author_calls: true,
-        taking_back_keeps_earlier_calls: false,
+        taking_back_keeps_earlier_calls: true,
         late_intentions_are_renewed: false,
         silence_is_waited_out: false,
     };
 
     /// The same without its known weaknesses.
-    pub const MENDED: Self = Self {
-        taking_back_keeps_earlier_calls: true,
-        late_intentions_are_renewed: true,
-        silence_is_waited_out: true,
-        ..Self::SHIPPED
-    };
+    pub const MENDED: Self = Self { late_intentions_are_renewed: true, silence_is_waited_out: true, ..Self::SHIPPED };
 }
 
 impl State {

@@ -86,7 +86,7 @@ impl Failover {
         if !(under_lease && while_armed && latest) {
             return false;
         }
-        if write.purpose == Purpose::Intend {
+        if matches!(write.purpose, Purpose::Intend | Purpose::IntendEviction) {
             self.judge_intention(state, write);
         }
         if let Under::Changing { next, .. } = &write.under {
@@ -130,15 +130,15 @@ impl Failover {
             return self.end_loop(state, me, write.after);
         }
         match (write.purpose, write.under, write.episode) {
-            (Purpose::Intend, Under::Armed(lease), Some(episode)) => {
-                if let Some(promotion) = episode.promotion {
-                    let (target, rule, after) = (promotion.target, episode.rule, write.after);
-                    let intent = Intent { lease, episode, outdated: false, target, rule, after };
-                    state.coordinators[me].at = At::Intended(intent);
-                }
-            }
-            (Purpose::IntendEviction, Under::Armed(lease), Some(episode)) => {
-                self.go_on(state, me, write, Purpose::AnswerEviction, lease, episode);
+            (Purpose::Intend | Purpose::IntendEviction, Under::Armed(lease), Some(episode)) => {
+                let target = if write.purpose == Purpose::Intend {
+                    episode.promotion.map(|promotion| promotion.target)
+                } else {
+                    None
+                };
+                let (rule, after) = (episode.rule, write.after);
+                state.coordinators[me].at =
+                    At::Intended(Intent { lease, episode, outdated: false, target, rule, after });
             }
             (Purpose::IntendCall, Under::Held(lease), Some(episode)) => {
                 let told = episode.told | told_bit(episode.rule);
@@ -158,7 +158,7 @@ impl Failover {
                 | Purpose::AnswerCall
                 | Purpose::Close
                 | Purpose::Note
-                | Purpose::RenewForCall
+                | Purpose::RenewFirst
                 | Purpose::Release,
                 _,
                 _,
@@ -189,7 +189,7 @@ impl Failover {
             | Purpose::Close
             | Purpose::Note
             | Purpose::Renew
-            | Purpose::RenewForCall => self.end_loop(state, me, write.after),
+            | Purpose::RenewFirst => self.end_loop(state, me, write.after),
         }
     }
 
@@ -224,6 +224,7 @@ impl Episode {
             refused: false,
             passing: false,
             number: 0,
+            bound: None,
         });
         Self { promotion, gone_since: None, proved: true, evicted: true, told: 0, rule: 0, ..self }
     }

@@ -45,6 +45,8 @@ pub struct Promotion {
     pub passing: bool,
     /// Which call of the episode this is.
     pub number: u8,
+    /// The target of an earlier call whose fate is unknown.
+    pub bound: Option<Instance>,
 }
 
 /// An episode. See [`steadfast_core::episode::Episode`].

@@ -56,6 +56,7 @@ impl Failover {
             Next::TakeLease => return self.take_lease(state, me, &view, &answer),
             Next::Promote(target) => return self.promote(state, me, &view, &answer, target),
             Next::Close(writer) => return self.close(state, me, &view, &answer, writer),
+            Next::Evict if self.is_short(state, me, &lease) => return self.renew_first(state, me, &lease, after),
             Next::RecordProof => (Purpose::Prove, held, |episode| episode.proved = true),
             Next::Evict => (Purpose::IntendEviction, Under::Armed(lease), |episode| episode.evicted = true),
             Next::CallHuman => (Purpose::IntendCall, held, |_| {}),

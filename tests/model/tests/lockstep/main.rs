@@ -143,28 +143,30 @@ fn alone(guards: Guards, faults: Faults, health: Health) -> Failover {
 }
 
 /// The executor goes all the steps that the checker found to a broken promise.
-fn goes_there(promise: &str, faults: Faults, health: Health) -> Vec<Action> {
+fn goes_there(promise: &'static str, faults: Faults, health: Health) {
     let model = alone(Guards::SHIPPED, faults, health);
     let first = model.init_states().first().expect("there is a first state").clone();
-    let found = check(alone(Guards::SHIPPED, faults, health), 1, Until::FirstBroken);
+    let found = check(alone(Guards::SHIPPED, faults, health), 1, Until::Broken(promise));
     let steps = found.broken.get(promise).expect("the checker finds the way").clone();
     println!("{promise} is broken by {steps:?}");
     let mut pair = Pair::new(&model, first);
     for step in &steps {
         assert_eq!(pair.step(*step), Ok(()), "at {step:?} of {steps:?}");
     }
-    steps
 }
 
+/// So rare that chance does not come across it: the checker finds the way that a protocol without this
+/// guard would take, and the executor does not go there.
 #[test]
-fn the_executor_forgets_an_earlier_call() {
+fn the_executor_does_not_forget_an_earlier_call() {
     let faults = Faults { lost_calls: 1, lost_answers: 1, orders: 1, ..NONE };
-    let steps = goes_there("P2 a call that was made is known", faults, Health::Stalled);
-    let guards = Guards { taking_back_keeps_earlier_calls: true, ..Guards::SHIPPED };
-    let mended = alone(guards, faults, Health::Stalled);
-    let first = mended.init_states().first().expect("there is a first state").clone();
-    let mut pair = Pair::new(&mended, first);
-    assert!(steps.iter().any(|step| pair.step(*step).is_err()), "nobody notices {guards:?}");
+    let guards = Guards { taking_back_keeps_earlier_calls: false, ..Guards::SHIPPED };
+    let model = alone(guards, faults, Health::Stalled);
+    let promise = "P2 a call that was made is known";
+    let found = check(alone(guards, faults, Health::Stalled), 1, Until::Broken(promise));
+    let steps = found.broken.get(promise).expect("the checker finds the way");
+    let mut pair = Pair::new(&model, model.init_states().first().expect("there is a first state").clone());
+    assert!(steps.iter().any(|step| pair.step(*step).is_err()), "the executor goes all of {steps:?}");
 }
 
 #[test]

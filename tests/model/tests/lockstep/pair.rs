@@ -299,7 +299,7 @@ impl<'m> Pair<'m> {
                 true
             }
             (At::Calling(Intent { target, .. }, _), Some(request)) => {
-                *request == Request::FailOver { target: instance(*target) }
+                target.is_some_and(|target| *request == Request::FailOver { target: instance(target) })
             }
             (At::Top(_) | At::Loaded(_) | At::Writing(_) | At::Intended(_) | At::Stalled(_) | At::Calling(..), _) => {
                 false
@@ -373,6 +373,6 @@ fn kinds_for(purpose: Purpose) -> &'static [&'static [Kind]] {
         Purpose::Withhold | Purpose::Answer | Purpose::AnswerEviction | Purpose::AnswerCall => &[&[Kind::Answered]],
         Purpose::Prove => &[&[Kind::Proved]],
         Purpose::Close => &[&[Kind::Closed]],
-        Purpose::Note | Purpose::Renew | Purpose::RenewForCall | Purpose::Release => &[&[]],
+        Purpose::Note | Purpose::Renew | Purpose::RenewFirst | Purpose::Release => &[&[]],
     }
 }

@@ -143,6 +143,7 @@ impl Stage {
             refused: promotion.refused.is_some(),
             passing: promotion.passing,
             number: promotion.number,
+            bound: promotion.bound.as_ref().map(place),
         });
         let seen = stored::Episode {
             epoch: u8::try_from(episode.epoch).expect("few epochs"),
