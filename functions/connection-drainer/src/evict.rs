@@ -22,7 +22,7 @@ const LIMITS: ConnectLimits = ConnectLimits { tcp: Duration::from_secs(1), total
 const STATEMENT: Duration = Duration::from_secs(3);
 
 /// Ends the sessions of `$1` that are not in the middle of a commit that waits for replication:
-/// ending such a wait would show a commit as done that is not replicated.
+/// ending such a wait would show a commit as done that is not replicated. Keeps invariant 6.
 const EVICT: &str = "\
     SELECT pid, usename::text, application_name, host(client_addr), state, pg_terminate_backend(pid) \
     FROM pg_stat_activity \

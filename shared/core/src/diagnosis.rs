@@ -163,7 +163,7 @@ fn vote(snapshot: &Snapshot, policy: &Policy, report: &WitnessReport, writer: &I
 
 /// The latest acknowledged commit any counted witness reports on an instance it sees committing.
 ///
-/// A commit from before the open episode's failure proves nothing and is left out.
+/// A commit from before the open episode's failure proves nothing and is left out. Keeps invariant 7.
 fn latest_commit(snapshot: &Snapshot, policy: &Policy) -> Option<(InstanceId, Timestamp)> {
     let after = snapshot.open_episode().map_or(Timestamp::default(), |episode| episode.failed_since);
     snapshot
@@ -223,7 +223,7 @@ enum Dying {
     Stalled,
 }
 
-/// Since when a quorum has agreed on this reading: the time of the last one needed.
+/// Since when a quorum has agreed on this reading: the time of the last one needed. Keeps invariant 5.
 fn agreed(votes: &[&Vote], quorum: usize, dying: Dying) -> Option<Timestamp> {
     let mut since: Vec<Timestamp> = votes
         .iter()

@@ -26,6 +26,17 @@ pub struct Promotion {
     /// Which call of the episode this is, from 1.
     #[serde(default)]
     pub number: u8,
+    /// The target of an earlier call whose fate is unknown: whatever became of the calls since, it may have taken
+    /// effect, and a call with another target would flip the roles.
+    #[serde(default)]
+    pub bound: Option<InstanceId>,
+}
+
+impl Promotion {
+    /// The only target that another call of the episode may name; None while every call was refused.
+    pub fn only_target(&self) -> Option<&InstanceId> {
+        self.bound.as_ref().or_else(|| self.refused.is_none().then_some(&self.target))
+    }
 }
 
 /// A promotion of an earlier episode, for the anti-flap budget.
@@ -151,13 +162,14 @@ impl Episode {
     /// The promotion of `target` under the lease of this epoch: the next call of the episode.
     pub fn next_promotion(&self, target: InstanceId, epoch: u64, now: Timestamp) -> Promotion {
         let number = self.promotion.as_ref().map_or(0, |before| before.number).saturating_add(1);
-        Promotion { target, at: now, epoch, refused: None, passing: false, number }
+        let bound = self.promotion.as_ref().and_then(Promotion::only_target).cloned();
+        Promotion { target, at: now, epoch, refused: None, passing: false, number, bound }
     }
 
     /// Who brought the writes back, given the instance that commits now.
     pub fn recovered_by(&self, writer: &InstanceId) -> RecoveredBy {
         match &self.promotion {
-            Some(promotion) if promotion.target == *writer => RecoveredBy::Steadfast,
+            Some(promotion) if promotion.only_target() == Some(writer) => RecoveredBy::Steadfast,
             Some(_) | None if *writer == self.old_writer => RecoveredBy::Itself,
             Some(_) | None => RecoveredBy::Platform,
         }

@@ -67,12 +67,29 @@ pub struct Executor<'w, W> {
     me: Owner,
     topology: Option<Seen<Topology>>,
     describe_now: bool,
-    described_in_this_look: bool,
+    description: Description,
     logged_rule: Option<u16>,
     untold: Option<Notice>,
     standing_by: Option<StandBy>,
-    uncalled: Option<Promotion>,
+    uncalled: Option<Uncalled>,
     state_failures: u32,
+}
+
+/// How the present look came by its description of the cluster.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Description {
+    /// Asked for, and answered.
+    Anew,
+    /// Asked for, and not answered: what is known is older.
+    Failed,
+    /// Young enough to be a fact, and not asked for.
+    Earlier,
+}
+
+/// An intention of ours whose call has yet to be made, and the call of the episode before it.
+struct Uncalled {
+    intended: Promotion,
+    before: Option<Promotion>,
 }
 
 /// Another coordinator's lease as we first saw it, and when: whether its owner lives shows in it.
@@ -91,7 +108,7 @@ impl<'w, W: World> Executor<'w, W> {
             me,
             topology: None,
             describe_now: true,
-            described_in_this_look: false,
+            description: Description::Earlier,
             logged_rule: None,
             untold: None,
             standing_by: None,
@@ -168,11 +185,17 @@ impl<'w, W: World> Executor<'w, W> {
         let now = self.world.now();
         let pace = if self.standing_by.is_some() { DESCRIBE_EVERY_STANDING_BY } else { DESCRIBE_EVERY };
         let due = self.topology.as_ref().is_none_or(|seen| now.since(seen.at) >= pace);
-        self.described_in_this_look = self.describe_now || due;
-        if self.described_in_this_look {
+        self.description = Description::Earlier;
+        if self.describe_now || due {
             match self.world.describe(&self.cluster).await {
-                Ok(what) => self.topology = Some(Seen { at: now, what }),
-                Err(error) => self.world.audit("describe_failed", json!({ "error": error.to_string() })),
+                Ok(what) => {
+                    self.topology = Some(Seen { at: now, what });
+                    self.description = Description::Anew;
+                }
+                Err(error) => {
+                    self.world.audit("describe_failed", json!({ "error": error.to_string() }));
+                    self.description = Description::Failed;
+                }
             }
             self.describe_now = false;
         }
@@ -278,8 +301,7 @@ impl<'w, W: World> Executor<'w, W> {
         let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
-        if !self.described_in_this_look {
-            self.describe_now = true;
+        if !self.has_described_anew().await {
             return Ok(());
         }
         let promotion = open.next_promotion(target.clone(), lease.epoch, snapshot.now);
@@ -289,18 +311,28 @@ impl<'w, W: World> Executor<'w, W> {
         let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
             "refused": decision.refused });
         // Should the answer to this write be lost, the next look tells whether it took effect.
-        self.uncalled = Some(promotion);
+        self.uncalled = Some(Uncalled { intended: promotion, before: open.promotion.clone() });
         let seen = Some(open.version);
         let records = [(Kind::Intended, intended)];
         let episode = self.write_returning(Under::Armed(lease), episode, seen, decision, &records).await?;
         self.fail_over(lease, episode, decision, &target).await
     }
 
+    /// Whether the cluster was described in this look; otherwise the next look does it.
+    async fn has_described_anew(&mut self) -> bool {
+        if self.description == Description::Failed {
+            self.world.pause(PAUSE_IDLE).await;
+        }
+        self.describe_now = self.description != Description::Anew;
+        !self.describe_now
+    }
+
     /// Our own intention that stands in the table without its call, since the answer to the write was
     /// lost or came too late. Nobody else can have called: the intention names our epoch.
     fn due_call(&self, snapshot: &Snapshot, decision: &Decision) -> Option<InstanceId> {
         let standing = snapshot.open_episode()?.promotion.as_ref()?;
-        let ours = decision.facts.lease == LeaseState::Ours && self.uncalled.as_ref() == Some(standing);
+        let ours = decision.facts.lease == LeaseState::Ours
+            && self.uncalled.as_ref().is_some_and(|uncalled| uncalled.intended == *standing);
         ours.then(|| standing.target.clone())
     }
 
@@ -315,16 +347,18 @@ impl<'w, W: World> Executor<'w, W> {
         let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
-        let mut without = snapshot.clone();
-        without.episode = Some(Episode { promotion: None, ..open.clone() });
-        let again = decision::decide(&without, self.policy);
+        let before = self.uncalled.as_ref().and_then(|uncalled| uncalled.before.clone());
+        let without = Episode { promotion: before, ..open.clone() };
+        let again = decision::decide(&Snapshot { episode: Some(without.clone()), ..snapshot.clone() }, self.policy);
         if again.verdict == Verdict::FailOver && again.target.as_ref() == Some(&target) {
+            if !self.has_described_anew().await {
+                return self.renew(lease).await;
+            }
             return self.fail_over(lease, open.clone(), decision, &target).await;
         }
         self.uncalled = None;
-        let episode = Episode { promotion: None, ..open.clone() };
         let withheld = json!({ "action": "FailoverDBCluster", "result": "withheld, never called", "rule": again.rule });
-        self.write(Under::Held(lease), episode, Some(open.version), decision, &[(Kind::Answered, withheld)]).await
+        self.write(Under::Held(lease), without, Some(open.version), decision, &[(Kind::Answered, withheld)]).await
     }
 
     async fn fail_over(
@@ -334,7 +368,7 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         target: &InstanceId,
     ) -> Result<(), StateError> {
-        if lease.expires_at.since(self.world.now()) < CALL_LIMIT.saturating_add(self.policy.clock_skew_max) {
+        if self.is_short(lease) {
             // The write took too long: look again with a renewed lease before anything is called.
             return self.renew(lease).await;
         }
@@ -383,12 +417,22 @@ impl<'w, W: World> Executor<'w, W> {
         let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
+        if self.is_short(lease) {
+            return self.renew(lease).await;
+        }
         let mut episode = open.clone();
         episode.evicted = true;
         let intended = json!({ "action": "evict", "demoted": demoted });
         let seen = Some(open.version);
         let episode =
             self.write_returning(Under::Armed(lease), episode, seen, decision, &[(Kind::Intended, intended)]).await?;
+        if self.is_short(lease) {
+            // The write took too long: whoever holds the lease by now may have gone on.
+            let withheld = json!({ "action": "evict", "result": "withheld, never ordered" });
+            let seen = Some(episode.version);
+            let episode = Episode { evicted: false, ..episode };
+            return self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, withheld)]).await;
+        }
         let result = match self.world.evict(&self.cluster, episode.epoch, &demoted).await {
             Ok(()) => json!({ "action": "evict", "result": "drainer asked" }),
             Err(error) => json!({ "action": "evict", "result": error.to_string() }),
@@ -478,6 +522,11 @@ impl<'w, W: World> Executor<'w, W> {
     /// By then a living owner has renewed its lease several times, and a dead one's has run out.
     fn stand_by_limit(&self) -> Duration {
         self.policy.lease_ttl.saturating_add(self.policy.clock_skew_max.saturating_mul(2))
+    }
+
+    /// Whether less is left of the lease than a call to the outside may take.
+    fn is_short(&self, lease: &Lease) -> bool {
+        lease.expires_at.since(self.world.now()) < CALL_LIMIT.saturating_add(self.policy.clock_skew_max)
     }
 
     /// Renews a lease that runs short. One that ran out is left alone: the next look shows whose it is.

@@ -136,8 +136,9 @@ fn platform(snapshot: &Snapshot, policy: &Policy, diagnosis: &Diagnosis, gone_si
     let moving = if overdue { Platform::Overdue } else { Platform::FailingOver };
     match &topology.status {
         ClusterStatus::FailingOver => moving,
-        // The control plane names another writer already: its failover is done but for the first commit.
-        ClusterStatus::Available if names_another(topology, snapshot) => moving,
+        // The control plane names another writer already, or none for the moment: a failover is done but for the
+        // first commit.
+        ClusterStatus::Available if names_another_or_none(topology, snapshot) => moving,
         ClusterStatus::Available if is_being_changed(topology, policy, diagnosis, snapshot.now) => Platform::Changing,
         ClusterStatus::Available => Platform::Idle,
         ClusterStatus::Changing(_) => Platform::Changing,
@@ -145,9 +146,10 @@ fn platform(snapshot: &Snapshot, policy: &Policy, diagnosis: &Diagnosis, gone_si
     }
 }
 
-fn names_another(topology: &Topology, snapshot: &Snapshot) -> bool {
+/// Keeps invariant 1: a role that has moved counts as a failover in flight until a commit ends the episode.
+fn names_another_or_none(topology: &Topology, snapshot: &Snapshot) -> bool {
     let open = snapshot.open_episode();
-    open.is_some_and(|episode| topology.writer().is_some_and(|writer| writer.id != episode.old_writer))
+    open.is_some_and(|episode| topology.writer().is_none_or(|writer| writer.id != episode.old_writer))
 }
 
 /// Whether somebody changes the writer's instance on purpose. A reboot may also be the platform's
@@ -206,7 +208,7 @@ fn called(snapshot: &Snapshot, policy: &Policy, platform: Platform, promotion: &
 fn called_target(snapshot: &Snapshot, progress: Progress) -> Option<&InstanceId> {
     let promotion = snapshot.open_episode()?.promotion.as_ref()?;
     let again = matches!(progress, Progress::Traceless | Progress::Repeatable);
-    (again && promotion.refused.is_none()).then_some(&promotion.target)
+    promotion.only_target().filter(|_| again)
 }
 
 /// A call that is made again is the same promotion: it counts once.

@@ -19,6 +19,7 @@ pub mod episode;
 pub mod evidence;
 pub mod executor;
 pub mod facts;
+pub mod gate;
 pub mod hint;
 pub mod lease;
 pub mod metric;

@@ -64,12 +64,13 @@ pub enum StateError {
     },
 }
 
-/// How a write stands to the lease: it takes effect only under it.
+/// How a write stands to the lease: it takes effect only under it. Keeps invariant 4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Under<'a> {
     /// Valid only while this lease stands in the table.
     Held(&'a Lease),
-    /// Valid only while this lease and [`Mode::Armed`] stand in the table: a pause stops what it precedes.
+    /// Valid only while this lease and [`Mode::Armed`] stand in the table: a pause stops what it precedes. Keeps
+    /// invariant 9.
     Armed(&'a Lease),
     /// Writes `next` over exactly the lease that was seen, in the same transaction.
     Changing {
@@ -93,8 +94,8 @@ pub trait StateTable {
         next: &Lease,
     ) -> impl Future<Output = Result<(), StateError>> + Send;
 
-    /// Writes the episode and its new evidence in one transaction: all or nothing, only under the
-    /// lease, and only if the episode still has the version `seen_version` (None: there was none).
+    /// Writes the episode and its new evidence in one transaction, which keeps invariant 3: all or nothing, only
+    /// under the lease, and only if the episode still has the version `seen_version` (None: there was none).
     fn commit(
         &self,
         under: Under<'_>,
@@ -179,7 +180,7 @@ pub trait Log {
     /// One audit line.
     fn audit(&self, what: &str, data: serde_json::Value);
 
-    /// A line for what the code rules out. Whoever finds one has found a defect.
+    /// A line for what the code rules out. Whoever finds one has found a defect, by invariant 11.
     fn error(&self, what: &str, data: serde_json::Value);
 
     /// One metrics line.

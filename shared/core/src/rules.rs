@@ -63,6 +63,7 @@ pub static TABLE: &[Rule] = &[
     // 1xx May we act?
     rule(110, Verdict::Hold, "an operator paused us", |f| f.mode == Mode::Paused),
     rule(120, Verdict::StandBy, "another coordinator holds the lease", |f| f.lease == LeaseState::Theirs),
+    // Keeps invariant 10: what a coordinator leaves behind, the next one takes up.
     rule(130, Verdict::TakeLease, "an open episode has no owner", |f| {
         f.lease == LeaseState::Free && f.progress != Progress::None
     }),

@@ -139,7 +139,7 @@ fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
     }
 }
 
-/// Whether nothing has been called under the present epoch.
+/// Whether nothing has been called under the present epoch. Keeps invariant 2.
 fn has_not_called(snapshot: &Snapshot) -> bool {
     snapshot.open_episode().zip(snapshot.lease.as_ref()).is_some_and(|(episode, lease)| {
         episode.promotion.as_ref().is_none_or(|promotion| promotion.epoch < lease.epoch)

@@ -72,12 +72,9 @@ fn the_table_is_as_reviewed() {
 #[test]
 fn a_promotion_needs_everything_at_once_and_nothing_else() {
     for facts in all() {
-        let writer = match facts.writer {
-            WriterState::Silent | WriterState::Stalled => true,
-            WriterState::Dead | WriterState::Restarting => !facts.grace_running,
-            _ => false,
-        };
-        let due = writer
+        let mute = matches!(facts.writer, WriterState::Silent | WriterState::Stalled);
+        let dead = matches!(facts.writer, WriterState::Dead | WriterState::Restarting) && !facts.grace_running;
+        let due = (mute || dead)
             && facts.mode == Mode::Armed
             && facts.lease == LeaseState::Ours
             && facts.platform == Platform::Idle
@@ -98,11 +95,10 @@ fn an_episode_that_is_open_for_long_reaches_a_person_unless_somebody_acts_or_com
     };
     for facts in all().into_iter().filter(owned) {
         let verdict = matching(&facts).verdict;
-        let told = match facts.writer {
-            WriterState::Committing | WriterState::Moved => verdict == Verdict::Recovered,
-            _ => {
-                matches!(verdict, Verdict::CallHuman | Verdict::FailOver | Verdict::AwaitPlatform | Verdict::TakeLease)
-            }
+        let told = if matches!(facts.writer, WriterState::Committing | WriterState::Moved) {
+            verdict == Verdict::Recovered
+        } else {
+            matches!(verdict, Verdict::CallHuman | Verdict::FailOver | Verdict::AwaitPlatform | Verdict::TakeLease)
         };
         assert!(told, "{verdict:?} for {facts:?}");
         let blind = matches!(facts.writer, WriterState::Unknown | WriterState::Suspected);

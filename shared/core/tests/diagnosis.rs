@@ -1,5 +1,7 @@
 //! What votes mean, and whom they let take over.
 
+#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+
 mod support;
 
 use std::time::Duration;
@@ -37,6 +39,7 @@ fn state(reports: Vec<WitnessReport>) -> WriterState {
     diagnose(&snapshot(reports), &Policy::default()).writer
 }
 
+/// Tries invariant 5.
 #[test]
 fn no_action_follows_from_fewer_than_two_fresh_witnesses_that_say_so() {
     let serves = |outcome: Outcome| {
@@ -166,6 +169,7 @@ fn called(age: u64, refused: Option<bool>, number: u8) -> Snapshot {
         refused: refused.map(|_| "refused".to_owned()),
         passing: refused == Some(true),
         number,
+        bound: None,
     };
     seen.episode = Some(Episode { promotion: Some(promotion), ..open_episode(&seen) });
     seen
@@ -305,6 +309,7 @@ fn a_failover_of_the_platform_that_does_not_end_is_told_to_a_person() {
     assert_eq!((moving(79_000), moving(81_000)), (440, 445));
 }
 
+/// Tries invariant 7.
 #[test]
 fn a_commit_of_an_instance_that_commits_no_more_proves_nothing() {
     let mut seen = unanimous(Outcome::Refused, ago(9_000));

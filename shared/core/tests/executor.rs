@@ -157,7 +157,12 @@ struct Inner {
     lose_answer_of_intention: bool,
     slow_intention: bool,
     pause_before: Option<&'static str>,
+    renewed_at: Option<Timestamp>,
+    stolen_after_intention: bool,
     lease_left_at_call: Vec<Duration>,
+    /// What the control plane answers to calls, the first one first; then it accepts.
+    answers: Vec<Option<CallError>>,
+    lose_answer_of_second_intention: bool,
 }
 struct W {
     i: Mutex<Inner>,
@@ -181,6 +186,10 @@ impl StateTable for W {
         if i.renewed_by_another {
             let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(10));
             i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at });
+        }
+        let now = Timestamp::from_millis(i.now);
+        if i.renewed_at.is_some_and(|at| now >= at) {
+            i.state.lease.as_mut().unwrap().expires_at = now.plus(Duration::from_secs(300));
         }
         let mut s = i.state.clone();
         s.reports = (self.reports)(Timestamp::from_millis(i.now));
@@ -222,8 +231,17 @@ impl StateTable for W {
         if e.promotion.is_some() && std::mem::take(&mut i.slow_intention) {
             i.now += 4_900;
         }
+        if i.lose_answer_of_second_intention && e.promotion.as_ref().is_some_and(|promotion| promotion.number == 2) {
+            i.lose_answer_of_second_intention = false;
+            i.now += 5_000;
+            return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
+        }
         if i.lose_answer_of_intention && e.promotion.is_some() {
             i.lose_answer_of_intention = false;
+            if i.stolen_after_intention {
+                let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(300));
+                i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 9, expires_at });
+            }
             i.now += 5_000;
             return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
         }
@@ -240,7 +258,8 @@ impl ControlPlane for W {
         let left = i.state.lease.as_ref().unwrap().expires_at.since(Timestamp::from_millis(i.now));
         i.lease_left_at_call.push(left);
         i.fail_overs.push(t.to_string());
-        Ok(())
+        let answer = if i.answers.is_empty() { None } else { i.answers.remove(0) };
+        answer.map_or(Ok(()), Err)
     }
 }
 impl Drainer for W {
@@ -261,6 +280,7 @@ impl Notifier for W {
 }
 impl Log for W {
     fn audit(&self, _: &str, _: serde_json::Value) {}
+    // Tries invariant 11 in every test of this file.
     fn error(&self, what: &str, data: serde_json::Value) {
         panic!("{what}: {data}");
     }
@@ -309,6 +329,7 @@ fn a_slow_control_plane_does_not_keep_it_from_promoting() {
         assert_eq!(i.fail_overs.len(), 1, "describe {describe} ms");
     }
 }
+/// Tries invariant 3: as many intentions as calls.
 #[test]
 fn a_call_that_comes_to_nothing_is_made_three_times_at_most_and_then_a_person_is_called() {
     let w = world(Outcome::Refused, 20, 5);
@@ -434,6 +455,7 @@ fn a_lease_that_ran_short_while_the_intention_was_written_is_renewed_before_the_
     assert!(i.lease_left_at_call[0] >= Duration::from_secs(6), "{:?} left", i.lease_left_at_call);
 }
 
+/// Tries invariant 9.
 #[test]
 fn a_pause_that_comes_while_the_intention_is_written_stops_the_call() {
     let mut w = world(Outcome::Refused, 20, 5);
@@ -515,4 +537,92 @@ fn a_change_of_mind_is_written_down_while_we_wait() {
     let i = w.i.lock().unwrap();
     let rules: Vec<u64> = i.evidence.values().filter_map(|entry| entry.data["rule"].as_u64()).collect();
     assert_eq!(rules[..3], [410, 550, 640], "{rules:?}");
+}
+
+#[test]
+fn an_owner_that_renews_at_the_last_moment_is_nobodys_worry() {
+    let w = world(Outcome::Refused, 20, 5);
+    {
+        let mut i = w.i.lock().unwrap();
+        let now = Timestamp::from_millis(i.now);
+        i.state.lease =
+            Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at: now.plus(Duration::from_secs(299)) });
+        i.renewed_at = Some(now.plus(Duration::from_millis(11_900)));
+    }
+    let _ended = go(&w, &Policy::default(), "second", 30);
+    assert_eq!(w.i.lock().unwrap().notices, Vec::new());
+}
+
+#[test]
+fn an_intention_whose_lease_is_gone_is_left_to_the_next_owner() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().lose_answer_of_intention = true;
+    w.i.get_mut().unwrap().stolen_after_intention = true;
+    let _ended = go(&w, &no_grace(), "me", 30);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, Vec::<String>::new());
+    let episode = i.state.episode.as_ref().unwrap();
+    assert_eq!(episode.promotion.as_ref().unwrap().target, InstanceId::new("r1"), "taken back under another's lease");
+}
+
+#[test]
+fn a_promotion_counts_against_the_budget_for_its_window_and_no_longer() {
+    let policy = Policy::default();
+    let seen = unanimous(Outcome::Refused, ago(2_000));
+    let mut last = ep(&seen, ago(2_000));
+    last.promotion = Some(last.next_promotion(InstanceId::new("r1"), 7, ago(1_000)));
+    let open = |now| {
+        let writer = InstanceId::new(WRITER);
+        Episode::open(&ClusterId::new("orders"), 8, &diagnose(&seen, &policy), writer, Some(&last), now, &policy).past
+    };
+    assert_eq!(open(NOW).len(), 1);
+    assert_eq!(open(NOW.plus(policy.budget_window)).len(), 0);
+}
+
+fn unanswered() -> Option<CallError> {
+    Some(CallError::Unanswered { action: "FailoverDBCluster", cause: "timeout".into() })
+}
+
+fn refused_in_passing() -> Option<CallError> {
+    let (code, message) = ("InvalidDBInstanceState".into(), "it is the writer".into());
+    Some(CallError::Refused { action: "FailoverDBCluster", code, message })
+}
+
+/// Reports of a writer that is gone, and of an `r1` that stops answering as a reader after `from`.
+fn first_reader_lost_after(from: Duration) -> impl Fn(Timestamp) -> Vec<WitnessReport> {
+    move |now| {
+        let mut all = reports(Outcome::Refused, NOW.minus(Duration::from_secs(2)))(now);
+        if now.since(NOW) > from {
+            for r in &mut all {
+                r.sightings[1] = sighting("r1", Outcome::Restarting, NOW.plus(from));
+            }
+        }
+        all
+    }
+}
+
+#[test]
+fn a_refused_repetition_does_not_free_the_target_of_a_call_whose_fate_is_unknown() {
+    // The first call takes effect late; the second is refused because of it; a third with another target would
+    // flip the roles while the control plane still shows the old writer.
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().answers = vec![unanswered(), refused_in_passing()];
+    w.reports = Box::new(first_reader_lost_after(Duration::from_secs(17)));
+    let _ended = go(&w, &no_grace(), "me", 200);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, ["r1", "r1"]);
+    assert_eq!(i.state.episode.as_ref().unwrap().human_called, [610], "and a person is called");
+}
+
+#[test]
+fn a_withheld_repetition_does_not_forget_the_call_before_it() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().answers = vec![unanswered()];
+    w.i.get_mut().unwrap().lose_answer_of_second_intention = true;
+    w.reports = Box::new(first_reader_lost_after(Duration::from_secs(17)));
+    let _ended = go(&w, &no_grace(), "me", 200);
+    let i = w.i.lock().unwrap();
+    assert_eq!(i.fail_overs, ["r1"], "another target would flip the roles");
+    let promotion = i.state.episode.as_ref().unwrap().promotion.as_ref().map(|p| (p.target.to_string(), p.number));
+    assert_eq!(promotion, Some(("r1".to_owned(), 1)), "the call that was made stays known");
 }

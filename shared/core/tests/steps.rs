@@ -51,7 +51,8 @@ fn then_it_is_replaced_exactly_once() {
     let promote = Action::Promote { target: target.clone() };
     assert_eq!(due(&owned), Some((Step::Promote, Progress::Ready(promote))));
     let called = with_episode(failed(), |episode| {
-        episode.promotion = Some(Promotion { target, at: ago(10), epoch: 7, refused: None, passing: false, number: 1 });
+        episode.promotion =
+            Some(Promotion { target, at: ago(10), epoch: 7, refused: None, passing: false, number: 1, bound: None });
     });
     assert_eq!(due(&called), Some((Step::Promote, Progress::Blocked)));
 }
@@ -109,6 +110,7 @@ fn nothing_is_ready_under_somebody_elses_lease() {
     }
 }
 
+/// Tries invariant 2.
 #[test]
 fn one_epoch_has_one_call_whatever_was_decided() {
     let target = InstanceId::new("r1");

@@ -53,6 +53,8 @@ pub struct Summary {
     pub broken: Vec<Broken>,
     /// How often each rule decided anew.
     pub rules: BTreeMap<u16, u64>,
+    /// How often what went wrong on purpose.
+    pub met: BTreeMap<String, u64>,
     /// Wall-clock time in seconds.
     pub seconds: f64,
     /// Virtual time in hours.
@@ -75,6 +77,9 @@ impl Summary {
         for (rule, count) in &report.rules {
             *self.rules.entry(*rule).or_default() += count;
         }
+        for (what, count) in &report.met {
+            *self.met.entry(what.clone()).or_default() += count;
+        }
         if let Some(first) = report.violations.first() {
             self.violations += 1;
             let replay = format!("make sim SEED={seed}");
@@ -93,6 +98,9 @@ impl Summary {
         self.broken.extend(other.broken);
         for (rule, count) in other.rules {
             *self.rules.entry(rule).or_default() += count;
+        }
+        for (what, count) in other.met {
+            *self.met.entry(what).or_default() += count;
         }
     }
 }

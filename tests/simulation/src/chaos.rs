@@ -19,7 +19,19 @@ pub fn plan(seed: u64) -> Plan {
     let mut dice = Dice::new(seed ^ PLANNING);
     let scenario = scenario(seed, &mut dice);
     let noise = noise(&mut dice);
-    Plan { seed, scenario, noise, calm: Duration::from_secs(3), crash: None, flaw: None, trace: false }
+    // Now and then long enough for the retries of invocations that failed.
+    let calm = Duration::from_secs(if dice.happens(50) { 190 } else { 3 });
+    let mut plan = Plan { seed, scenario, noise, calm, crash: None, flaw: None, unmended: false, trace: false };
+    if calm > Duration::from_secs(3) {
+        plan.scenario.lasts = Duration::from_secs(400);
+    }
+    if dice.happens(250) {
+        plan.unmended = true;
+        if let Some(first) = plan.scenario.timeline.first_mut() {
+            first.end = End::Never;
+        }
+    }
+    plan
 }
 
 fn ms(dice: &mut Dice, low: u64, high: u64) -> Duration {
@@ -39,6 +51,10 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
     }
     let mode = if dice.happens(900) { Mode::Armed } else { Mode::Shadow };
     let count = dice.between(1, 4);
+    let mut timeline: Vec<Event> = (0..count).map(|nth| event(dice, nth == 0)).collect();
+    if dice.happens(200) {
+        timeline.push(call_in_trouble(dice));
+    }
     Scenario {
         name: format!("seed-{seed}"),
         why: "By chance.".to_owned(),
@@ -48,7 +64,7 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
         policy,
         only: None,
         lasts: Duration::from_secs(dice.between(30, 90)),
-        timeline: (0..count).map(|nth| event(dice, nth == 0)).collect(),
+        timeline,
         expectations: Vec::new(),
     }
 }
@@ -77,6 +93,14 @@ fn event(dice: &mut Dice, first: bool) -> Event {
         _ => End::Never,
     };
     Event { line: 0, at, fault, end }
+}
+
+/// Our own call fails, or takes effect and nobody says so, for as long as it is made again.
+fn call_in_trouble(dice: &mut Dice) -> Event {
+    let all = [Trouble::Throttle, Trouble::Error, Trouble::Silence, Trouble::LostAnswer, Trouble::ErrorAfterEffect];
+    let trouble = dice.one_of(&all).copied().unwrap_or(Trouble::LostAnswer);
+    let fault = Fault::Fail(Service::Rds, trouble, Some("FailoverDBCluster"));
+    Event { line: 0, at: Moment::At(Duration::ZERO), fault, end: End::For(ms(dice, 5_000, 90_000)) }
 }
 
 fn writer_fault(dice: &mut Dice) -> Fault {
@@ -154,8 +178,11 @@ fn delivery(dice: &mut Dice) -> Delivery {
 }
 
 fn disturbance(dice: &mut Dice) -> Disturbance {
-    match dice.between(0, 5) {
+    match dice.between(0, 7) {
         0..=2 => Disturbance::Killed,
+        // Half the bound at most, as for all other clocks.
+        6 => Disturbance::Ahead(ms(dice, 1, 500)),
+        7 => Disturbance::Behind(ms(dice, 1, 500)),
         3 => Disturbance::Delayed(ms(dice, 100, 10_000)),
         _ => Disturbance::Doubled,
     }
@@ -201,8 +228,17 @@ fn noise(dice: &mut Dice) -> Noise {
         view_lag_max: if dice.happens(300) { ms(dice, 0, 3_000) } else { Duration::ZERO },
         promotion_max: if dice.happens(300) { ms(dice, 0, 30_000) } else { ms(dice, 100, 3_000) },
         stall_max: if dice.happens(200) { ms(dice, 0, 20_000) } else { Duration::ZERO },
-        skew_max: if dice.happens(500) { ms(dice, 0, 500) } else { Duration::ZERO },
+        // Two clocks of which each is half the bound away from the truth differ by the bound.
+        skew_max: match dice.between(0, 3) {
+            0..=1 => Duration::ZERO,
+            2 => ms(dice, 0, 500),
+            _ => Duration::from_millis(500),
+        },
         restart_in_place: dice.happens(300).then(|| ms(dice, 500, 20_000)),
+        shown_late_max: if dice.happens(300) { ms(dice, 0, 5_000) } else { Duration::ZERO },
+        nameless_max: if dice.happens(300) { ms(dice, 0, 3_000) } else { Duration::ZERO },
+        new_writer_restarts_max: if dice.happens(300) { ms(dice, 0, 12_000) } else { Duration::ZERO },
+        reports_again: some(dice, 300, 100),
         fencer: dice.happens(300),
     }
 }

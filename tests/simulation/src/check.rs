@@ -24,19 +24,40 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Knowledge {
     pub(crate) state: Option<State>,
     pub(crate) topology: Option<Topology>,
+    /// When that was asked for.
+    pub(crate) asked_at: Micros,
+    /// How often the state was read since.
+    pub(crate) reads_since: u32,
 }
 
+/// A call that was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    episode: u64,
+    epoch: u64,
+    target: InstanceId,
+    /// Whether it may have taken effect: it was not refused.
+    open: bool,
+    /// Whether it has taken effect.
+    began: bool,
+}
+
+/// What lies between the description and the call at most: the description's age as a fact, and what the lease had
+/// over the time limit of the call.
+const DESCRIBED_BEFORE: Duration = Duration::from_secs(5 + 4);
+
 impl World {
-    /// A coordinator is about to call `FailoverDBCluster`.
-    pub(crate) fn check_call(&mut self, me: &Owner, now: Timestamp, known: &Knowledge, target: &InstanceId) {
+    /// A coordinator is about to call `FailoverDBCluster`. The number of the call.
+    pub(crate) fn check_call(&mut self, me: &Owner, now: Timestamp, known: &Knowledge, target: &InstanceId) -> usize {
         self.note(|| format!("{me} calls FailoverDBCluster with {target}"));
         self.watch.calls = self.watch.calls.saturating_add(1);
         self.check_lease(me);
         let left = self.table.lease.as_ref().map_or(Duration::ZERO, |lease| lease.expires_at.since(now));
-        if left < CALL_LIMIT.saturating_add(self.policy.clock_skew_max) && !self.watch.lease_deleted {
+        if left < CALL_LIMIT.saturating_add(self.policy.clock_skew_max) && !self.watch.robbed.contains(me) {
             self.violate(Invariant::UnderLease, format!("{me} calls with {left:?} of its lease left"));
         }
         self.check_intention(target);
+        self.check_look(me, known);
         self.check_quorum(known);
         self.check_hands(known);
         let shown = known.topology.as_ref();
@@ -49,31 +70,73 @@ impl World {
                 "called although the control plane showed a failover or another writer",
             );
         }
-        self.check_call_count(target);
+        self.check_call_count(known, target)
     }
 
-    /// One call per epoch of the lease; a second one in an episode names the same target, unless the first was
-    /// refused.
-    fn check_call_count(&mut self, target: &InstanceId) {
-        let Some((episode, promotion)) =
-            self.table.episode.as_ref().and_then(|episode| Some((episode.epoch, episode.promotion.clone()?)))
-        else {
+    /// The world was looked at under this lease, and the cluster described in that very look.
+    fn check_look(&mut self, me: &Owner, known: &Knowledge) {
+        let owner = known.state.as_ref().and_then(|state| state.lease.as_ref()).map(|lease| &lease.owner);
+        if owner != Some(me) {
+            self.violate(Invariant::UnderLease, format!("{me} calls after a look under the lease of {owner:?}"));
+        }
+        let ago = Duration::from_micros(self.agenda.now().saturating_sub(known.asked_at));
+        if known.reads_since != 1 || ago > DESCRIBED_BEFORE {
+            let reads = known.reads_since;
+            self.violate(Invariant::OneFailover, format!("described {ago:?} and {reads} looks before the call"));
+        }
+    }
+
+    /// One call per epoch of the lease; a second one in an episode names the same target, unless every call before
+    /// it was refused.
+    fn check_call_count(&mut self, known: &Knowledge, target: &InstanceId) -> usize {
+        let lease = known.state.as_ref().and_then(|state| state.lease.as_ref());
+        let open = known.state.as_ref().and_then(|state| state.episode.as_ref());
+        let (looked_under, episode) = (lease.map(|lease| lease.epoch), open.map_or(0, |episode| episode.epoch));
+        let intended = self.table.episode.as_ref().and_then(|episode| episode.promotion.as_ref());
+        let intended_under = intended.map(|promotion| promotion.epoch);
+        if looked_under != intended_under {
+            let what =
+                format!("looked under epoch {looked_under:?}, and called for an intention of {intended_under:?}");
+            self.violate(Invariant::UnderLease, what);
+        }
+        let epoch = intended_under.unwrap_or_default();
+        let earlier = self.watch.called.iter().filter(|call| call.episode == episode);
+        let other = earlier.clone().find(|call| call.open && call.target != *target).map(|call| call.target.clone());
+        self.count_if(earlier.count() > 0, "repeated call");
+        if self.watch.called.iter().any(|call| call.epoch == epoch) {
+            self.violate(Invariant::OneCall, format!("a second call in epoch {epoch}"));
+        }
+        if let Some(other) = other {
+            let what =
+                format!("a call to {target} in episode {episode}, in which one to {other} may have taken effect");
+            self.violate(Invariant::OneCall, what);
+        }
+        self.watch.called.push(Called { episode, epoch, target: target.clone(), open: true, began: false });
+        self.watch.called.len().saturating_sub(1)
+    }
+
+    /// The control plane has refused: nothing came of this call.
+    pub(crate) fn call_refused(&mut self, call: usize) {
+        if let Some(call) = self.watch.called.get_mut(call) {
+            call.open = false;
+        }
+    }
+
+    /// The control plane has begun what this call asks for.
+    pub(crate) fn call_begins(&mut self, call: usize) {
+        let Some(called) = self.watch.called.get_mut(call) else {
             return;
         };
-        if !self.watch.called_epochs.insert(promotion.epoch) {
-            self.violate(Invariant::OneCall, format!("a second call in epoch {}", promotion.epoch));
-        }
-        let before = self.watch.open_calls.insert(episode, target.clone());
-        if before.is_some_and(|before| before != *target) {
-            self.violate(Invariant::OneCall, format!("a second call in episode {episode}, with another target"));
+        called.began = true;
+        let Called { episode, target, .. } = called.clone();
+        if self.watch.called.iter().any(|other| other.episode == episode && other.began && other.target != target) {
+            self.violate(Invariant::OneCall, format!("two calls of episode {episode} with different targets began"));
         }
     }
 
-    /// The control plane has refused: nothing came of the call.
-    pub(crate) fn call_refused(&mut self) {
-        if let Some(episode) = &self.table.episode {
-            self.watch.open_calls.remove(&episode.epoch);
-        }
+    /// Whether a call of this episode may have made this instance the writer.
+    pub(crate) fn may_have_promoted(&self, episode: u64, writer: &str) -> bool {
+        self.watch.called.iter().any(|call| call.episode == episode && call.open && call.target.as_str() == writer)
     }
 
     /// Who renews or gives back a lease must be its owner; who takes one gives it a higher epoch.
@@ -100,23 +163,27 @@ impl World {
     fn check_lease(&mut self, me: &Owner) {
         // Whoever deletes a living owner's lease by hand takes this promise upon himself.
         let holder = self.table.lease.as_ref().map(|lease| lease.owner.clone());
-        if holder.as_ref() != Some(me) && !self.watch.lease_deleted {
+        if holder.as_ref() != Some(me) && !self.watch.robbed.contains(me) {
             self.violate(Invariant::UnderLease, format!("{me} acts while {holder:?} holds the lease"));
         }
     }
 
     fn check_intention(&mut self, target: &InstanceId) {
-        let intended = self.table.episode.as_ref().is_some_and(|episode| {
-            let entries = self.table.evidence.range((episode.epoch, 0)..=(episode.epoch, u64::MAX));
-            let written = entries.map(|(_, entry)| entry).any(|entry| {
-                is_intention(entry, "FailoverDBCluster")
-                    && entry.data.get("target").and_then(|name| name.as_str()) == Some(target.as_str())
-            });
-            written && episode.promotion.as_ref().is_some_and(|promotion| promotion.target == *target)
-        });
-        if !intended {
+        let intention = self.last_intention("FailoverDBCluster", "target", target.as_str());
+        let stands = self.table.episode.as_ref().and_then(|episode| episode.promotion.as_ref());
+        let same = stands.is_some_and(|promotion| promotion.target == *target);
+        // Each call has an intention of its own.
+        if !same || !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
             self.violate(Invariant::EvidenceFirst, format!("{target} is promoted and no evidence says so"));
         }
+    }
+
+    /// The latest entry of the present episode that intends this action, if it is for this instance.
+    fn last_intention(&self, action: &str, key: &str, instance: &str) -> Option<(u64, u64)> {
+        let epoch = self.table.episode.as_ref()?.epoch;
+        let mut entries = self.table.evidence.range((epoch, 0)..=(epoch, u64::MAX)).rev();
+        let (number, entry) = entries.find(|(_, entry)| is_intention(entry, action))?;
+        (entry.data.get(key).and_then(|name| name.as_str()) == Some(instance)).then_some(*number)
     }
 
     /// Counts by itself who says that the old writer does not serve.
@@ -151,10 +218,11 @@ impl World {
     }
 
     /// A coordinator asks the drainer to evict.
-    pub(crate) fn check_eviction(&mut self, known: &Knowledge, epoch: u64) {
+    pub(crate) fn check_eviction(&mut self, me: &Owner, known: &Knowledge, demoted: &InstanceId) {
         self.check_hands(known);
-        let mut entries = self.table.evidence.range((epoch, 0)..=(epoch, u64::MAX)).map(|(_, entry)| entry);
-        if !entries.any(|entry| is_intention(entry, "evict")) {
+        self.check_lease(me);
+        let intention = self.last_intention("evict", "demoted", demoted.as_str());
+        if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
             self.violate(Invariant::EvidenceFirst, "an eviction is ordered and no evidence says so");
         }
     }
@@ -181,6 +249,9 @@ impl World {
         self.watch.port_calls = self.watch.port_calls.saturating_add(1);
         let planned = self.plan.crash.filter(|crash| crash.call == self.watch.port_calls).map(|crash| crash.when);
         let chance = self.plan.noise.kills;
+        if let Some(when) = planned {
+            self.count(|| format!("crash {when:?}"));
+        }
         planned.or_else(|| {
             self.dice.happens(chance).then(|| if self.dice.happens(500) { When::Before } else { When::After })
         })

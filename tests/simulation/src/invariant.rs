@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// A numbered promise. The code names each where it keeps it, a test where it tries to break it.
+/// A numbered invariant. The code cites each where it keeps it, a test where it tries to break it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Invariant {
@@ -77,7 +77,7 @@ impl fmt::Display for Invariant {
     }
 }
 
-/// A broken promise.
+/// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// Which one.

@@ -20,6 +20,8 @@ pub struct Plan {
     pub crash: Option<Crash>,
     /// A world that breaks a promise of its own, to show that the checks see it.
     pub flaw: Option<Flaw>,
+    /// Whether what ails the writer of the start lasts until life goes on without it or a person was called.
+    pub unmended: bool,
     /// Whether to keep a line for everything that happens.
     pub trace: bool,
 }
@@ -34,6 +36,7 @@ impl Plan {
             calm: Duration::from_secs(10),
             crash: None,
             flaw: None,
+            unmended: false,
             trace: false,
         }
     }
@@ -95,6 +98,14 @@ pub struct Noise {
     pub skew_max: Duration,
     /// The platform starts a dead server again in place after this long.
     pub restart_in_place: Option<Duration>,
+    /// How long after its acceptance a failover is not shown yet.
+    pub shown_late_max: Duration,
+    /// How long after a change of roles no member is called the writer.
+    pub nameless_max: Duration,
+    /// How long a promoted instance restarts before it writes.
+    pub new_writer_restarts_max: Duration,
+    /// A prober's report is written a second time a while later, as by a retry that lay in a queue.
+    pub reports_again: u32,
     /// A session that closes the gate comes and goes.
     pub fencer: bool,
 }

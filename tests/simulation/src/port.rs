@@ -65,6 +65,13 @@ impl Port {
         }
     }
 
+    fn learn_state(&self, state: &State) {
+        self.learn(|known| {
+            known.state = Some(state.clone());
+            known.reads_since = known.reads_since.saturating_add(1);
+        });
+    }
+
     fn known(&self) -> Knowledge {
         self.known.lock().map(|known| known.clone()).unwrap_or_default()
     }
@@ -169,13 +176,13 @@ impl StateTable for Port {
         let state = self.request(Service::StateTable, "Query", |world| world.table.load()).await;
         match state {
             Ok(state) => {
-                self.learn(|known| known.state = Some(state.clone()));
+                self.learn_state(&state);
                 Ok(state)
             }
             // A read that is tried again is read again.
             Err(Failure::Repeated) => {
                 let state = self.world().table.load();
-                self.learn(|known| known.state = Some(state.clone()));
+                self.learn_state(&state);
                 Ok(state)
             }
             Err(failure) => Err(state_error(&failure)),
@@ -220,6 +227,7 @@ impl StateTable for Port {
 
 impl ControlPlane for Port {
     async fn describe(&self, _: &ClusterId) -> Result<Topology, CallError> {
+        let asked_at = self.world().agenda.now();
         let seen = self
             .request(Service::Rds, "DescribeDBClusters", |world| {
                 let view = world.view();
@@ -227,7 +235,10 @@ impl ControlPlane for Port {
             })
             .await
             .map_err(|failure| call_error("DescribeDBClusters", &failure))?;
-        self.learn(|known| known.topology = Some(seen.clone()));
+        self.learn(|known| {
+            known.topology = Some(seen.clone());
+            (known.asked_at, known.reads_since) = (asked_at, 0);
+        });
         Ok(seen)
     }
 
@@ -235,18 +246,21 @@ impl ControlPlane for Port {
         let known = self.known();
         let (me, name) = (self.me.clone(), target.clone());
         let now = self.now();
-        self.world().check_call(&me, now, &known, &name);
+        let call = self.world().check_call(&me, now, &known, &name);
         let called = self
             .request(Service::Rds, "FailoverDBCluster", move |world| {
                 world.check_arrival(&me, &known, &name);
                 let nth = world.nth(&name);
                 let answer = world.fail_over(Asker::Steadfast, nth);
-                world.watch.accepted = world.watch.accepted.saturating_add(u64::from(answer.is_ok()));
+                if answer.is_ok() {
+                    world.watch.accepted = world.watch.accepted.saturating_add(1);
+                    world.call_begins(call);
+                }
                 answer
             })
             .await;
         if matches!(called, Ok(Err(_)) | Err(Failure::Refused(_))) {
-            self.world().call_refused();
+            self.world().call_refused(call);
         }
         match called {
             Ok(Ok(())) => Ok(()),
@@ -260,7 +274,7 @@ impl Drainer for Port {
     async fn evict(&self, _: &ClusterId, epoch: u64, demoted: &InstanceId) -> Result<(), CallError> {
         let known = self.known();
         let name = demoted.clone();
-        self.world().check_eviction(&known, epoch);
+        self.world().check_eviction(&self.me, &known, &name);
         self.request(Service::Invocations, "Invoke", move |world| {
             if let Some(nth) = world.nth(&name) {
                 world.start_drainer(epoch, nth);

@@ -53,6 +53,8 @@ pub struct Report {
     pub recovered_by: Option<RecoveredBy>,
     /// How many requests the coordinators made of their ports.
     pub port_calls: u64,
+    /// How often what went wrong on purpose.
+    pub met: BTreeMap<String, u64>,
     /// How much virtual time has passed, in milliseconds.
     pub took_ms: u64,
 }
@@ -88,6 +90,7 @@ fn report(world: &mut World) -> Report {
         recovered_by: curtain.recovered_by,
         port_calls: world.watch.port_calls,
         took_ms: world.agenda.now() / MS,
+        met: std::mem::take(&mut world.watch.met),
         violations: std::mem::take(&mut world.watch.violations),
         trace: std::mem::take(&mut world.watch.trace),
     };

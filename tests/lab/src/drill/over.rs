@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use steadfast_aws::clock;
 use steadfast_core::time::Timestamp;
-use steadfast_scenario::{Bound, Expectation, Scenario};
+use steadfast_scenario::{Bound, End, Event, Expectation, Fault, PlatformDeed, Scenario};
 use tokio::sync::watch::Receiver;
 use tokio::time::sleep;
 
+use super::DrillPlan;
 use super::milestones::Seen;
 use super::timeline::Timeline;
-use crate::workload::Workload;
+use crate::workload::{Route, Workload};
 
 /// Every client must have worked this long after its first good commit.
 const COOL_DOWN: Duration = Duration::from_millis(500);
@@ -92,20 +93,31 @@ pub(super) fn stays_open(scenario: &Scenario) -> bool {
     scenario.expectations.contains(&Expectation::Open(true))
 }
 
+/// The clients that a fault keeps away to the end: those of the cluster endpoint, if it stays behind.
+fn is_kept_away(scenario: &Scenario, route: Route) -> bool {
+    let stays = |event: &Event| event.fault == Fault::Platform(PlatformDeed::KeepsEndpoint) && event.end == End::Never;
+    route == Route::ClusterEndpoint && scenario.timeline.iter().any(stays)
+}
+
 /// Waits until the run is over; says whether writes flow and no episode is open.
 pub(super) async fn until_over(
-    scenario: &Scenario,
+    plan: &DrillPlan,
     timeline: &Timeline<'_>,
     workload: &Workload,
     seen: &Receiver<Seen>,
 ) -> bool {
+    let scenario = &plan.scenario;
     let aim = Aim::of(scenario);
+    let waited_for: Vec<bool> = plan.workload.routes.iter().map(|route| !is_kept_away(scenario, *route)).collect();
     let mut calm: Option<(Calm, Timestamp)> = None;
     let mut flowing: Option<Timestamp> = None;
     loop {
         let now = clock::now();
         let seen = seen.borrow().clone();
-        let since = |time: Timestamp| workload.acknowledged().iter().all(|at| *at > time);
+        let since = |time: Timestamp| {
+            let latest = workload.acknowledged();
+            latest.iter().zip(&waited_for).all(|(at, waited_for)| !waited_for || *at > time)
+        };
         if now >= timeline.first_due().plus(scenario.lasts) {
             return !seen.is_open() && since(now.minus(STILL));
         }

@@ -27,9 +27,12 @@ pub(super) struct Phases {
 
 /// Reads them.
 pub(super) fn phases(lab: &Lab, fault_at: Timestamp, episode: &Episode, evidence: &[Entry]) -> Phases {
-    let after = |at: u64| at >= fault_at.as_millis();
-    let call = lab.rds.calls().into_iter().find(|call| is_ours(call) && after(call.at_ms));
-    let promotion = lab.rds.promotions().into_iter().find(|promotion| after(promotion.started_ms));
+    // Another episode of the same run may have had a call and a promotion before.
+    let opened_ms = episode.opened_at.as_millis();
+    let call = lab.rds.calls().into_iter().find(|call| is_ours(call) && call.at_ms >= opened_ms);
+    let promotion = lab.rds.promotions().into_iter().find(|promotion| {
+        promotion.started_ms >= fault_at.as_millis() && promotion.old_writer == episode.old_writer.as_str()
+    });
     Phases {
         detected: opened(evidence),
         decided: evidence.iter().find(|entry| verdict(entry) == Some("fail_over")).map(|entry| entry.at),

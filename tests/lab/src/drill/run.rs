@@ -102,7 +102,7 @@ async fn play(
     tokio::select! {
         stopped = milestones::follow(lab, before, timeline, &sender, progress) => match stopped? {},
         stopped = faults => match stopped? {},
-        complete = over::until_over(&plan.scenario, timeline, workload, &seen) => Ok(complete),
+        complete = over::until_over(plan, timeline, workload, &seen) => Ok(complete),
     }
 }
 

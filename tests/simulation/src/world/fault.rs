@@ -119,6 +119,14 @@ impl World {
         self.faults.ids = self.faults.ids.saturating_add(1);
         let active = Active { id: self.faults.ids, fault: event.fault, instance: self.place_of(event.fault) };
         self.note(|| format!("FAULT   {:?}", active.fault));
+        self.count(|| {
+            let name = format!("{:?}", active.fault);
+            let mut words: String = name.split('(').take(2).collect::<Vec<_>>().join(" ");
+            if let Fault::Lag(..) = active.fault {
+                words.truncate(words.find(',').unwrap_or(words.len()));
+            }
+            format!("fault {}", words.trim_end_matches(|c: char| !c.is_alphabetic()))
+        });
         self.faults.active.push(active);
         self.inject(active);
         match event.end {
@@ -145,6 +153,22 @@ impl World {
         self.lift(active);
     }
 
+    /// Ends every fault but what ails the writer of the start, and starts every other server that is down.
+    pub(crate) fn mend_all_but_the_first_writer(&mut self) {
+        self.faults.waiting.clear();
+        self.faults.ending.clear();
+        self.faults.to_come = 0;
+        let mended = self.faults.active.iter().filter(|active| active.instance != Some(0)).map(|active| active.id);
+        for id in mended.collect::<Vec<_>>() {
+            self.lift_fault(id);
+        }
+        for nth in 1..self.instances.len() {
+            if self.instances.get(nth).is_some_and(|i| matches!(i.run, Run::Down | Run::HostGone)) {
+                self.start(nth, 2 * SECOND);
+            }
+        }
+    }
+
     /// Ends every fault, voids those that have not begun, and starts every server that is down.
     pub(crate) fn mend_everything(&mut self) {
         self.faults.waiting.clear();
@@ -158,6 +182,18 @@ impl World {
                 self.start(nth, 2 * SECOND);
             }
         }
+    }
+
+    /// Whether what ails the first writer is something that another writer cures and that everybody sees.
+    pub(crate) fn first_writer_can_be_replaced(&self) -> bool {
+        let cured = |active: &Active| {
+            matches!(
+                active.fault,
+                Fault::KillHost(_) | Fault::Freeze(_) | Fault::StallCommits(_) | Fault::Cut(_, View::Everyone)
+            )
+        };
+        let mut ails = self.faults.active.iter().filter(|active| active.instance == Some(0)).peekable();
+        ails.peek().is_some() && ails.all(cured) && self.platform.writer == 0
     }
 
     fn place_of(&self, fault: Fault) -> Option<Nth> {
@@ -290,8 +326,8 @@ impl World {
                 self.note(|| format!("operator fails over: {refused:?}"));
             }
             OperatorDeed::DeletesLease => {
-                self.table.lease = None;
-                self.watch.lease_deleted = true;
+                let owner = self.table.lease.take().map(|lease| lease.owner);
+                self.watch.robbed.extend(owner);
             }
             OperatorDeed::SwitchesOver => self.note(|| "operator orders a switchover".to_owned()),
         }

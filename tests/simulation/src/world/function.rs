@@ -79,12 +79,19 @@ impl World {
         };
         self.functions.invocations = self.functions.invocations.saturating_add(1);
         let task = self.agenda.next_task();
-        let ahead_ms = self.any_skew().saturating_add(self.disturbance().ahead_ms);
+        let ahead_ms = match self.disturbance().ahead_ms {
+            0 => self.any_skew(),
+            set => set,
+        };
         let me = Owner::new(format!("c{}@{}", self.functions.invocations, self.clock(ahead_ms).as_millis()));
         let until = self.clock(ahead_ms).plus(LIMIT).minus(MARGIN);
         let patience = Patience { until, suspicion: SUSPICION };
         let (policy, cluster) = (std::sync::Arc::clone(&self.policy), self.names.cluster.clone());
         self.note(|| format!("{me} starts: {why}, try {}", tries + 1));
+        let idle = self.table.episode.as_ref().is_none_or(|episode| episode.closed.is_some());
+        self.count_if(tries > 0 && idle, "retry after the end of the episode");
+        self.count_if(tries > 0 && !idle, "retry into an open episode");
+        self.count_if(!self.functions.running.is_empty(), "coordinator beside another");
         self.functions.running.insert(task, tries);
         let port = Port::new(handle, task, ahead_ms, me.clone());
         self.agenda.spawn(
@@ -111,6 +118,7 @@ impl World {
     pub(crate) fn kill_coordinator(&mut self, task: TaskId) {
         if let Some(tries) = self.functions.running.remove(&task) {
             self.note(|| format!("coordinator of task {} is killed", task.0));
+            self.count(|| "coordinator killed".to_owned());
             self.agenda.kill(task);
             self.retry(tries);
         }
@@ -165,6 +173,7 @@ impl World {
             .is_some_and(|instance| instance.run == Run::Up && !instance.frozen && instance.role == Role::Reader);
         if reader {
             let ended = self.end_sessions(demoted);
+            self.count_if(ended > 0, "stale session evicted");
             self.functions.evicted = self.functions.evicted.saturating_add(ended);
         }
         self.agenda.after(DRAIN_EVERY, move |world| world.drain(epoch, demoted, until));

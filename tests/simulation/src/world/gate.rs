@@ -1,18 +1,16 @@
 //! The gate on the writer, and a fencer that closes it now and then and may die while it does.
 
-use super::{MS, Micros, Nth, SECOND, World};
+use steadfast_core::gate::{Event, Limits, Phase};
+
+use super::{MS, Micros, Nth, SECOND, World, micros};
 use crate::invariant::Invariant;
 use crate::plan::Flaw;
 
-/// The server ends a session that holds the gate for longer, whoever crashed.
-const BLOCK_LIMIT: Micros = 8 * SECOND;
-/// How long the fencer means to hold it.
-const HELD_MAX: Micros = 5 * SECOND;
-
-/// The gate: closed on one instance, or open.
+/// The gate: open, or closed on one instance.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Gate {
-    closed: Option<(Nth, Micros)>,
+    closed: Option<Nth>,
+    /// Counts closings: what was planned for an earlier one is void.
     closings: u64,
 }
 
@@ -25,35 +23,64 @@ impl World {
     }
 
     fn fence(&mut self) {
-        let nth = self.platform.writer;
-        if self.can_commit(nth) && self.gate.closed.is_none() {
-            self.gate.closings = self.gate.closings.saturating_add(1);
-            let (closing, now) = (self.gate.closings, self.agenda.now());
-            self.gate.closed = Some((nth, now));
-            self.note(|| format!("fencer: the gate on {} is closed", nth + 1));
-            let dies = self.dice.happens(300);
-            let held = self.dice.between(100 * MS, HELD_MAX);
-            let opens = if dies { BLOCK_LIMIT } else { held };
-            if !dies || self.plan.flaw != Some(Flaw::GateSticks) {
-                self.agenda.after(opens, move |world| {
-                    if world.gate.closings == closing {
-                        world.gate.closed = None;
-                    }
-                });
-            }
-            self.agenda.after(BLOCK_LIMIT + MS, move |world| {
-                if world.gate.closings == closing && world.gate.closed.is_some() {
-                    world.violate(Invariant::BlocksEnd, "the gate is closed for longer than its bound");
-                }
-            });
+        let writer = self.platform.writer;
+        if self.can_commit(writer) && self.gate.closed.is_none() {
+            self.close_gate(writer);
         }
-        let next = self.dice.between(SECOND, 30 * SECOND);
+        let next = self.dice.between(SECOND, 60 * SECOND);
         self.agenda.after(next, Self::fence);
+    }
+
+    /// Nobody is inside for long in this world: the lock is granted after a moment.
+    fn close_gate(&mut self, nth: Nth) {
+        let limits = Limits::default();
+        let asked = Phase::Open.after(Event::Asked { at: self.clock(0) }, &limits);
+        let granted = self.dice.between(0, micros(limits.closing));
+        self.gate.closings = self.gate.closings.saturating_add(1);
+        self.gate.closed = Some(nth);
+        let closing = self.gate.closings;
+        self.note(|| format!("fencer: the gate on {} is closed", nth + 1));
+        // Whoever dies leaves the opening to the server, whose limit runs from the grant.
+        let dies = self.dice.happens(300);
+        let held = self.dice.between(100 * MS, micros(limits.closed));
+        let opens = granted.saturating_add(if dies { micros(limits.closed) } else { held });
+        if !dies || self.plan.flaw != Some(Flaw::GateSticks) {
+            self.agenda.after(opens, move |world| world.open_gate(closing));
+        }
+        self.agenda.after(granted, move |world| world.check_grant(asked));
+        self.check_block(closing, micros(limits.longest_block()));
+    }
+
+    fn open_gate(&mut self, closing: u64) {
+        if self.gate.closings == closing {
+            self.gate.closed = None;
+        }
+    }
+
+    /// What the drainer believes after the grant is never longer than what the server allows.
+    fn check_grant(&mut self, asked: Phase) {
+        let limits = Limits::default();
+        let by_server = self.clock(0).plus(limits.closed);
+        let believed = asked.after(Event::Granted, &limits);
+        if !matches!(believed, Phase::Closed { until } if until <= by_server) {
+            self.violate(
+                Invariant::BlocksEnd,
+                format!("the drainer believes in {believed:?}, the server in {by_server:?}"),
+            );
+        }
+    }
+
+    fn check_block(&mut self, closing: u64, bound: Micros) {
+        self.agenda.after(bound.saturating_add(MS), move |world| {
+            if world.gate.closings == closing && world.gate.closed.is_some() {
+                world.violate(Invariant::BlocksEnd, "the gate is closed for longer than its bound");
+            }
+        });
     }
 
     /// Whether protected transactions must wait on this instance.
     pub(crate) fn is_gate_closed(&self, nth: Nth) -> bool {
-        self.gate.closed.is_some_and(|(closed, _)| closed == nth)
+        self.gate.closed == Some(nth)
     }
 
     /// A lock dies with the server that holds it.

@@ -134,7 +134,11 @@ impl World {
     pub(crate) fn any_skew(&mut self) -> i64 {
         let max = self.plan.noise.skew_max;
         let max = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
-        let of_both = self.dice.between(0, max.saturating_mul(2));
+        let of_both = match self.dice.between(0, 5) {
+            0 => 0,
+            1 => max.saturating_mul(2),
+            _ => self.dice.between(0, max.saturating_mul(2)),
+        };
         i64::try_from(of_both).unwrap_or(0).saturating_sub(i64::try_from(max).unwrap_or(0))
     }
 

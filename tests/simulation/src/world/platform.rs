@@ -23,7 +23,8 @@ pub(crate) enum Asker {
 /// What the control plane shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
-    pub(crate) writer: Nth,
+    /// None for the short while in which no member is called the writer.
+    writer: Option<Nth>,
     failing_over: bool,
     changing: bool,
     statuses: Vec<&'static str>,
@@ -35,8 +36,10 @@ pub(crate) struct Platform {
     pub(crate) writer: Nth,
     /// Since when a failover has been in flight.
     pub(crate) in_flight: Option<Micros>,
-    /// When the last one ended.
-    pub(crate) settled: Micros,
+    /// Whether that is shown already.
+    in_flight_shown: bool,
+    /// Whether no member is called the writer.
+    nameless: bool,
     pub(crate) changing: bool,
     pub(crate) failovers_fail: bool,
     pub(crate) failovers_reverse: bool,
@@ -51,11 +54,13 @@ pub(crate) struct Platform {
 
 impl Platform {
     pub(super) fn new(instances: usize) -> Self {
-        let view = View { writer: 0, failing_over: false, changing: false, statuses: vec!["available"; instances] };
+        let view =
+            View { writer: Some(0), failing_over: false, changing: false, statuses: vec!["available"; instances] };
         Self {
             writer: 0,
             in_flight: None,
-            settled: 0,
+            in_flight_shown: false,
+            nameless: false,
             changing: false,
             failovers_fail: false,
             failovers_reverse: false,
@@ -81,8 +86,8 @@ impl World {
             Run::Up | Run::Down | Run::HostGone => "available",
         });
         View {
-            writer: self.platform.writer,
-            failing_over: self.platform.in_flight.is_some(),
+            writer: (!self.platform.nameless).then_some(self.platform.writer),
+            failing_over: self.platform.in_flight.is_some() && self.platform.in_flight_shown,
             changing: self.platform.changing,
             statuses: statuses.collect(),
         }
@@ -120,7 +125,7 @@ impl World {
             az: self.names.zones.get(self.zone_of(nth)).cloned(),
             tier: 1,
             status: (*status).to_owned(),
-            is_writer: nth == view.writer,
+            is_writer: Some(nth) == view.writer,
             class: "db.r6g.large".to_owned(),
             endpoint: String::new(),
         });
@@ -154,8 +159,18 @@ impl World {
         }
         self.note(|| format!("platform: failover to {} begins, asked by {asker:?}", target + 1));
         self.watch.failovers = self.watch.failovers.saturating_add(1);
-        self.platform.in_flight = Some(self.agenda.now());
+        let now = self.agenda.now();
+        self.platform.in_flight = Some(now);
         self.platform.target = Some(target);
+        // The answer to an accepted call still shows an idle cluster.
+        let shown_after = self.dice.between(0, micros(self.plan.noise.shown_late_max));
+        self.platform.in_flight_shown = shown_after == 0;
+        self.agenda.after(shown_after, move |world| {
+            if world.platform.in_flight == Some(now) {
+                world.platform.in_flight_shown = true;
+                world.refresh_view();
+            }
+        });
         self.refresh_view();
         self.emit("RDS-EVENT-0073", "Started failover to DB instance", Some(target));
         let longest = micros(self.plan.noise.promotion_max).max(100 * MS);
@@ -167,7 +182,6 @@ impl World {
 
     fn end_failover(&mut self, target: Nth, old: Nth, life: u64) {
         self.platform.in_flight = None;
-        self.platform.settled = self.agenda.now();
         let alive = self
             .instances
             .get(target)
@@ -197,6 +211,8 @@ impl World {
             instance.generation = generation;
         }
         self.demote(old);
+        self.name_late();
+        self.restart_promoted(new);
         self.refresh_view();
         self.reach(Milestone::Promoted);
         let late = self.dice.between(100, 3_000) * MS;
@@ -205,6 +221,27 @@ impl World {
                 world.platform.endpoint = new;
             }
         });
+    }
+
+    /// The list of members is eventually consistent: for a while none of them is called the writer.
+    fn name_late(&mut self) {
+        let nameless = self.dice.between(0, micros(self.plan.noise.nameless_max));
+        if nameless > 0 {
+            self.platform.nameless = true;
+            self.agenda.after(nameless, |world| {
+                world.platform.nameless = false;
+                world.refresh_view();
+            });
+        }
+    }
+
+    /// A promoted instance may restart its server before it writes.
+    fn restart_promoted(&mut self, new: Nth) {
+        let takes = self.dice.between(0, micros(self.plan.noise.new_writer_restarts_max));
+        if takes > 0 {
+            self.break_sessions(new, true);
+            self.start(new, takes);
+        }
     }
 
     fn reverse(&mut self, from: Nth, to: Nth) {
@@ -269,13 +306,15 @@ impl World {
     fn deliver(&mut self, event: Value) {
         let way = self.delivery();
         if way.lost || self.dice.happens(self.plan.noise.events_lost) {
-            return;
+            return self.count(|| "event lost".to_owned());
         }
         let twice = way.doubled || self.dice.happens(self.plan.noise.events_doubled);
+        self.count_if(twice, "event doubled");
         for _ in 0..=u8::from(twice) {
             let late = micros(self.plan.noise.events_late_max).saturating_add(micros(way.late)).max(500 * MS);
             let low = micros(way.late).max(50 * MS);
             let delay = self.dice.between(low, late);
+            self.count_if(delay > 60 * SECOND, "event late by more than a minute");
             let event = event.clone();
             self.agenda.after(delay, move |world| world.route(&event));
         }

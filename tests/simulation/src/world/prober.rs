@@ -294,6 +294,13 @@ impl World {
         }
         let meeting = self.meet(Service::StateTable, "PutItem");
         if let Some(arrives) = meeting.arrives {
+            if self.dice.happens(self.plan.noise.reports_again) {
+                let (again, later) = (report.clone(), self.dice.between(arrives, 5 * SECOND));
+                self.count(|| "report written again later".to_owned());
+                self.agenda.after(later, move |world| {
+                    world.table.report(again);
+                });
+            }
             self.agenda.after(arrives, move |world| {
                 world.table.report(report);
             });

@@ -78,6 +78,10 @@ impl World {
             return Meeting { arrives: Some(arrives), answers: arrives + back, told: Told::Answer };
         };
         self.note(|| format!("trouble {service:?} {action}: {trouble:?}"));
+        self.count(|| match trouble {
+            Trouble::Slow(_) => format!("trouble {service:?} Slow"),
+            _ => format!("trouble {service:?} {trouble:?}"),
+        });
         self.meet_trouble(service, trouble, arrives, back)
     }
 
@@ -121,8 +125,7 @@ impl World {
             Trouble::Silence => {
                 // A request may lie in a queue and take effect long after its sender has turned to the next try.
                 let late = self.dice.happens(300).then(|| self.dice.between(ATTEMPT_LIMIT, OPERATION_LIMIT));
-                let arrives = if self.plan.noise.state_table > 0 { late } else { None };
-                Meeting { arrives, answers: OPERATION_LIMIT, told: Told::Nothing }
+                Meeting { arrives: late, answers: OPERATION_LIMIT, told: Told::Nothing }
             }
             Trouble::LostAnswer if retried => {
                 let answers = ATTEMPT_LIMIT + arrives + back;

@@ -23,6 +23,8 @@ enum Phase {
     /// Faults come and go.
     #[default]
     Play,
+    /// All faults were ended at this time but what ails the writer of the start.
+    Lasting(Micros),
     /// All faults were ended at this time.
     Mended(Micros),
     /// Over.
@@ -34,6 +36,8 @@ enum Phase {
 pub(crate) struct Supervision {
     phase: Phase,
     quiet_since: Option<Micros>,
+    /// Whether we were armed and had called nothing when all but the first writer was mended.
+    untouched: bool,
     /// What stood there when the play was over, before everything was mended.
     pub(crate) curtain: Option<Curtain>,
 }
@@ -79,6 +83,7 @@ impl World {
                     self.end_play();
                 }
             }
+            Phase::Lasting(since) => self.supervise_lasting(since, quiet),
             Phase::Mended(since) => {
                 if quiet >= SECOND {
                     self.supervision.phase = Phase::Over;
@@ -111,13 +116,51 @@ impl World {
             outage: self.outage_so_far(),
             decisions: std::mem::take(&mut self.watch.decisions),
         });
-        self.supervision.phase = Phase::Mended(self.agenda.now());
         self.supervision.quiet_since = None;
-        self.note(|| "the play is over; everything is mended".to_owned());
-        self.mend_everything();
         self.plan.noise.calm_down();
         if self.table.mode == Mode::Paused {
             self.table.mode = Mode::Armed;
+        }
+        if self.plan.unmended {
+            self.note(|| "the play is over; what ails the first writer lasts".to_owned());
+            self.supervision.phase = Phase::Lasting(self.agenda.now());
+            self.supervision.untouched = self.watch.called.is_empty() && self.table.mode == Mode::Armed;
+            self.mend_all_but_the_first_writer();
+        } else {
+            self.mend();
+        }
+    }
+
+    fn mend(&mut self) {
+        self.supervision.quiet_since = None;
+        self.supervision.phase = Phase::Mended(self.agenda.now());
+        self.note(|| "everything is mended".to_owned());
+        self.mend_everything();
+    }
+
+    /// Nobody mends the first writer: life goes on without it, or a person knows.
+    fn supervise_lasting(&mut self, since: Micros, quiet: Micros) {
+        let late = self.agenda.now().saturating_sub(since) > LIVE_WITHIN;
+        if quiet >= SECOND {
+            self.count(|| "recovered while the fault lasted".to_owned());
+        } else if !late {
+            return;
+        } else {
+            self.check_lasting();
+        }
+        self.mend();
+    }
+
+    fn check_lasting(&mut self) {
+        let told =
+            self.table.episode.as_ref().is_some_and(|open| open.closed.is_none() && !open.human_called.is_empty());
+        let why = self.why_not_calm();
+        if !told {
+            self.violate(Invariant::Liveness, format!("nobody was called, and {why}"));
+        } else if self.supervision.untouched && self.first_writer_can_be_replaced() {
+            self.violate(Invariant::Liveness, format!("a person was called where a promotion was due, and {why}"));
+        } else {
+            self.count(|| "a person was called while the fault lasted".to_owned());
         }
     }
 

@@ -145,14 +145,46 @@ impl World {
     /// Checks what may stand in an episode that is being written.
     fn check_episode(&mut self, episode: &Episode, entries: &[Entry]) {
         for entry in entries.iter().filter(|entry| matches!(entry.kind, Kind::Proved | Kind::Closed)) {
-            let writer = entry.data.get("writer").and_then(|name| name.as_str()).unwrap_or_default();
-            self.check_proof(episode, writer);
+            let word = |key: &str| entry.data.get(key).and_then(|name| name.as_str()).unwrap_or_default();
+            self.check_proof(episode, word("writer"));
+            self.check_merit(episode, word("writer"), word("by"));
         }
+        self.check_end(episode, entries);
         let intends =
             entries.iter().any(|entry| is_intention(entry, "FailoverDBCluster") || is_intention(entry, "evict"));
         if intends && self.table.mode != Mode::Armed {
             let mode = self.table.mode;
             self.violate(Invariant::HandsOff, format!("an effect is intended in mode {mode:?}"));
+        }
+    }
+
+    /// Nobody is credited with what he cannot have done.
+    fn check_merit(&mut self, episode: &Episode, writer: &str, by: &str) {
+        let ours = self.may_have_promoted(episode.epoch, writer);
+        // Whoever adopts an intention cannot know whether it was carried out.
+        let unknown = episode.promotion.as_ref().is_some_and(|p| p.target.as_str() == writer && p.refused.is_none());
+        let same = episode.old_writer.as_str() == writer;
+        let holds = match by {
+            "steadfast" => ours || unknown,
+            "itself" => same,
+            "platform" => !same && !ours,
+            _ => false,
+        };
+        if !holds {
+            self.violate(Invariant::Proof, format!("{writer} writes thanks to {by:?}, it is said, and that is not so"));
+        }
+    }
+
+    /// An episode is proved, then closed, each with an entry that says so.
+    fn check_end(&mut self, episode: &Episode, entries: &[Entry]) {
+        let stored = self.table.evidence.range((episode.epoch, 0)..=(episode.epoch, u64::MAX));
+        let written = |kind: Kind| {
+            stored.clone().map(|(_, entry)| entry).chain(entries).filter(|entry| entry.kind == kind).count()
+        };
+        let (proved, closed) = (written(Kind::Proved), written(Kind::Closed));
+        let told = (episode.proved_at.is_some(), episode.closed.is_some());
+        if (proved > 0, closed > 0) != told || proved > 1 || closed > proved {
+            self.violate(Invariant::Proof, format!("proved and closed: {told:?}, in evidence {proved} and {closed}"));
         }
     }
 

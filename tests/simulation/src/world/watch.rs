@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steadfast_core::topology::InstanceId;
+use steadfast_core::topology::Owner;
 use steadfast_scenario::Milestone;
 
 use super::{MS, Micros, World};
+use crate::check::Called;
 use crate::invariant::{Invariant, Violation};
 
 /// The notebook of one run.
@@ -36,12 +37,14 @@ pub(crate) struct Watch {
     pub(crate) outage: Micros,
     /// Acknowledged transactions that are not in the ledger.
     pub(crate) lost: u64,
-    /// Whether an operator has deleted the lease.
-    pub(crate) lease_deleted: bool,
-    /// Epochs of the lease in which a call was made.
-    pub(crate) called_epochs: BTreeSet<u64>,
-    /// By episode, the target of the latest call that was not refused.
-    pub(crate) open_calls: BTreeMap<u64, InstanceId>,
+    /// Owners whose living lease an operator has deleted.
+    pub(crate) robbed: BTreeSet<Owner>,
+    /// All calls, in their order.
+    pub(crate) called: Vec<Called>,
+    /// Intentions whose effect was sent, by episode and number.
+    pub(crate) carried_out: BTreeSet<(u64, u64)>,
+    /// How often what went wrong, to show what a campaign has tried.
+    pub(crate) met: BTreeMap<String, u64>,
     /// How many requests coordinators have made of their ports.
     pub(crate) port_calls: u64,
 }
@@ -65,6 +68,18 @@ impl World {
         let violation = Violation { invariant, at_ms: self.agenda.now() / MS, what: what.into() };
         self.note(|| format!("BROKEN  {violation}"));
         self.watch.violations.push(violation);
+    }
+
+    /// Counts something that went wrong on purpose.
+    pub(crate) fn count(&mut self, what: impl FnOnce() -> String) {
+        *self.watch.met.entry(what()).or_default() += 1;
+    }
+
+    /// Counts it if it happened.
+    pub(crate) fn count_if(&mut self, happened: bool, what: &str) {
+        if happened {
+            self.count(|| what.to_owned());
+        }
     }
 
     /// A milestone is reached; whatever waited for it begins.
