@@ -63,7 +63,7 @@
 //! `cargo test --release -p steadfast-model -- --nocapture` prints the numbers, in about a minute and
 //! less than 200 MB. To go deeper (about a quarter of an hour, up to 1 GB):
 //! `cargo test --release -p steadfast-model -- --ignored --nocapture --test-threads 1`.
-//! A build that is not optimised takes a glance only, at the first thirty thousand states.
+//! A build that is not optimised takes a glance only: the first thirty thousand states, fewer histories.
 //!
 //! # What is taken for granted
 //!
