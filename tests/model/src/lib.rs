@@ -54,6 +54,7 @@
 //! | an operator pauses or takes the arms away and arms again, an answer is lost | 468 014 | 61 |
 //! | the writer comes back and fails again | 237 577 | 59 |
 //! | two calls are throttled, a coordinator dies | 220 350 | 54 |
+//! | a call is lost, another throttled, its target becomes unfit | 484 523 | 60 |
 //! | three coordinators, no fault but the writer's | 216 543 | 45 |
 //! | time between look and decision, 1 tick | 176 003 | 43 |
 //! | a coordinator dies, a call is lost, then calm (P9) | 640 386 | 76 |

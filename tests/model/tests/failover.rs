@@ -120,6 +120,13 @@ fn the_control_plane_is_asked_too_much() {
 }
 
 #[test]
+fn the_target_of_a_lost_call_becomes_unfit() {
+    let model = shipped(Faults { lost_calls: 1, throttles: 1, unfits: 1, ..Faults::default() });
+    let expected = Expected { states: 50_000, shown: &[OURS, ADOPTED], happened: &[Event::CallRefused] };
+    holds("lost call, throttled, unfit", model, &expected);
+}
+
+#[test]
 fn three_coordinators_are_woken() {
     let model = Failover { clocks: vec![vec![0, 1, 0]], ..shipped(Faults::default()) };
     holds("three coordinators", model, &Expected { states: 100_000, shown: &[OURS, ADOPTED], happened: &[] });

@@ -26,6 +26,7 @@ const NONE: Faults = Faults {
     throttles: 0,
     orders: 0,
     platform_failovers: 0,
+    unfits: 0,
     returns: 0,
     relapses: 0,
 };

@@ -93,6 +93,9 @@ impl Failover {
         if !failed && state.left.relapses > 0 && cluster.moving.is_none() {
             actions.push(Action::Relapses);
         }
+        if state.left.unfits > 0 {
+            actions.push(Action::Refits);
+        }
         if state.left.orders > 0 {
             actions.extend(match state.table.mode {
                 Mode::Armed => vec![Action::Order(Mode::Paused), Action::Order(Mode::Shadow)],
@@ -168,6 +171,10 @@ impl Failover {
                 let _begun = state.cluster.begin(target, false);
             }
             Action::FailoverEnds => state.cluster.finish(),
+            Action::Refits => {
+                state.left.unfits = state.left.unfits.saturating_sub(1);
+                state.cluster.unfit = !state.cluster.unfit;
+            }
             Action::Returns => {
                 state.left.returns = state.left.returns.saturating_sub(1);
                 state.cluster.health = Health::Committing;

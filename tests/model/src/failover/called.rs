@@ -11,8 +11,10 @@ pub struct Called {
     pub epochs: u16,
     /// How many calls were sent.
     pub number: u8,
-    /// The last call that was not refused: its target, and ticks since it was sent.
-    pub last: Option<(Instance, Ticks)>,
+    /// The latest call, unless it was refused: its target, and ticks since it was sent.
+    pub latest: Option<(Instance, Ticks)>,
+    /// The one before it that was not refused.
+    pub earlier: Option<(Instance, Ticks)>,
 }
 
 impl Called {
@@ -20,7 +22,7 @@ impl Called {
     pub(super) fn call(&mut self, epoch: u8, target: Instance, scale: &Scale) -> Vec<Promise> {
         let bit = 1_u16.checked_shl(epoch.into()).unwrap_or(0);
         let unsure = |broken: fn((Instance, Ticks), Instance, &Scale) -> bool| {
-            self.last.is_some_and(|last| broken(last, target, scale))
+            self.unsure().is_some_and(|last| broken(last, target, scale))
         };
         let broken = [
             (self.epochs & bit != 0, Promise::OneCallPerEpoch),
@@ -30,13 +32,19 @@ impl Called {
         ];
         self.epochs |= bit;
         self.number = self.number.saturating_add(1);
-        self.last = Some((target, 0));
+        self.earlier = self.unsure();
+        self.latest = Some((target, 0));
         broken.into_iter().filter_map(|(broken, promise)| broken.then_some(promise)).collect()
     }
 
-    /// The last call was refused: nothing has happened.
-    pub(super) fn forget(&mut self) {
-        self.last = None;
+    /// The last call that was not refused.
+    pub fn unsure(&self) -> Option<(Instance, Ticks)> {
+        self.latest.or(self.earlier)
+    }
+
+    /// The latest call was refused: nothing came of it.
+    pub(super) fn forget_latest(&mut self) {
+        self.latest = None;
     }
 
     /// A closed episode's calls are over.
@@ -47,7 +55,7 @@ impl Called {
     }
 
     pub(super) fn age(&mut self, scale: &Scale) {
-        if let Some((_, age)) = &mut self.last {
+        for (_, age) in self.latest.iter_mut().chain(&mut self.earlier) {
             *age = age.saturating_add(1).min(scale.call_lost_after);
         }
     }

@@ -15,6 +15,8 @@ pub const INSTANCES: [&str; 3] = ["w", "r1", "r2"];
 pub const AZS: [&str; 3] = ["a", "b", "c"];
 /// The cluster's name.
 pub const CLUSTER: &str = "orders";
+/// The one that may be unfit.
+const UNFIT: Instance = 1;
 /// Failures come between ticks, so that a commit is either before or after them.
 const BETWEEN: Duration = Duration::from_millis(500);
 
@@ -49,6 +51,8 @@ pub struct Cluster {
     pub health: Health,
     /// The failover in progress.
     pub moving: Option<Moving>,
+    /// Whether the first reader is unfit: the control plane would refuse it.
+    pub unfit: bool,
 }
 
 /// `FailoverDBCluster` on its way.
@@ -69,6 +73,8 @@ pub struct Described {
     pub writer: Instance,
     /// Whether a failover was in progress.
     pub moving: bool,
+    /// Whether the first reader was unfit.
+    pub unfit: bool,
     /// When, by the clock of who asked.
     pub at: Ticks,
 }
@@ -106,7 +112,7 @@ impl Cluster {
         if self.moving.is_some() {
             return Err("InvalidDBClusterStateFault");
         }
-        if target == self.writer {
+        if target == self.writer || (self.unfit && target == UNFIT) {
             return Err("InvalidDBInstanceState");
         }
         self.moving = Some(Moving { target, ours, age: 0 });
@@ -123,7 +129,7 @@ impl Cluster {
 
     /// What the control plane says, asked at `at` by the clock of who asks.
     pub fn described(&self, at: Ticks) -> Described {
-        Described { writer: self.writer, moving: self.moving.is_some(), at }
+        Described { writer: self.writer, moving: self.moving.is_some(), unfit: self.unfit, at }
     }
 
     /// What the witnesses say now.
@@ -143,7 +149,7 @@ impl Described {
             id: InstanceId::new(*id),
             az: Some(Az::new(az)),
             tier: 1,
-            status: "available".to_owned(),
+            status: if self.unfit && place == UNFIT { "storage-full" } else { "available" }.to_owned(),
             is_writer: place == self.writer,
             class: "db.r6g.large".to_owned(),
             endpoint: format!("{id}.example"),

@@ -109,6 +109,8 @@ pub struct Faults {
     pub orders: u8,
     /// The platform begins a failover of its own.
     pub platform_failovers: u8,
+    /// The first reader becomes unfit as a target, or fit again.
+    pub unfits: u8,
     /// The failed writer comes back by itself.
     pub returns: u8,
     /// Whoever holds the writer role fails again.
@@ -201,6 +203,8 @@ pub enum Action {
     PlatformBegins(Instance),
     /// The failover in progress ends.
     FailoverEnds,
+    /// The first reader becomes unfit, or fit again.
+    Refits,
     /// The failed writer commits again.
     Returns,
     /// The writer fails again.
@@ -267,7 +271,7 @@ impl Failover {
     fn begin(&self, clocks: &[Ticks], health: Health) -> State {
         State {
             table: Table { mode: Mode::Armed, lease: None, episode: None },
-            cluster: Cluster { writer: 0, health, moving: None },
+            cluster: Cluster { writer: 0, health, moving: None, unfit: false },
             calls: Vec::new(),
             late: None,
             coordinators: clocks.iter().map(|clock| Coordinator::off(*clock)).collect(),

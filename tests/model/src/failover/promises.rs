@@ -56,7 +56,7 @@ fn one_failover(state: &State) -> bool {
 
 /// P2: an episode in which a call was made that was not refused has its promotion.
 fn known_calls(_: &Failover, state: &State) -> bool {
-    state.called.last.is_none() || state.table.open().is_none_or(|open| open.promotion.is_some())
+    state.called.unsure().is_none() || state.table.open().is_none_or(|open| open.promotion.is_some())
 }
 
 /// P6: at most one coordinator believes that the lease is its own.

@@ -203,7 +203,7 @@ impl Failover {
         };
         self.happened(if refused.is_none() { Event::CallAccepted } else { Event::CallRefused });
         if refused.is_some() {
-            state.called.forget();
+            state.called.forget_latest();
         }
         if arrival != Arrival::AnswerLost
             && let Some(me) = call.by.map(usize::from)

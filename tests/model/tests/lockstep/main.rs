@@ -35,6 +35,7 @@ const NONE: Faults = Faults {
     throttles: 0,
     orders: 0,
     platform_failovers: 0,
+    unfits: 0,
     returns: 0,
     relapses: 0,
 };
@@ -62,6 +63,7 @@ fn model(guards: Guards) -> Failover {
                 throttles: 1,
                 orders: 2,
                 platform_failovers: 1,
+                unfits: 2,
                 returns: 1,
                 relapses: 1,
             },
@@ -78,7 +80,7 @@ fn walk(model: &Failover, seed: u64, written: &mut BTreeMap<Purpose, u32>) -> Re
     let mut path: Vec<Action> = Vec::new();
     for _ in 0..STEPS {
         let actions = pair.actions();
-        let later = actions.iter().find(|action| **action == Action::Tick).filter(|_| dice.random_ratio(1, 6));
+        let later = actions.iter().find(|action| **action == Action::Tick).filter(|_| dice.random_ratio(1, 4));
         let any = || actions.get(dice.random_range(0..actions.len().max(1)));
         let Some(action) = later.or_else(any) else {
             break;

@@ -76,6 +76,7 @@ impl<'m> Pair<'m> {
             | Action::Order(_)
             | Action::PlatformBegins(_)
             | Action::FailoverEnds
+            | Action::Refits
             | Action::Returns
             | Action::Relapses
             | Action::Calms => true,
@@ -111,6 +112,7 @@ impl<'m> Pair<'m> {
             Action::LoseCall(_)
             | Action::PlatformBegins(_)
             | Action::FailoverEnds
+            | Action::Refits
             | Action::Returns
             | Action::Relapses
             | Action::Calms => {}
