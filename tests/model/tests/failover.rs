@@ -156,7 +156,7 @@ fn and_not_within_half_the_time() {
     assert!(found.broken.contains_key(promise), "the bound of P9 says nothing: {found}");
 }
 
-/// More of everything: minutes, and up to 4 GB.
+/// More of everything: ten minutes, and up to 700 MB.
 #[test]
 #[ignore = "takes minutes: cargo test --release -p steadfast-model -- --ignored --nocapture --test-threads 1"]
 fn deeper() {
