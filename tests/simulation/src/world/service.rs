@@ -80,7 +80,13 @@ impl World {
         self.note(|| format!("trouble {service:?} {action}: {trouble:?}"));
         self.count(|| match trouble {
             Trouble::Slow(_) => format!("trouble {service:?} Slow"),
-            _ => format!("trouble {service:?} {trouble:?}"),
+            Trouble::Throttle
+            | Trouble::Error
+            | Trouble::Denied
+            | Trouble::Silence
+            | Trouble::LostAnswer
+            | Trouble::ErrorAfterEffect
+            | Trouble::Stale => format!("trouble {service:?} {trouble:?}"),
         });
         self.meet_trouble(service, trouble, arrives, back)
     }
