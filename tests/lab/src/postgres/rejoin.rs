@@ -62,6 +62,29 @@ impl Cluster {
         Ok(Rejoin { method, total: start.elapsed() })
     }
 
+    /// Starts a stopped reader as the standby it was, also while no writer runs: it serves reads and
+    /// can be promoted. It joins the quorum with [`Self::rejoin`] only.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when it is the writer, runs already, stands on a dead host or does not come up,
+    /// or when only a running writer could tell which of its data is good.
+    pub async fn start_alone(&self, id: &str) -> Result<(), ClusterError> {
+        let roles = self.roles.lock().await;
+        let index = self.index_of(id)?;
+        let (node, writer) = (self.node_at(index), self.node_at(roles.writer));
+        if index == roles.writer {
+            return Err(ClusterError::AlreadyWriter { id: id.to_owned() });
+        }
+        require_stopped(node)?;
+        if roles.lineage.get(index) != Some(&Lineage::Follows) {
+            writer.require_running()?;
+        }
+        self.follow(node, writer, writer)?;
+        self.write_quorum(node, &[])?;
+        self.write_file(&node.layout.standby_signal(), "")?;
+        node.start().await
+    }
+
     /// Restarts a node without a change of role: the writer through crash recovery, a reader as
     /// the standby it was. A running one is killed first.
     ///
