@@ -1,5 +1,6 @@
 //! The checks of what coordinators do, made by somebody who sees the whole world.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use steadfast_core::lease::Lease;
@@ -36,11 +37,22 @@ pub(crate) struct Called {
     episode: u64,
     epoch: u64,
     target: InstanceId,
+    at: Micros,
+    /// Whether it was made for something that only witnesses see: the anti-flap budget tells the two kinds apart.
+    gray: bool,
     /// Whether it may have taken effect: it was not refused.
     open: bool,
     /// Whether it has taken effect.
     began: bool,
 }
+
+/// How soon a call of unknown fate may be made again at the earliest, in true time: its client's time limit, the lag
+/// of descriptions, and the wrongness of two clocks.
+const CALLED_AGAIN_AFTER: Duration = Duration::from_secs(13);
+/// How many calls an episode may make, refused ones included.
+const CALLS_MAX: usize = 6;
+/// How many episodes may promote for failures of one kind within an hour; no run is longer.
+const PROMOTIONS_MAX: usize = 2;
 
 /// What lies between the description and the call at most: the description's age as a fact, and what the lease had
 /// over the time limit of the call.
@@ -58,7 +70,7 @@ impl World {
         }
         self.check_intention(target);
         self.check_look(me, known);
-        self.check_quorum(known);
+        self.check_quorum(known, target);
         self.check_hands(known);
         let shown = known.topology.as_ref();
         let old = self.table.episode.as_ref().map(|episode| episode.old_writer.clone());
@@ -102,7 +114,20 @@ impl World {
         let epoch = intended_under.unwrap_or_default();
         let earlier = self.watch.called.iter().filter(|call| call.episode == episode);
         let other = earlier.clone().find(|call| call.open && call.target != *target).map(|call| call.target.clone());
-        self.count_if(earlier.count() > 0, "repeated call");
+        let (made, last) = (earlier.clone().count(), earlier.clone().next_back().cloned());
+        let gray = self.table.episode.as_ref().is_some_and(|episode| !episode.cause.is_gone());
+        let promoted = self.watch.called.iter().filter(|call| call.episode != episode && call.gray == gray);
+        let promoted: BTreeSet<u64> = promoted.map(|call| call.episode).collect();
+        let now = self.agenda.now();
+        self.count_if(made > 0, "repeated call");
+        if made >= CALLS_MAX || promoted.len() >= PROMOTIONS_MAX {
+            let what = format!("{made} calls in this episode, and promotions in {promoted:?} before it");
+            self.violate(Invariant::OneCall, what);
+        }
+        let waited = last.filter(|last| last.open).map(|last| Duration::from_micros(now.saturating_sub(last.at)));
+        if waited.is_some_and(|waited| waited < CALLED_AGAIN_AFTER) {
+            self.violate(Invariant::OneCall, format!("called again after {waited:?}, and the first may yet arrive"));
+        }
         if self.watch.called.iter().any(|call| call.epoch == epoch) {
             self.violate(Invariant::OneCall, format!("a second call in epoch {epoch}"));
         }
@@ -111,7 +136,8 @@ impl World {
                 format!("a call to {target} in episode {episode}, in which one to {other} may have taken effect");
             self.violate(Invariant::OneCall, what);
         }
-        self.watch.called.push(Called { episode, epoch, target: target.clone(), open: true, began: false });
+        let target = target.clone();
+        self.watch.called.push(Called { episode, epoch, target, at: now, gray, open: true, began: false });
         self.watch.called.len().saturating_sub(1)
     }
 
@@ -137,6 +163,15 @@ impl World {
     /// Whether a call of this episode may have made this instance the writer.
     pub(crate) fn may_have_promoted(&self, episode: u64, writer: &str) -> bool {
         self.watch.called.iter().any(|call| call.episode == episode && call.open && call.target.as_str() == writer)
+    }
+
+    /// Nobody takes a lease that its owner may still believe in: clocks are wrong by half the bound at most.
+    pub(crate) fn check_takeover(&mut self, next: &Lease) {
+        let now = self.clock(0);
+        let taken = self.table.lease.as_ref().filter(|held| held.owner != next.owner && held.expires_at > now).cloned();
+        if let Some(taken) = taken {
+            self.violate(Invariant::UnderLease, format!("{} takes {taken:?} at {now:?}", next.owner));
+        }
     }
 
     /// Who renews or gives back a lease must be its owner; who takes one gives it a higher epoch.
@@ -186,8 +221,8 @@ impl World {
         (entry.data.get(key).and_then(|name| name.as_str()) == Some(instance)).then_some(*number)
     }
 
-    /// Counts by itself who says that the old writer does not serve.
-    fn check_quorum(&mut self, known: &Knowledge) {
+    /// Counts by itself who says that the old writer does not serve, and that the target does.
+    fn check_quorum(&mut self, known: &Knowledge, target: &InstanceId) {
         let Some(state) = &known.state else {
             return self.violate(Invariant::Quorum, "called without having read any report");
         };
@@ -196,8 +231,8 @@ impl World {
         };
         let oldest =
             self.clock(0).minus(self.policy.report_age_max).minus(self.policy.clock_skew_max.saturating_mul(2));
-        // Between reading and calling lies the write of the intention.
-        let oldest = oldest.minus(Duration::from_secs(10));
+        // Between reading and calling lies the write of the intention, and the lease bounds what it may take.
+        let oldest = oldest.minus(Duration::from_secs(4));
         let against = state.reports.iter().filter(|report| {
             report.at >= oldest
                 && report.sighting(&episode.old_writer).is_some_and(|sighting| {
@@ -205,6 +240,14 @@ impl World {
                 })
         });
         let count = against.count();
+        let serves = state.reports.iter().filter(|report| {
+            let seen = report.sighting(target);
+            report.at >= oldest && seen.is_some_and(|sighting| sighting.outcome == Outcome::Reading)
+        });
+        let serving = serves.count();
+        if serving < 2 {
+            self.violate(Invariant::Quorum, format!("{target} is called on the word of {serving} witnesses"));
+        }
         if count < 2 {
             self.violate(Invariant::Quorum, format!("called on the word of {count} witnesses"));
         }
@@ -253,7 +296,14 @@ impl World {
             self.count(|| format!("crash {when:?}"));
         }
         planned.or_else(|| {
-            self.dice.happens(chance).then(|| if self.dice.happens(500) { When::Before } else { When::After })
+            if !self.dice.happens(chance) {
+                return None;
+            }
+            let any = [When::Before, When::After];
+            let choice = if self.dice.happens(700) { &any[..] } else { &When::ALL };
+            let when = self.dice.one_of(choice).copied();
+            self.count(|| format!("by chance {}", when.map_or_else(String::new, |when| format!("{when:?}"))));
+            when
         })
     }
 

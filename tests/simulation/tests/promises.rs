@@ -104,8 +104,17 @@ fn a_world_that_loses_commits_with_the_writer_is_found_out() {
 /// Tries invariant 4.
 #[test]
 fn a_table_without_conditions_lets_two_act() {
-    let noise =
-        Noise { doubles: 1_000, state_table: 200, start_late_max: Duration::from_millis(200), ..Noise::default() };
+    // Whoever stands still between its look and its write acts on what is no longer so, and an accepted call does
+    // not show at once.
+    let noise = Noise {
+        doubles: 1_000,
+        state_table: 200,
+        start_late_max: Duration::from_millis(200),
+        stall_max: Duration::from_secs(2),
+        promotion_max: Duration::from_secs(8),
+        shown_late_max: Duration::from_secs(5),
+        ..Noise::default()
+    };
     let broken: BTreeSet<Invariant> = SEEDS
         .map(|seed| Plan {
             seed,

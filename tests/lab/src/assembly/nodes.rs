@@ -24,8 +24,8 @@ impl Nodes for PostgresNodes {
 
     /// Asked again and again: what has happened to the nodes by itself is settled here.
     async fn writer(&self) -> Option<String> {
-        if let Err(error) = self.cluster.dismiss_dead_standbys().await {
-            tracing::warn!(%error, "commits wait for a standby that is gone");
+        if let Err(error) = self.cluster.settle_quorum().await {
+            tracing::warn!(%error, "commits may wait for a standby that is gone");
         }
         Some(self.cluster.writer().to_owned())
     }
@@ -45,7 +45,7 @@ impl Nodes for PostgresNodes {
 
     async fn rejoin(&self, instance: &str) -> Result<(), NodesError> {
         if matches!(self.cluster.state(instance), Ok(NodeState::Running)) {
-            return Ok(());
+            return self.cluster.attach(instance).await.map_err(failed("rejoin", instance));
         }
         self.cluster.rejoin(instance).await.map(|_| ()).map_err(failed("rejoin", instance))
     }

@@ -70,13 +70,7 @@ impl Cluster {
             return Ok(());
         }
         node.thaw();
-        let mut roles = self.roles.lock().await;
-        let writer = self.node_at(roles.writer);
-        if index == roles.writer || writer.state() != NodeState::Running {
-            return Ok(());
-        }
-        super::rejoin::streaming(node, writer).await?;
-        self.join_quorum(&mut roles, index).await
+        self.attach(id).await
     }
 
     /// Ends every fault of a node's settings, of its connections and of the way to it.

@@ -86,8 +86,14 @@ impl Cluster {
 
     async fn promote_with(&self, target: &str, fence: Fence) -> Result<Promotion, ClusterError> {
         let start = Instant::now();
-        let mut roles = self.roles.lock().await;
         let index = self.index_of(target)?;
+        if fence == Fence::Kill && index != self.writer_index() {
+            self.node_at(index).require_running()?;
+            // Before the roles are free: who is rejoining a node with its help would wait for a
+            // frozen writer for ever, and so would we for them.
+            self.node_at(self.writer_index()).kill().await?;
+        }
+        let mut roles = self.roles.lock().await;
         if index == roles.writer {
             return Err(ClusterError::AlreadyWriter { id: target.to_owned() });
         }
@@ -128,17 +134,21 @@ impl Cluster {
         })
     }
 
-    /// Asks every member of the quorum but the target how far it is, once its receiver has let go
-    /// of the dead writer: while it is attached its position may still move. Those that do not
-    /// answer are left out.
+    /// Asks every other standby that follows the old writer how far it is, once its receiver has
+    /// let go of it: while it is attached its position may still move. Members of the quorum or
+    /// not, they are led to the new writer then. Those that do not answer are left out.
     async fn consult(&self, roles: &Roles, target: usize) -> Vec<(usize, Progress)> {
         let old = self.node_at(roles.writer);
-        let members = without(&roles.quorum, target);
-        let asked = members.into_iter().map(|member| async move {
-            let standby = self.node_at(member);
+        let others = roles
+            .lineage
+            .iter()
+            .enumerate()
+            .filter(|(index, lineage)| *index != target && *index != roles.writer && **lineage == Lineage::Follows);
+        let asked = others.map(|(index, _)| async move {
+            let standby = self.node_at(index);
             standby.require_running().ok()?;
             match settled(standby, old).await {
-                Ok(progress) => Some((member, progress)),
+                Ok(progress) => Some((index, progress)),
                 Err(error) => {
                     tracing::warn!(id = standby.id, %error, "promoting without it");
                     None
@@ -159,7 +169,8 @@ impl Cluster {
         let (node, old) = (self.node_at(target), self.node_at(roles.writer));
         let best = theirs.iter().max_by_key(|(_, progress)| progress.received);
         let reached = best.map_or(mine.received, |(_, best)| best.received.max(mine.received));
-        let all_asked = theirs.len() == without(&roles.quorum, target).len();
+        let answered = |member: &usize| theirs.iter().any(|(index, _)| index == member);
+        let all_asked = without(&roles.quorum, target).iter().all(answered);
         if all_asked && reached >= roles.floor {
             let Some((ahead, _)) = best.filter(|(_, best)| best.received > mine.received) else {
                 return Ok((Source::Own, reached));

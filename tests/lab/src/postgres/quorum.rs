@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cluster::Cluster;
 use super::error::ClusterError;
 use super::node::{Node, NodeState, POLL, START_LIMIT};
+use super::rejoin;
 use super::settings;
 use super::standby::Lsn;
 
@@ -37,17 +38,27 @@ pub(super) enum Lineage {
 
 impl Cluster {
     /// Takes standbys that ended by themselves out of the quorum, as Aurora's storage does without
-    /// them. Does nothing while roles change: a promotion asks for itself who is there.
+    /// them, and those in that stream again. Does nothing while roles change: a promotion asks for
+    /// itself who is there.
     ///
     /// # Errors
-    /// [`ClusterError`] when the writer runs and does not take the smaller quorum over.
-    pub async fn dismiss_dead_standbys(&self) -> Result<(), ClusterError> {
+    /// [`ClusterError`] when the writer runs and does not take the quorum over.
+    pub async fn settle_quorum(&self) -> Result<(), ClusterError> {
         let Ok(mut roles) = self.roles.try_lock() else {
             return Ok(());
         };
         for index in roles.quorum.clone() {
             if matches!(self.node_at(index).state(), NodeState::Stopped | NodeState::HostDown) {
                 self.leave_quorum(&mut roles, index).await?;
+            }
+        }
+        let writer = self.node_at(roles.writer);
+        for index in 0..self.nodes().len() {
+            let aside = index != roles.writer && !roles.quorum.contains(&index);
+            let node = self.node_at(index);
+            let able = [node, writer].iter().all(|node| node.state() == NodeState::Running);
+            if aside && able && rejoin::streams(node, writer).await? {
+                self.join_quorum(&mut roles, index).await?;
             }
         }
         Ok(())

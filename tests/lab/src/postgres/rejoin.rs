@@ -49,21 +49,27 @@ impl Cluster {
         // pg_rewind reads the writer's timeline from its last checkpoint.
         writer.admin.execute("CHECKPOINT").await?;
         let lineage = roles.lineage.get(index).copied().unwrap_or(Lineage::Unknown);
-        let method = self.prepare_data(node, writer, lineage).await?;
+        let method = self.prepare_data(&mut roles, index, lineage).await?;
         self.follow(node, writer, writer)?;
         self.write_quorum(node, &[])?;
         self.write_file(&node.layout.standby_signal(), "")?;
-        node.start().await?;
-        streaming(node, writer).await?;
-        self.join_quorum(&mut roles, index).await?;
-        if let Some(lineage) = roles.lineage.get_mut(index) {
-            *lineage = Lineage::Follows;
+        let joined = async {
+            node.start().await?;
+            streaming(node, writer).await?;
+            self.join_quorum(&mut roles, index).await
+        };
+        if let Err(error) = joined.await {
+            // Not left running half way: nobody would lead it to the next writer.
+            node.kill().await?;
+            return Err(error);
         }
+        set_lineage(&mut roles, index, Lineage::Follows);
         Ok(Rejoin { method, total: start.elapsed() })
     }
 
     /// Starts a stopped reader as the standby it was, also while no writer runs: it serves reads and
-    /// can be promoted. It joins the quorum with [`Self::rejoin`] only.
+    /// can be promoted. It stands aside: the next promotion takes it along, and [`Self::attach`] leads it
+    /// to a writer that is back.
     ///
     /// # Errors
     /// [`ClusterError`] when it is the writer, runs already, stands on a dead host or does not come up,
@@ -83,6 +89,35 @@ impl Cluster {
         self.write_quorum(node, &[])?;
         self.write_file(&node.layout.standby_signal(), "")?;
         node.start().await
+    }
+
+    /// Leads a running standby that stands aside to the present writer and into the quorum; one
+    /// that was away during a promotion is rejoined. Nothing is done while the writer is away:
+    /// the next promotion takes the standby along.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when it cannot be brought to stream.
+    pub async fn attach(&self, id: &str) -> Result<(), ClusterError> {
+        let mut roles = self.roles.lock().await;
+        let index = self.index_of(id)?;
+        let (node, writer) = (self.node_at(index), self.node_at(roles.writer));
+        let aside = index != roles.writer && !roles.quorum.contains(&index);
+        if !aside || node.state() != NodeState::Running {
+            return Ok(());
+        }
+        let writer_runs = writer.state() == NodeState::Running;
+        if roles.lineage.get(index) != Some(&Lineage::Follows) {
+            node.kill().await?;
+            drop(roles);
+            return if writer_runs { self.rejoin(id).await.map(drop) } else { Ok(()) };
+        }
+        if !writer_runs {
+            return Ok(());
+        }
+        self.follow(node, writer, writer)?;
+        node.reload();
+        streaming(node, writer).await?;
+        self.join_quorum(&mut roles, index).await
     }
 
     /// Restarts a node without a change of role: the writer through crash recovery, a reader as
@@ -147,59 +182,78 @@ impl Cluster {
                 self.rejoin(&node.id).await?;
             } else {
                 self.thaw(&node.id).await?;
+                self.attach(&node.id).await?;
             }
         }
         self.accept_all_passwords().await
     }
 
-    async fn prepare_data(&self, node: &Node, writer: &Node, lineage: Lineage) -> Result<RejoinMethod, ClusterError> {
+    async fn prepare_data(
+        &self,
+        roles: &mut Roles,
+        index: usize,
+        lineage: Lineage,
+    ) -> Result<RejoinMethod, ClusterError> {
+        let (node, writer) = (self.node_at(index), self.node_at(roles.writer));
         match lineage {
-            Lineage::Follows => Ok(RejoinMethod::Kept),
+            Lineage::Follows => return Ok(RejoinMethod::Kept),
             Lineage::WasWriter => match rewind(node, writer).await {
-                Ok(()) => Ok(RejoinMethod::Rewound),
-                Err(error) => {
-                    tracing::warn!(id = node.id, %error, "rewind failed, copying");
-                    self.copy(node, writer).await
-                }
+                Ok(()) => return Ok(RejoinMethod::Rewound),
+                Err(error) => tracing::warn!(id = node.id, %error, "rewind failed, copying"),
             },
-            Lineage::Unknown => self.copy(node, writer).await,
+            Lineage::Unknown => {}
         }
+        // What is there now is worth nothing, also when the copy fails half way.
+        set_lineage(roles, index, Lineage::Unknown);
+        copy(node, writer).await
     }
+}
 
-    async fn copy(&self, node: &Node, writer: &Node) -> Result<RejoinMethod, ClusterError> {
-        let data = node.layout.data();
-        let action = format!("remove {}", data.display());
-        tokio::fs::remove_dir_all(&data).await.map_err(ClusterError::io(action))?;
-        let mut command = node.account.command(node.binaries.path("pg_basebackup"));
-        command.arg("--pgdata").arg(&data).arg("--dbname").arg(settings::admin_conninfo(&writer.layout)).args([
-            "--checkpoint=fast",
-            "--wal-method=stream",
-            "--no-sync",
-        ]);
-        process::run(command, "pg_basebackup").await?;
-        Ok(RejoinMethod::Copied)
+fn set_lineage(roles: &mut Roles, index: usize, lineage: Lineage) {
+    if let Some(known) = roles.lineage.get_mut(index) {
+        *known = lineage;
     }
+}
+
+async fn copy(node: &Node, writer: &Node) -> Result<RejoinMethod, ClusterError> {
+    let data = node.layout.data();
+    let action = format!("remove {}", data.display());
+    match tokio::fs::remove_dir_all(&data).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(ClusterError::io(action)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let mut command = node.account.command(node.binaries.path("pg_basebackup"));
+    command.arg("--pgdata").arg(&data).arg("--dbname").arg(settings::admin_conninfo(&writer.layout)).args([
+        "--checkpoint=fast",
+        "--wal-method=stream",
+        "--no-sync",
+    ]);
+    process::run(command, "pg_basebackup").await?;
+    Ok(RejoinMethod::Copied)
 }
 
 /// Waits until the writer streams to the node.
 pub(super) async fn streaming(node: &Node, writer: &Node) -> Result<(), ClusterError> {
-    let sql = format!(
-        "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = '{}' AND state = 'streaming')",
-        node.id
-    );
     let attached = async {
-        loop {
-            let row = writer.admin.query_one(&sql).await?;
-            if row.try_get(0).map_err(|source| writer.admin.error(source))? {
-                return Ok(());
-            }
+        while !streams(node, writer).await? {
             node.require_running()?;
             tokio::time::sleep(POLL).await;
         }
+        Ok(())
     };
     tokio::time::timeout(START_LIMIT, attached)
         .await
         .unwrap_or_else(|_| Err(node.timeout("streaming replication", START_LIMIT)))
+}
+
+/// Whether the writer streams to the node.
+pub(super) async fn streams(node: &Node, writer: &Node) -> Result<bool, ClusterError> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = '{}' AND state = 'streaming')",
+        node.id
+    );
+    let row = writer.admin.query_one(&sql).await?;
+    row.try_get(0).map_err(|source| writer.admin.error(source))
 }
 
 /// Recovers the killed server in single-user mode if need be, then takes back what diverged.

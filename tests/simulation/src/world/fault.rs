@@ -336,9 +336,16 @@ impl World {
     /// An operator pauses, and arms again later.
     pub(crate) fn pause_for(&mut self, time: Micros) {
         let before = self.table.mode;
+        if before == Mode::Paused {
+            return;
+        }
         self.table.mode = Mode::Paused;
         self.note(|| "operator pauses".to_owned());
-        self.agenda.after(time, move |world| world.table.mode = before);
+        self.agenda.after(time, move |world| {
+            if world.table.mode == Mode::Paused {
+                world.table.mode = before;
+            }
+        });
     }
 
     /// What a zone's prober meets at an instance.

@@ -134,6 +134,9 @@ impl World {
     pub(crate) fn any_skew(&mut self) -> i64 {
         let max = self.plan.noise.skew_max;
         let max = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
+        if max == 0 {
+            return 0;
+        }
         let of_both = match self.dice.between(0, 5) {
             0 => 0,
             1 => max.saturating_mul(2),

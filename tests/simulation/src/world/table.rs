@@ -119,6 +119,7 @@ impl World {
             return Err(superseded());
         }
         if let Condition::Changing { next, .. } = condition {
+            self.check_takeover(next);
             self.table.lease = Some(next.clone());
         }
         self.check_episode(&episode, &entries);
@@ -150,6 +151,13 @@ impl World {
             self.check_merit(episode, word("writer"), word("by"));
         }
         self.check_end(episode, entries);
+        let unheard = episode.human_called.iter().find(|rule| !self.watch.people.contains(rule)).copied();
+        if let Some(rule) = unheard {
+            self.violate(
+                Invariant::Liveness,
+                format!("a person counts as called by rule {rule}, and nobody was reached"),
+            );
+        }
         let intends =
             entries.iter().any(|entry| is_intention(entry, "FailoverDBCluster") || is_intention(entry, "evict"));
         if intends && self.table.mode != Mode::Armed {

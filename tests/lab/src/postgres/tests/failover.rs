@@ -121,8 +121,13 @@ async fn what_only_the_dead_have_is_taken_from_the_writers_disk() {
     acknowledged.extend(load.end().await);
     assert!(acknowledged.len() >= 200);
     assert_present(cluster, "orders-3", &acknowledged).await;
-    cluster.recover_all().await.unwrap();
+    // The other one stood aside when the roles changed, and came along.
     first_commit(cluster, 1).await;
+    let reader = connect(cluster, "orders-1").await.unwrap();
+    let there = async { while count(&reader).await <= i64::try_from(acknowledged.len()).unwrap() {} };
+    timeout(GENEROUS, there).await.unwrap();
+    cluster.recover_all().await.unwrap();
+    first_commit(cluster, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,14 +144,57 @@ async fn commits_go_on_without_standbys_that_ended_by_themselves() {
     let client = connect(cluster, "orders-1").await.unwrap();
     let mut commit = tokio::spawn(async move { insert(&client, 1).await });
     assert!(timeout(SILENCE, &mut commit).await.is_err());
-    cluster.dismiss_dead_standbys().await.unwrap();
+    cluster.settle_quorum().await.unwrap();
     timeout(GENEROUS, commit).await.unwrap().unwrap().unwrap();
     cluster.restart_in_place("orders-2").await.unwrap();
     cluster.restart_in_place("orders-2").await.unwrap();
-    let promotion = cluster.promote("orders-2").await.unwrap();
-    assert_eq!(promotion.source, Source::Own);
+    cluster.promote("orders-2").await.unwrap();
     let client = connect(cluster, "orders-2").await.unwrap();
     assert_eq!(count(&client).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promotion_does_not_wait_for_a_rejoin_that_hangs() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    cluster.kill_postgres("orders-1").await.unwrap();
+    cluster.promote("orders-2").await.unwrap();
+    // The writer freezes while it helps orders-1 back.
+    let freeze = async {
+        while cluster.roles.try_lock().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        cluster.node_at(1).freeze().unwrap();
+    };
+    let promotion = async {
+        freeze.await;
+        timeout(GENEROUS, cluster.promote("orders-3")).await.unwrap()
+    };
+    let (rejoined, promoted) = tokio::join!(cluster.rejoin("orders-1"), promotion);
+    promoted.unwrap();
+    assert!(rejoined.is_err(), "{rejoined:?}");
+    first_commit(cluster, 1).await;
+    // Not even the lack of its files keeps a node away.
+    std::fs::remove_dir_all(cluster.node_at(0).layout.data()).unwrap();
+    assert_eq!(cluster.rejoin("orders-1").await.unwrap().method, RejoinMethod::Copied);
+    cluster.promote("orders-1").await.unwrap();
+    first_commit(cluster, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_was_frozen_during_a_promotion_follows_the_new_writer() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    cluster.freeze("orders-3").await.unwrap();
+    cluster.kill_postgres("orders-1").await.unwrap();
+    cluster.promote("orders-2").await.unwrap();
+    first_commit(cluster, 1).await;
+    cluster.thaw("orders-3").await.unwrap();
+    let reader = connect(cluster, "orders-3").await.unwrap();
+    let there = async { while count(&reader).await != 1 {} };
+    timeout(GENEROUS, there).await.unwrap();
+    cluster.promote("orders-3").await.unwrap();
+    first_commit(cluster, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
