@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn each_threshold_that_can_be_set_takes_effect_and_no_other() {
-        let set: [(&str, fn(&mut Policy) -> &mut Duration); 7] = [
+        type Field = fn(&mut Policy) -> &mut Duration;
+        let set: [(&str, Field); 7] = [
             ("STEADFAST_PLATFORM_GRACE", |policy| &mut policy.platform_grace),
             ("STEADFAST_PLATFORM_DEADLINE", |policy| &mut policy.platform_deadline),
             ("STEADFAST_PROMOTION_DEADLINE", |policy| &mut policy.promotion_deadline),

@@ -27,36 +27,33 @@ pub(super) async fn kill_postgres(stage: &Stage<'_>) -> Result<(), DrillError> {
     Ok(stage.lab.cluster.kill_postgres(&stage.instance).await?)
 }
 
-/// The host comes back, and with it PostgreSQL: as the writer, if it still has the role. A former
-/// writer is brought back by the platform.
+/// The host comes back, and with it PostgreSQL in the role it still has. A former writer is brought
+/// back by the platform.
 pub(super) async fn bring_back(stage: &Stage<'_>) -> Result<(), DrillError> {
-    let cluster = &stage.lab.cluster;
-    cluster.repair_host(&stage.instance)?;
-    if cluster.state(&stage.instance)? != NodeState::Stopped || is_replaced(stage) {
+    let (cluster, id) = (&stage.lab.cluster, stage.instance.as_str());
+    cluster.repair_host(id)?;
+    if cluster.state(id)? != NodeState::Stopped || is_replaced(stage) {
         return Ok(());
     }
-    if cluster.writer() == stage.instance {
-        cluster.restart_in_place(&stage.instance).await?;
+    let writer_runs = cluster.state(cluster.writer())? == NodeState::Running;
+    if writer_runs || cluster.writer() == id {
+        cluster.restart_in_place(id).await?;
     } else {
-        cluster.rejoin(&stage.instance).await?;
+        cluster.start_alone(id).await?;
     }
     Ok(())
 }
 
+/// Whether another instance has its role.
 fn is_replaced(stage: &Stage<'_>) -> bool {
-    stage.lab.rds.promotions().last().is_some_and(|promotion| promotion.old_writer == stage.instance)
+    let promotions = stage.lab.rds.promotions();
+    let moved = promotions.iter().rev().find(|promotion| promotion.writable_ms.is_some());
+    moved.is_some_and(|promotion| promotion.old_writer == stage.instance)
 }
 
 /// The server ends and starts again where it is.
 pub(super) async fn restart(stage: &Stage<'_>) -> Result<(), DrillError> {
-    let cluster = &stage.lab.cluster;
-    if cluster.writer() == stage.instance {
-        cluster.restart_in_place(&stage.instance).await?;
-    } else {
-        cluster.kill_postgres(&stage.instance).await?;
-        cluster.rejoin(&stage.instance).await?;
-    }
-    Ok(())
+    Ok(stage.lab.cluster.restart_in_place(&stage.instance).await.map(drop)?)
 }
 
 /// A role's password is refused. Without a writer it cannot be mended; who brings one back mends it.

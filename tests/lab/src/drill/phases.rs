@@ -30,14 +30,15 @@ pub(super) fn phases(lab: &Lab, fault_at: Timestamp, episode: &Episode, evidence
     // Another episode of the same run may have had a call and a promotion before.
     let opened_ms = episode.opened_at.as_millis();
     let call = lab.rds.calls().into_iter().find(|call| is_ours(call) && call.at_ms >= opened_ms);
-    let promotion = lab.rds.promotions().into_iter().find(|promotion| {
-        promotion.started_ms >= fault_at.as_millis() && promotion.old_writer == episode.old_writer.as_str()
+    let promoted = lab.rds.promotions().into_iter().find_map(|promotion| {
+        let ours = promotion.started_ms >= fault_at.as_millis() && promotion.old_writer == episode.old_writer.as_str();
+        promotion.writable_ms.filter(|_| ours)
     });
     Phases {
         detected: opened(evidence),
         decided: evidence.iter().find(|entry| verdict(entry) == Some("fail_over")).map(|entry| entry.at),
         called: call.map(|call| Timestamp::from_millis(call.at_ms)),
-        promoted: promotion.and_then(|promotion| promotion.writable_ms).map(Timestamp::from_millis),
+        promoted: promoted.map(Timestamp::from_millis),
         proved: episode.proved_at,
     }
 }

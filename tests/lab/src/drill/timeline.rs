@@ -114,10 +114,11 @@ impl<'l> Timeline<'l> {
             Moment::At(time) => sleep(left_until(self.began.plus(time))).await,
             Moment::After(milestone, later) => sleep_after(&mut seen, milestone, later).await,
         }
+        let began = clock::now();
         self.begin(entry).await?;
         match entry.event.end {
             End::Never => {}
-            End::For(time) => sleep(time).await,
+            End::For(time) => sleep(left_until(began.plus(time))).await,
             End::Until(milestone, later) => sleep_after(&mut seen, milestone, later).await,
         }
         if entry.event.end != End::Never {

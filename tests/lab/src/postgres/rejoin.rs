@@ -67,6 +67,30 @@ impl Cluster {
         Ok(Rejoin { method, total: start.elapsed() })
     }
 
+    /// Starts a stopped reader as the standby it was, also while no writer runs: it serves reads and
+    /// can be promoted. It stands aside: the next promotion takes it along, and [`Self::attach`] leads it
+    /// to a writer that is back.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when it is the writer, runs already, stands on a dead host or does not come up,
+    /// or when only a running writer could tell which of its data is good.
+    pub async fn start_alone(&self, id: &str) -> Result<(), ClusterError> {
+        let roles = self.roles.lock().await;
+        let index = self.index_of(id)?;
+        let (node, writer) = (self.node_at(index), self.node_at(roles.writer));
+        if index == roles.writer {
+            return Err(ClusterError::AlreadyWriter { id: id.to_owned() });
+        }
+        require_stopped(node)?;
+        if roles.lineage.get(index) != Some(&Lineage::Follows) {
+            writer.require_running()?;
+        }
+        self.follow(node, writer, writer)?;
+        self.write_quorum(node, &[])?;
+        self.write_file(&node.layout.standby_signal(), "")?;
+        node.start().await
+    }
+
     /// Leads a running standby that stands aside to the present writer and into the quorum; one
     /// that was away during a promotion is rejoined. Nothing is done while the writer is away:
     /// the next promotion takes the standby along.

@@ -226,3 +226,27 @@ async fn repeated_drills_lose_nothing() {
         cluster.recover_all().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reader_that_comes_back_without_a_writer_can_be_promoted() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let load = load(cluster, "orders-1").await;
+    load.reach(100).await;
+    cluster.kill_host("orders-1").await.unwrap();
+    cluster.kill_host("orders-2").await.unwrap();
+    let acknowledged = load.end().await;
+    assert!(acknowledged.len() >= 100);
+    let refused = cluster.start_alone("orders-2").await.unwrap_err();
+    assert!(matches!(refused, ClusterError::NotRunning { state: NodeState::HostDown, .. }), "{refused}");
+    cluster.repair_host("orders-2").unwrap();
+    cluster.start_alone("orders-2").await.unwrap();
+    let reader = connect(cluster, "orders-2").await.unwrap();
+    let refused = insert(&reader, 1).await.unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::READ_ONLY_SQL_TRANSACTION));
+    println!("{:?}", cluster.promote("orders-2").await.unwrap());
+    assert_present(cluster, "orders-2", &acknowledged).await;
+    first_commit(cluster, 2).await;
+    let refused = cluster.start_alone("orders-2").await.unwrap_err();
+    assert!(matches!(refused, ClusterError::AlreadyWriter { .. }), "{refused}");
+}
