@@ -129,6 +129,7 @@ impl Limits {
         let of_an_episode = match expectation {
             Expectation::DetectedWithin(_)
             | Expectation::RecoveredBy(_)
+            | Expectation::SessionsEvicted
             | Expectation::PersonCalled(_)
             | Expectation::Open(_) => true,
             Expectation::Calls(Bound::Exactly(calls)) => calls > 0,
@@ -179,6 +180,7 @@ fn instance(fault: &Fault) -> Option<Place> {
         Fault::Blind(_)
         | Fault::Isolate(_)
         | Fault::RefusePassword(_)
+        | Fault::RotatePassword(_)
         | Fault::Fail(..)
         | Fault::Events(_)
         | Fault::Coordinator(_)
@@ -201,6 +203,7 @@ fn who(expectation: Expectation) -> Option<u8> {
         | Expectation::DetectedWithin(_)
         | Expectation::Lost(_)
         | Expectation::RecoveredBy(_)
+        | Expectation::SessionsEvicted
         | Expectation::PersonCalled(_)
         | Expectation::NobodyCalled
         | Expectation::Open(_) => None,

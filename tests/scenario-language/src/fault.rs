@@ -22,6 +22,7 @@ pub(crate) const FAULTS: &[(&str, Read)] = &[
     ("blind", |words| words.zone().map(Fault::Blind)),
     ("isolate", |words| words.zone().map(Fault::Isolate)),
     ("refuse-password", |words| words.named().map(Fault::RefusePassword)),
+    ("rotate-password", |words| words.named().map(Fault::RotatePassword)),
     ("fail", fail),
     ("events", events),
     ("coordinator", coordinator),
@@ -145,6 +146,7 @@ impl Fault {
             | Self::Restart(_)
             | Self::Coordinator(Disturbance::Killed)
             | Self::KillProber(_)
+            | Self::RotatePassword(_)
             | Self::Platform(PlatformDeed::FailsOver)
             | Self::Operator(_) => true,
             Self::KillHost(_)
@@ -166,7 +168,9 @@ impl Fault {
                 PlatformDeed::FailoversFail
                 | PlatformDeed::FailoversReverse
                 | PlatformDeed::ChangesCluster
-                | PlatformDeed::KeepsEndpoint,
+                | PlatformDeed::KeepsEndpoint
+                | PlatformDeed::PausesCluster
+                | PlatformDeed::SwitchesBlueGreen,
             ) => false,
         }
     }

@@ -26,6 +26,8 @@ pub struct Scenario {
     /// How long it runs, counted from the first fault; 120 s unless said otherwise. It ends earlier when
     /// nothing is left to happen.
     pub lasts: Duration,
+    /// Whether it runs for all of that, whatever is left to happen: for what arrives late.
+    pub exactly: bool,
     /// What fails when.
     pub timeline: Vec<Event>,
     /// What is expected.
@@ -115,6 +117,8 @@ pub enum Milestone {
     Promoted,
     /// The proof is written.
     Proved,
+    /// The order to end sessions that stayed on the old writer is written.
+    Evicting,
     /// The episode is closed.
     Closed,
 }
@@ -231,6 +235,10 @@ pub enum PlatformDeed {
     ChangesCluster,
     /// It does not let the cluster endpoint follow the role.
     KeepsEndpoint,
+    /// It has paused the idle cluster at 0 ACU, and resumes it: nothing answers until then.
+    PausesCluster,
+    /// It switches a blue/green deployment over.
+    SwitchesBlueGreen,
 }
 
 /// What an operator does. Over at once.
@@ -274,6 +282,8 @@ pub enum Fault {
     Isolate(Zone),
     /// A role's password is refused everywhere.
     RefusePassword(Role),
+    /// A role gets a new password, in the database and in its secret; open sessions live on. Over at once.
+    RotatePassword(Role),
     /// A service fails, for one of its actions or for all.
     Fail(Service, Trouble, Option<&'static str>),
     /// The platform's events are disturbed.
@@ -309,6 +319,8 @@ pub enum Expectation {
     Lost(Bound),
     /// Who brought the writes back, by the evidence of the last episode.
     RecoveredBy(RecoveredBy),
+    /// Sessions of an application that stayed on the old writer were ended there.
+    SessionsEvicted,
     /// A person was called for this rule.
     PersonCalled(u16),
     /// No person was called.

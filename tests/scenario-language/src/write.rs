@@ -59,7 +59,9 @@ impl Scenario {
         for (threshold, value) in &self.policy {
             lines.push(format!("policy {} {}", threshold.word(), Time(*value)));
         }
-        if self.lasts != default.lasts {
+        if self.exactly {
+            lines.push(format!("lasts exactly {}", Time(self.lasts)));
+        } else if self.lasts != default.lasts {
             lines.push(format!("lasts {}", Time(self.lasts)));
         }
         if let Some(only) = &self.only {
@@ -114,6 +116,7 @@ impl Display for Fault {
             Self::Blind(zone) => write!(f, "blind {zone}"),
             Self::Isolate(zone) => write!(f, "isolate {zone}"),
             Self::RefusePassword(role) => write!(f, "refuse-password {}", role.word()),
+            Self::RotatePassword(role) => write!(f, "rotate-password {}", role.word()),
             Self::Fail(service, trouble, None) => write!(f, "fail {} {trouble}", service.word()),
             Self::Fail(service, trouble, Some(action)) => write!(f, "fail {} {trouble} {action}", service.word()),
             Self::Events(delivery) => write!(f, "events {delivery}"),
@@ -219,6 +222,7 @@ impl Display for Expectation {
             Self::DetectedWithin(time) => write!(f, "detected within {}", Time(*time)),
             Self::Lost(bound) => write!(f, "lost {bound}"),
             Self::RecoveredBy(by) => write!(f, "recovered by {}", by.word()),
+            Self::SessionsEvicted => f.write_str("sessions evicted"),
             Self::PersonCalled(rule) => write!(f, "person called by rule {rule}"),
             Self::NobodyCalled => f.write_str("nobody called"),
             Self::Open(true) => f.write_str("episode open"),

@@ -51,6 +51,8 @@ pub struct Report {
     pub open: bool,
     /// Who brought the writes back, by the last episode.
     pub recovered_by: Option<RecoveredBy>,
+    /// Sessions on an old writer that the drainer ended.
+    pub evicted: u64,
     /// How many requests the coordinators made of their ports.
     pub port_calls: u64,
     /// How often what went wrong on purpose.
@@ -88,6 +90,7 @@ fn report(world: &mut World) -> Report {
         writer: curtain.writer,
         open: curtain.open,
         recovered_by: curtain.recovered_by,
+        evicted: world.functions.evicted,
         port_calls: world.watch.port_calls,
         took_ms: world.agenda.now() / MS,
         met: std::mem::take(&mut world.watch.met),

@@ -157,6 +157,15 @@ impl Lab {
         self.invoke(names::COORDINATOR, &order).await.map(|_| ())
     }
 
+    /// Gives the role of a secret a new password; sessions that are open live on.
+    ///
+    /// # Errors
+    ///
+    /// When the writer or Secrets Manager does not answer.
+    pub async fn rotate_password(&self, secret_arn: &str) -> Result<(), AssemblyError> {
+        resources::rotate(&self.cluster, &self.aws, secret_arn).await
+    }
+
     /// Invokes a function and waits for its answer.
     ///
     /// # Errors

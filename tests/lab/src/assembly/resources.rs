@@ -123,6 +123,20 @@ pub(crate) async fn credentials(aws: &SdkConfig, arn: &str) -> Result<Credential
         .map_err(|error| AssemblyError::Call { action: "GetSecretValue", cause: error.to_string() })
 }
 
+/// Gives the role of a secret a new password: in the database first, then in the secret, as a rotation with one
+/// user does. In between, the secret's password is refused.
+pub(super) async fn rotate(cluster: &Cluster, aws: &SdkConfig, arn: &str) -> Result<(), AssemblyError> {
+    let client = aws_sdk_secretsmanager::Client::new(aws);
+    let mut renewed = credentials(aws, arn).await?;
+    renewed.password = uuid::Uuid::new_v4().simple().to_string();
+    let admin = cluster.admin(cluster.writer()).await?;
+    admin.batch_execute(&format!("ALTER ROLE {} PASSWORD '{}'", renewed.username, scram(&renewed))).await?;
+    let text = secret_text(&renewed.username, &renewed.password);
+    let put = client.put_secret_value().secret_id(arn).secret_string(text);
+    put.send().await.map_err(call("PutSecretValue"))?;
+    Ok(())
+}
+
 /// What PostgreSQL stores of a password.
 pub(crate) fn scram(credentials: &Credentials) -> String {
     postgres_protocol::password::scram_sha_256(credentials.password.as_bytes())
@@ -172,11 +186,16 @@ async fn create_secret(
     username: &str,
 ) -> Result<String, AssemblyError> {
     let password = uuid::Uuid::new_v4().simple().to_string();
-    let text = json!({ "engine": "postgres", "username": username, "password": password, "dbname": names::DATABASE,
-        "host": names::cluster_endpoint(), "port": names::PORT })
-    .to_string();
+    let text = secret_text(username, &password);
     let created = client.create_secret().name(name).secret_string(text).send().await.map_err(call("CreateSecret"))?;
     Ok(created.arn().unwrap_or_default().to_owned())
+}
+
+/// A database secret as Secrets Manager's own rotation writes it.
+fn secret_text(username: &str, password: &str) -> String {
+    json!({ "engine": "postgres", "username": username, "password": password, "dbname": names::DATABASE,
+        "host": names::cluster_endpoint(), "port": names::PORT })
+    .to_string()
 }
 
 /// One schedule per scheduled function. The emulator's scheduler reaches no function of ours, so

@@ -71,6 +71,7 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Isolate(zone) => path(None, move |_| [outward(zone), inward(zone)].concat()),
         Fault::RefusePassword(Role::Prober) => deeds::password(names::PROBER_ROLE),
         Fault::RefusePassword(Role::Application) => deeds::password(names::APPLICATION),
+        Fault::RotatePassword(role) => at_once(None, async move |stage| deeds::rotate_password(stage, role).await),
         Fault::Fail(Service::Rds, trouble, action) => deeds::control_plane(trouble, action.unwrap_or("*")),
         Fault::Fail(Service::StateTable, trouble, action) => service(services::Service::StateTable, trouble, action),
         Fault::Fail(Service::Notifier, trouble, action) => service(services::Service::Notifier, trouble, action),
@@ -97,6 +98,10 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         }
         Fault::Platform(PlatformDeed::KeepsEndpoint) => {
             platform(|rds| rds.keep_endpoint(true), |rds| rds.keep_endpoint(false))
+        }
+        Fault::Platform(PlatformDeed::PausesCluster) => lasting(None, deeds::pause_cluster, deeds::resume_cluster),
+        Fault::Platform(PlatformDeed::SwitchesBlueGreen) => {
+            platform(|rds| rds.begin_switchover(), |rds| rds.complete_switchover())
         }
         Fault::Operator(OperatorDeed::Sets(mode)) => at_once(None, async move |s| deeds::set_mode(s, mode).await),
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),

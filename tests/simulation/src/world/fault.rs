@@ -210,6 +210,7 @@ impl World {
             Fault::Blind(_)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
+            | Fault::RotatePassword(_)
             | Fault::Fail(..)
             | Fault::Events(_)
             | Fault::Coordinator(_)
@@ -252,6 +253,7 @@ impl World {
             | Fault::Blind(_)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
+            | Fault::RotatePassword(_)
             | Fault::Events(_)
             | Fault::Coordinator(_) => {}
         }
@@ -279,6 +281,7 @@ impl World {
             | Fault::Blind(_)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
+            | Fault::RotatePassword(_)
             | Fault::Events(_)
             | Fault::Coordinator(_)
             | Fault::KillProber(_)
@@ -307,7 +310,16 @@ impl World {
             PlatformDeed::FailsOver => {}
             PlatformDeed::FailoversFail => self.platform.failovers_fail = begins,
             PlatformDeed::FailoversReverse => self.platform.failovers_reverse = begins,
-            PlatformDeed::ChangesCluster => self.platform.changing = begins,
+            PlatformDeed::ChangesCluster | PlatformDeed::SwitchesBlueGreen => self.platform.changing = begins,
+            PlatformDeed::PausesCluster => {
+                for nth in 0..self.instances.len() {
+                    if begins {
+                        self.set(Some(nth), |instance| instance.frozen = instance.run == Run::Up);
+                    } else {
+                        self.thaw(nth);
+                    }
+                }
+            }
             PlatformDeed::KeepsEndpoint => {
                 self.platform.keeps_endpoint = begins;
                 if !begins {
@@ -378,6 +390,7 @@ impl World {
             | Fault::TakeConnections(_)
             | Fault::Lag(..)
             | Fault::RefusePassword(_)
+            | Fault::RotatePassword(_)
             | Fault::Fail(..)
             | Fault::Events(_)
             | Fault::Coordinator(_)
