@@ -157,7 +157,7 @@ impl<'w, W: World> Executor<'w, W> {
             return false;
         };
         let mut owned = snapshot.clone();
-        owned.lease = Lease::taken(snapshot.lease.as_ref(), open.epoch, &self.me, snapshot.now, self.policy);
+        owned.lease = Lease::taken(snapshot.lease.as_ref(), open.epoch_used(), &self.me, snapshot.now, self.policy);
         let then = decision::decide(&owned, self.policy);
         then.verdict == Verdict::CallHuman && open.human_called.contains(&then.rule)
     }
@@ -304,15 +304,24 @@ impl<'w, W: World> Executor<'w, W> {
         if !self.has_described_anew().await {
             return Ok(());
         }
-        let promotion = open.next_promotion(target.clone(), lease.epoch, snapshot.now);
-        let mut episode = open.clone();
-        episode.promotion = Some(promotion.clone());
-        episode.cause = decision.diagnosis.writer;
+        self.intend(lease, open.clone(), decision, target).await
+    }
+
+    /// Writes the intention over `before`, the episode without it, and makes the call.
+    async fn intend(
+        &mut self,
+        lease: &Lease,
+        before: Episode,
+        decision: &Decision,
+        target: InstanceId,
+    ) -> Result<(), StateError> {
+        let promotion = before.next_promotion(target.clone(), lease.epoch, self.world.now());
         let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
             "refused": decision.refused });
         // Should the answer to this write be lost, the next look tells whether it took effect.
-        self.uncalled = Some(Uncalled { intended: promotion, before: open.promotion.clone() });
-        let seen = Some(open.version);
+        self.uncalled = Some(Uncalled { intended: promotion.clone(), before: before.promotion.clone() });
+        let seen = Some(before.version);
+        let episode = Episode { promotion: Some(promotion), cause: decision.diagnosis.writer, ..before };
         let records = [(Kind::Intended, intended)];
         let episode = self.write_returning(Under::Armed(lease), episode, seen, decision, &records).await?;
         self.fail_over(lease, episode, decision, &target).await
@@ -337,7 +346,8 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     /// Makes the call that is due, if the world as it is now would still lead to it; otherwise takes the
-    /// intention back, which is safe because nothing was called.
+    /// intention back, which is safe because nothing was called. The intention is written anew first: the
+    /// old one may name an epoch that has ended, and its age must not count as time given to the call.
     async fn call_fail_over(
         &mut self,
         snapshot: &Snapshot,
@@ -354,7 +364,7 @@ impl<'w, W: World> Executor<'w, W> {
             if !self.has_described_anew().await {
                 return self.renew(lease).await;
             }
-            return self.fail_over(lease, open.clone(), decision, &target).await;
+            return self.intend(lease, without, &again, target).await;
         }
         self.uncalled = None;
         let withheld = json!({ "action": "FailoverDBCluster", "result": "withheld, never called", "rule": again.rule });
@@ -374,7 +384,11 @@ impl<'w, W: World> Executor<'w, W> {
         }
         self.uncalled = None;
         let mut episode = episode;
+        let sent = self.world.now();
         let answer = self.world.fail_over(&self.cluster, target).await;
+        if matches!(answer, Err(CallError::Unanswered { .. })) {
+            self.wait_out_call(sent).await;
+        }
         let result = match &answer {
             Ok(()) => json!({ "action": "FailoverDBCluster", "result": "accepted" }),
             Err(error) => json!({ "action": "FailoverDBCluster", "result": error.to_string() }),
@@ -387,6 +401,15 @@ impl<'w, W: World> Executor<'w, W> {
         self.world.measure(&self.cluster, &[(metric::PROMOTION_CALLS, 1)]);
         let seen = Some(episode.version);
         self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
+    }
+
+    /// A call without an answer may be on its way for as long as a call takes at most. Nothing is concluded
+    /// before that: an episode that closed over it could see a second failover begin.
+    async fn wait_out_call(&self, sent: Timestamp) {
+        let left = CALL_LIMIT.saturating_sub(self.world.now().since(sent));
+        if !left.is_zero() {
+            self.world.pause(left).await;
+        }
     }
 
     async fn record_proof(

@@ -13,7 +13,7 @@ use std::time::Duration;
 use steadfast_core::decision::decide;
 use steadfast_core::diagnosis::*;
 use steadfast_core::episode::*;
-use steadfast_core::evidence::Entry;
+use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::executor::{Executor, Patience};
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
@@ -160,6 +160,11 @@ struct Inner {
     renewed_at: Option<Timestamp>,
     stolen_after_intention: bool,
     lease_left_at_call: Vec<Duration>,
+    called_at: Vec<Timestamp>,
+    /// How old the intention was at each call.
+    age_at_call: Vec<Duration>,
+    /// How long the writer of a lost intention waits for its answer.
+    answer_lost_after_ms: u64,
     /// What the control plane answers to calls, the first one first; then it accepts.
     answers: Vec<Option<CallError>>,
     lose_answer_of_second_intention: bool,
@@ -242,7 +247,7 @@ impl StateTable for W {
                 let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(300));
                 i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 9, expires_at });
             }
-            i.now += 5_000;
+            i.now += i.answer_lost_after_ms;
             return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
         }
         Ok(())
@@ -255,8 +260,13 @@ impl ControlPlane for W {
     }
     async fn fail_over(&self, _: &ClusterId, t: &InstanceId) -> Result<(), CallError> {
         let mut i = self.i.lock().unwrap();
-        let left = i.state.lease.as_ref().unwrap().expires_at.since(Timestamp::from_millis(i.now));
-        i.lease_left_at_call.push(left);
+        let now = Timestamp::from_millis(i.now);
+        let lease = i.state.lease.clone().unwrap();
+        let intended = i.state.episode.as_ref().unwrap().promotion.clone().unwrap();
+        assert_eq!(intended.epoch, lease.epoch, "a call under an epoch that its intention does not name");
+        i.lease_left_at_call.push(lease.expires_at.since(now));
+        i.age_at_call.push(now.since(intended.at));
+        i.called_at.push(now);
         i.fail_overs.push(t.to_string());
         let answer = if i.answers.is_empty() { None } else { i.answers.remove(0) };
         answer.map_or(Ok(()), Err)
@@ -304,7 +314,8 @@ fn reports(outcome: Outcome, since: Timestamp) -> impl Fn(Timestamp) -> Vec<Witn
     }
 }
 fn world(outcome: Outcome, describe_ms: u64, load_ms: u64) -> W {
-    let i = Inner { now: NOW.as_millis(), state: State { mode: Mode::Armed, ..State::default() }, ..Inner::default() };
+    let state = State { mode: Mode::Armed, ..State::default() };
+    let i = Inner { now: NOW.as_millis(), state, answer_lost_after_ms: 5_000, ..Inner::default() };
     W {
         i: Mutex::new(i),
         topo: topology(),
@@ -625,4 +636,41 @@ fn a_withheld_repetition_does_not_forget_the_call_before_it() {
     assert_eq!(i.fail_overs, ["r1"], "another target would flip the roles");
     let promotion = i.state.episode.as_ref().unwrap().promotion.as_ref().map(|p| (p.target.to_string(), p.number));
     assert_eq!(promotion, Some(("r1".to_owned(), 1)), "the call that was made stays known");
+}
+
+/// When the answer to the first call was written down.
+fn answered_at(i: &Inner) -> Timestamp {
+    let answers = i.evidence.values().filter(|entry| entry.kind == Kind::Answered);
+    answers.map(|entry| entry.at).min().unwrap()
+}
+
+#[test]
+fn a_call_without_an_answer_is_waited_for_as_long_as_it_may_be_on_its_way() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().answers = vec![unanswered()];
+    let _ended = go(&w, &no_grace(), "me", 12);
+    let i = w.i.lock().unwrap();
+    assert!(answered_at(&i).since(i.called_at[0]) >= Duration::from_secs(5), "concluded over a call on its way");
+}
+
+#[test]
+fn an_answered_call_is_written_down_at_once() {
+    let w = world(Outcome::Refused, 20, 5);
+    let _ended = go(&w, &no_grace(), "me", 12);
+    let i = w.i.lock().unwrap();
+    assert!(answered_at(&i).since(i.called_at[0]) < Duration::from_secs(1));
+}
+
+#[test]
+fn an_intention_that_is_called_late_is_written_anew() {
+    for lost_after_ms in [5_000, 20_000] {
+        let mut w = world(Outcome::Refused, 20, 5);
+        w.i.get_mut().unwrap().lose_answer_of_intention = true;
+        w.i.get_mut().unwrap().answer_lost_after_ms = lost_after_ms;
+        let _ended = go(&w, &no_grace(), "me", 60);
+        let i = w.i.lock().unwrap();
+        assert!(!i.age_at_call.is_empty(), "the lease outlived {lost_after_ms} ms, or was taken anew");
+        let fresh = i.age_at_call.iter().all(|age| *age < Duration::from_secs(1));
+        assert!(fresh, "the time given to a call counts from its intention: {:?}", i.age_at_call);
+    }
 }
