@@ -9,6 +9,7 @@ use crate::lease::{Lease, LeaseState};
 use crate::mode::Mode;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
+use crate::switchover::{self, Planned};
 use crate::time::Timestamp;
 use crate::topology::{ClusterStatus, InstanceId, Topology};
 
@@ -75,6 +76,8 @@ pub struct Facts {
     pub writer: WriterState,
     /// The episode.
     pub progress: Progress,
+    /// The switchover that an operator ordered.
+    pub planned: Planned,
     /// Whether the episode has been open for longer than `episode_deadline`.
     pub overdue: bool,
     /// Whether the platform still has time to act first.
@@ -104,7 +107,8 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
     let gone_since = snapshot.open_episode().and_then(|episode| episode.gone_since).or(diagnosis.since);
     let platform = platform(snapshot, policy, &diagnosis, gone_since);
     let progress = progress(snapshot, policy, platform);
-    if let Some(target) = called_target(snapshot, progress) {
+    let only = called_target(snapshot, progress).or_else(|| switchover::planned_target(snapshot, diagnosis.writer));
+    if let Some(target) = only {
         choice.keep_to(target);
     }
     let facts = Facts {
@@ -113,16 +117,13 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
         platform,
         writer: diagnosis.writer,
         progress,
+        planned: switchover::planned(snapshot, policy, platform, choice.chosen.is_some()),
         overdue: snapshot
             .open_episode()
             .is_some_and(|episode| snapshot.now.since(episode.opened_at) > policy.episode_deadline),
         grace_running: gone_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace),
         candidate: choice.chosen.is_some(),
-        budget_left: budget_left(
-            snapshot,
-            policy,
-            snapshot.open_episode().map_or(diagnosis.writer, |episode| episode.cause),
-        ),
+        budget_left: budget_left(snapshot, policy, cause(snapshot, &diagnosis)),
     };
     Reduced { facts, diagnosis, choice }
 }
@@ -209,6 +210,12 @@ fn called_target(snapshot: &Snapshot, progress: Progress) -> Option<&InstanceId>
     let promotion = snapshot.open_episode()?.promotion.as_ref()?;
     let again = matches!(progress, Progress::Traceless | Progress::Repeatable);
     promotion.only_target().filter(|_| again)
+}
+
+/// What the budget is asked for: a writer that failed during a planned switchover has failed on its own.
+fn cause(snapshot: &Snapshot, diagnosis: &Diagnosis) -> WriterState {
+    let cause = snapshot.open_episode().map(|episode| episode.cause);
+    cause.filter(|cause| *cause != WriterState::Committing).unwrap_or(diagnosis.writer)
 }
 
 /// A call that is made again is the same promotion: it counts once.

@@ -9,6 +9,7 @@ use steadfast_core::facts::{Facts, Platform, Progress};
 use steadfast_core::lease::LeaseState;
 use steadfast_core::mode::Mode;
 use steadfast_core::rules::{OTHERWISE, TABLE, Verdict};
+use steadfast_core::switchover::Planned;
 
 fn all() -> Vec<Facts> {
     let mut facts = Vec::new();
@@ -17,13 +18,14 @@ fn all() -> Vec<Facts> {
             for platform in Platform::ALL {
                 for writer in WriterState::ALL {
                     for progress in Progress::ALL {
-                        for bits in 0..16_u8 {
+                        for (planned, bits) in Planned::ALL.into_iter().flat_map(|p| (0..16_u8).map(move |b| (p, b))) {
                             facts.push(Facts {
                                 mode,
                                 lease,
                                 platform,
                                 writer,
                                 progress,
+                                planned,
                                 overdue: bits & 8 != 0,
                                 grace_running: bits & 1 != 0,
                                 candidate: bits & 2 != 0,
