@@ -117,7 +117,7 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
         platform,
         writer: diagnosis.writer,
         progress,
-        planned: switchover::planned(snapshot, policy, platform, choice.chosen.is_some()),
+        planned: switchover::planned(snapshot, policy),
         overdue: snapshot
             .open_episode()
             .is_some_and(|episode| snapshot.now.since(episode.opened_at) > policy.episode_deadline),

@@ -9,8 +9,8 @@ use crate::lease::Lease;
 use crate::metric::Metric;
 use crate::mode::Mode;
 use crate::notice::Notice;
-use crate::time::Timestamp;
 use crate::switchover::Quiesced;
+use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId, Topology};
 use crate::witness::WitnessReport;
 
@@ -182,12 +182,8 @@ pub trait Drainer {
     ) -> impl Future<Output = Result<Quiesced, CallError>> + Send;
 
     /// Has it let go of a gate that it closed, and waits for that.
-    fn resume(
-        &self,
-        cluster: &ClusterId,
-        epoch: u64,
-        hold: &str,
-    ) -> impl Future<Output = Result<(), CallError>> + Send;
+    fn resume(&self, cluster: &ClusterId, epoch: u64, hold: &str)
+    -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
 /// People.

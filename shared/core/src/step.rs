@@ -140,9 +140,7 @@ fn own(snapshot: &Snapshot, decision: &Decision) -> Progress {
 fn quiesce(snapshot: &Snapshot, decision: &Decision) -> Progress {
     let open = snapshot.open_episode().filter(|_| decision.verdict == Verdict::SwitchOver);
     match open.and_then(|open| Some((open, open.plan.as_ref()?))) {
-        Some((open, plan)) if !plan.asked => {
-            Progress::Ready(Action::Quiesce { writer: open.old_writer.clone() })
-        }
+        Some((open, plan)) if !plan.asked => Progress::Ready(Action::Quiesce { writer: open.old_writer.clone() }),
         Some(_) | None => Progress::Done,
     }
 }

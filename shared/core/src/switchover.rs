@@ -233,21 +233,14 @@ impl Plan {
 }
 
 /// How the plan of the open episode stands. Only the coordinator that was given the order carries it out.
-pub fn planned(snapshot: &Snapshot, policy: &Policy, platform: Platform, candidate: bool) -> Planned {
+pub fn planned(snapshot: &Snapshot, policy: &Policy) -> Planned {
     let Some((open, plan)) = snapshot.open_episode().and_then(|open| Some((open, open.plan.as_ref()?))) else {
         return Planned::No;
     };
     match &open.promotion {
         Some(promotion) if promotion.refused.is_none() => Planned::No,
         Some(_) => Planned::Off,
-        None if is_owner(snapshot, open)
-            && snapshot.mode == Mode::Armed
-            && platform == Platform::Idle
-            && candidate
-            && plan.stands(snapshot.now, policy) =>
-        {
-            Planned::Due
-        }
+        None if is_owner(snapshot, open) && plan.stands(snapshot.now, policy) => Planned::Due,
         None => Planned::Off,
     }
 }
