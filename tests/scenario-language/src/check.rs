@@ -139,6 +139,7 @@ impl Limits {
             | Expectation::Writer(_)
             | Expectation::OutageAtMost(_)
             | Expectation::Lost(_)
+            | Expectation::Errors(_)
             | Expectation::NobodyCalled => false,
         };
         let word = expectation.to_string();
@@ -200,6 +201,7 @@ fn who(expectation: Expectation) -> Option<u8> {
         | Expectation::OutageAtMost(_)
         | Expectation::DetectedWithin(_)
         | Expectation::Lost(_)
+        | Expectation::Errors(_)
         | Expectation::RecoveredBy(_)
         | Expectation::PersonCalled(_)
         | Expectation::NobodyCalled

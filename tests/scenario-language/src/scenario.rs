@@ -14,6 +14,8 @@ pub struct Scenario {
     pub why: String,
     /// How many readers the cluster has beside its writer; 2 unless said otherwise.
     pub readers: u8,
+    /// Whether the clients use the gate; they do not unless said otherwise.
+    pub gated: bool,
     /// What the operator allows at the start; [`Mode::Armed`] unless said otherwise.
     pub mode: Mode,
     /// When the platform fails over by itself once the writer is dead; None: never, the default.
@@ -307,6 +309,8 @@ pub enum Expectation {
     DetectedWithin(Duration),
     /// Acknowledged writes that are not there at the end.
     Lost(Bound),
+    /// Writes that an application saw fail, or whose outcome it did not learn.
+    Errors(Bound),
     /// Who brought the writes back, by the evidence of the last episode.
     RecoveredBy(RecoveredBy),
     /// A person was called for this rule.

@@ -50,6 +50,9 @@ impl Scenario {
         if self.readers != default.readers {
             lines.push(format!("readers {}", self.readers));
         }
+        if self.gated {
+            lines.push("clients use the gate".to_owned());
+        }
         if self.mode != default.mode {
             lines.push(format!("mode {}", self.mode.word()));
         }
@@ -218,6 +221,7 @@ impl Display for Expectation {
             Self::OutageAtMost(time) => write!(f, "outage at most {}", Time(*time)),
             Self::DetectedWithin(time) => write!(f, "detected within {}", Time(*time)),
             Self::Lost(bound) => write!(f, "lost {bound}"),
+            Self::Errors(bound) => write!(f, "errors {bound}"),
             Self::RecoveredBy(by) => write!(f, "recovered by {}", by.word()),
             Self::PersonCalled(rule) => write!(f, "person called by rule {rule}"),
             Self::NobodyCalled => f.write_str("nobody called"),

@@ -238,6 +238,8 @@ impl Lab {
         let endpoints = functions::Endpoints {
             emulator: self.emulator.endpoint(),
             rds: self.rds.address(),
+            data: self.data.address(),
+            cluster_arn: platform_config(config, &self.resources).cluster_arn(),
             state_table: self.services.endpoint(Service::StateTable),
             notifier: self.services.endpoint(Service::Notifier),
             invocations: self.services.endpoint(Service::Invocations),

@@ -119,6 +119,14 @@ pub(super) async fn set_mode(stage: &Stage<'_>, mode: Mode) -> Result<(), DrillE
     Ok(stage.lab.set_mode(mode, "the scenario's operator").await?)
 }
 
+/// Orders a switchover from the coordinator, as operators do, and does not wait for its answer.
+pub(super) async fn switch_over(stage: &Stage<'_>) -> Result<(), DrillError> {
+    let order = serde_json::json!({ "cluster": names::CLUSTER, "hint": "operator", "order": "switchover",
+        "reason": "the scenario's operator" });
+    let accepted = stage.lab.lambda.invoke_async(names::COORDINATOR, order.to_string().into_bytes()).await;
+    invocations(accepted.map(drop))
+}
+
 /// `FailoverDBCluster` without a target, as a person at the console would call it.
 pub(super) async fn fail_over_by_hand(stage: &Stage<'_>) -> Result<(), DrillError> {
     let endpoint = format!("http://{}", stage.lab.rds.address());

@@ -101,8 +101,8 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Operator(OperatorDeed::Sets(mode)) => at_once(None, async move |s| deeds::set_mode(s, mode).await),
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),
         Fault::Operator(OperatorDeed::DeletesLease) => at_once(None, deeds::delete_lease),
-        Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
-        | Fault::Operator(OperatorDeed::SwitchesOver) => None,
+        Fault::Operator(OperatorDeed::SwitchesOver) => at_once(None, deeds::switch_over),
+        Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_)) => None,
     }
 }
 

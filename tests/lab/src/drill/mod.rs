@@ -51,7 +51,7 @@ impl DrillPlan {
             repeat: 1,
             native: None,
             duplicate: false,
-            workload: workload::Plan::default(),
+            workload: workload::Plan { gated: scenario.gated, ..workload::Plan::default() },
             output: output.to_owned(),
         }
     }

@@ -38,6 +38,9 @@ pub enum Route {
 pub struct Plan {
     /// One client per route.
     pub routes: Vec<Route>,
+    /// Whether the clients take the gate's lock with their first statement, and make a transfer again that
+    /// has failed for certain.
+    pub gated: bool,
     /// Between two transfers of one client: bounds the load.
     pub think: Duration,
 }
@@ -45,7 +48,7 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         let routes = [[Route::Instances; 4].as_slice(), [Route::ClusterEndpoint; 2].as_slice()].concat();
-        Self { routes, think: Duration::from_millis(15) }
+        Self { routes, gated: false, think: Duration::from_millis(15) }
     }
 }
 
@@ -68,6 +71,7 @@ struct Shared {
     resolver: Resolver,
     credentials: Credentials,
     acknowledged: Vec<std::sync::atomic::AtomicU64>,
+    gated: bool,
     stop: AtomicBool,
 }
 
@@ -89,6 +93,7 @@ impl Workload {
             resolver: Resolver::new(Some(lab.cluster.resolver_address(0)))?,
             credentials: crate::assembly::credentials(&lab.aws, &lab.resources.application_secret_arn).await?,
             acknowledged: plan.routes.iter().map(|_| 0.into()).collect(),
+            gated: plan.gated,
             stop: AtomicBool::new(false),
         });
         let mut clients = JoinSet::new();
