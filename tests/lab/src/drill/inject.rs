@@ -102,6 +102,10 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),
         Fault::Operator(OperatorDeed::DeletesLease) => at_once(None, deeds::delete_lease),
         Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
+        | Fault::FailCommits(_)
+        | Fault::RefuseWrites(_)
+        | Fault::RotatePassword(_)
+        | Fault::Platform(PlatformDeed::StopsCluster | PlatformDeed::LosesKey)
         | Fault::Operator(OperatorDeed::SwitchesOver) => None,
     }
 }
