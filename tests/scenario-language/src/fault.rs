@@ -16,12 +16,15 @@ pub(crate) const FAULTS: &[(&str, Read)] = &[
     ("restart", |words| words.place().map(Fault::Restart)),
     ("stall-commits", |words| words.place().map(Fault::StallCommits)),
     ("fill-disk", |words| words.place().map(Fault::FillDisk)),
+    ("fail-commits", |words| words.place().map(Fault::FailCommits)),
+    ("refuse-writes", |words| words.place().map(Fault::RefuseWrites)),
     ("take-connections", |words| words.place().map(Fault::TakeConnections)),
     ("lag", lag),
     ("cut", cut),
     ("blind", |words| words.zone().map(Fault::Blind)),
     ("isolate", |words| words.zone().map(Fault::Isolate)),
     ("refuse-password", |words| words.named().map(Fault::RefusePassword)),
+    ("rotate-password", |words| words.named().map(Fault::RotatePassword)),
     ("fail", fail),
     ("events", events),
     ("coordinator", coordinator),
@@ -151,12 +154,15 @@ impl Fault {
             | Self::Freeze(_)
             | Self::StallCommits(_)
             | Self::FillDisk(_)
+            | Self::FailCommits(_)
+            | Self::RefuseWrites(_)
             | Self::TakeConnections(_)
             | Self::Lag(..)
             | Self::Cut(..)
             | Self::Blind(_)
             | Self::Isolate(_)
             | Self::RefusePassword(_)
+            | Self::RotatePassword(_)
             | Self::Fail(..)
             | Self::Events(_)
             | Self::Coordinator(
@@ -166,7 +172,9 @@ impl Fault {
                 PlatformDeed::FailoversFail
                 | PlatformDeed::FailoversReverse
                 | PlatformDeed::ChangesCluster
-                | PlatformDeed::KeepsEndpoint,
+                | PlatformDeed::KeepsEndpoint
+                | PlatformDeed::StopsCluster
+                | PlatformDeed::LosesKey,
             ) => false,
         }
     }

@@ -233,6 +233,10 @@ pub enum PlatformDeed {
     ChangesCluster,
     /// It does not let the cluster endpoint follow the role.
     KeepsEndpoint,
+    /// The cluster is stopped, and started again at the end.
+    StopsCluster,
+    /// The cluster cannot get at its encryption key, and is down for as long.
+    LosesKey,
 }
 
 /// What an operator does. Over at once.
@@ -264,6 +268,10 @@ pub enum Fault {
     StallCommits(Place),
     /// Commits fail for want of space.
     FillDisk(Place),
+    /// Commits fail with an error that no rule knows.
+    FailCommits(Place),
+    /// It says that it is no reader, and refuses writes all the same.
+    RefuseWrites(Place),
     /// All connections are taken.
     TakeConnections(Place),
     /// A reader lags by this much.
@@ -276,6 +284,8 @@ pub enum Fault {
     Isolate(Zone),
     /// A role's password is refused everywhere.
     RefusePassword(Role),
+    /// A role's password is changed, and its secret holds the new one at the end.
+    RotatePassword(Role),
     /// A service fails, for one of its actions or for all.
     Fail(Service, Trouble, Option<&'static str>),
     /// The platform's events are disturbed.

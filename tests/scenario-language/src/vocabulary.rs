@@ -86,6 +86,8 @@ vocabulary!("something the platform does", PlatformDeed,
     "reverses-failovers" => PlatformDeed::FailoversReverse,
     "changes-cluster" => PlatformDeed::ChangesCluster,
     "keeps-endpoint" => PlatformDeed::KeepsEndpoint,
+    "stops-cluster" => PlatformDeed::StopsCluster,
+    "loses-key" => PlatformDeed::LosesKey,
 );
 
 /// The zones: three, as the design provisions them.

@@ -14,8 +14,9 @@ use steadfast_scenario::Milestone;
 use crate::invariant::Invariant;
 use crate::kernel::Micros;
 use crate::plan::When;
+use crate::world::instance::Run;
 use crate::world::table::is_intention;
-use crate::world::{World, micros};
+use crate::world::{Nth, World, micros};
 
 /// What the call may take, by the time limit of its client.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -46,9 +47,10 @@ pub(crate) struct Called {
     began: bool,
 }
 
-/// How soon a call of unknown fate may be made again at the earliest, in true time: its client's time limit, the lag
-/// of descriptions, and the wrongness of two clocks.
-const CALLED_AGAIN_AFTER: Duration = Duration::from_secs(13);
+/// How soon a call of unknown fate may be made again at the earliest, in true time: 15 s after its intention, less
+/// what may lie between the two, which is a lease but for the 6 s that must be left of it, and the wrongness of two
+/// clocks.
+const CALLED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How many calls an episode may make, refused ones included.
 const CALLS_MAX: usize = 6;
 /// How many episodes may promote for failures of one kind within an hour; no run is longer.
@@ -187,6 +189,8 @@ impl World {
     pub(crate) fn check_arrival(&mut self, me: &Owner, known: &Knowledge, target: &InstanceId) {
         self.check_lease(me);
         self.reach(Milestone::Called);
+        let resuming = self.instances.get(self.platform.writer).is_some_and(|writer| writer.run == Run::Resuming);
+        self.count_if(resuming, "call while the writer resumes");
         let old = known.state.as_ref().and_then(|state| state.episode.as_ref()).map(|episode| &episode.old_writer);
         let replaced = old.is_some_and(|old| self.nth(old) != Some(self.platform.writer));
         if replaced && self.nth(target) != Some(self.platform.writer) && self.platform.in_flight.is_none() {
@@ -267,6 +271,13 @@ impl World {
         let intention = self.last_intention("evict", "demoted", demoted.as_str());
         if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
             self.violate(Invariant::EvidenceFirst, "an eviction is ordered and no evidence says so");
+        }
+    }
+
+    /// A drainer has ended this many sessions on an instance.
+    pub(crate) fn check_evicted(&mut self, nth: Nth, ended: u64) {
+        if self.is_true_writer(nth) {
+            self.violate(Invariant::ReadersAlone, format!("{ended} sessions end on the writer, instance {}", nth + 1));
         }
     }
 

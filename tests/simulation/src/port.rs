@@ -277,7 +277,7 @@ impl Drainer for Port {
         self.world().check_eviction(&self.me, &known, &name);
         self.request(Service::Invocations, "Invoke", move |world| {
             if let Some(nth) = world.nth(&name) {
-                world.start_drainer(epoch, nth);
+                world.invoke_drainer(epoch, nth);
             }
         })
         .await

@@ -102,7 +102,11 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),
         Fault::Operator(OperatorDeed::DeletesLease) => at_once(None, deeds::delete_lease),
         Fault::Operator(OperatorDeed::SwitchesOver) => at_once(None, deeds::switch_over),
-        Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_)) => None,
+        Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
+        | Fault::FailCommits(_)
+        | Fault::RefuseWrites(_)
+        | Fault::RotatePassword(_)
+        | Fault::Platform(PlatformDeed::StopsCluster | PlatformDeed::LosesKey) => None,
     }
 }
 

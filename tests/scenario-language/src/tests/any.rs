@@ -67,6 +67,8 @@ fn at_the_server() -> impl Strategy<Value = Fault> {
         place().prop_map(Fault::Restart),
         place().prop_map(Fault::StallCommits),
         place().prop_map(Fault::FillDisk),
+        place().prop_map(Fault::FailCommits),
+        place().prop_map(Fault::RefuseWrites),
         place().prop_map(Fault::TakeConnections),
         (reader().prop_map(Place::Reader), time()).prop_map(|(place, by)| Fault::Lag(place, by)),
     ]
@@ -78,6 +80,7 @@ fn around_it() -> impl Strategy<Value = Fault> {
         zone().prop_map(Fault::Blind),
         zone().prop_map(Fault::Isolate),
         word().prop_map(Fault::RefusePassword),
+        word().prop_map(Fault::RotatePassword),
         select(vec![Delivery::Dropped, Delivery::Doubled, Delivery::Reordered]).prop_map(Fault::Events),
         time().prop_map(|by| Fault::Events(Delivery::Late(by))),
         select(vec![Disturbance::Killed, Disturbance::Doubled]).prop_map(Fault::Coordinator),

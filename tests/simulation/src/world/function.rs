@@ -6,15 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use steadfast_core::executor::{Executor, Outcome, Patience};
 use steadfast_core::hint;
-use steadfast_core::mode::Mode;
 use steadfast_core::ports::StateError;
 use steadfast_core::route::{self};
 use steadfast_core::topology::Owner;
 use steadfast_scenario::Service;
 
-use super::instance::{Role, Run};
-use super::service::Told;
-use super::{MS, Micros, Nth, SECOND, World, micros};
+use super::{MS, Micros, SECOND, World, micros};
 use crate::kernel::TaskId;
 use crate::port::Port;
 
@@ -25,12 +22,9 @@ const MARGIN: Duration = Duration::from_secs(3);
 /// How long it looks for a quorum, as deployed.
 const SUSPICION: Duration = Duration::from_secs(15);
 /// Waits before the second and the third try of a failed asynchronous invocation.
-const RETRIES: [Micros; 2] = [60 * SECOND, 120 * SECOND];
+pub(super) const RETRIES: [Micros; 2] = [60 * SECOND, 120 * SECOND];
 /// The sweep.
 const SWEEP_EVERY: Micros = 60 * SECOND;
-/// How long the drainer watches a demoted instance, and how often it looks.
-const DRAIN_FOR: Micros = 60 * SECOND;
-const DRAIN_EVERY: Micros = SECOND;
 
 /// What runs.
 #[derive(Default)]
@@ -39,8 +33,6 @@ pub(crate) struct Functions {
     /// Coordinators that run, by task, with the try they are.
     pub(crate) running: BTreeMap<TaskId, usize>,
     handled: BTreeSet<String>,
-    /// Clients on an old writer that the drainer ended.
-    pub(crate) evicted: u64,
 }
 
 impl World {
@@ -151,31 +143,5 @@ impl World {
         if route.wakes {
             self.wake_coordinator("event");
         }
-    }
-
-    /// The drainer begins to watch a demoted instance.
-    pub(crate) fn start_drainer(&mut self, epoch: u64, demoted: Nth) {
-        let until = self.agenda.now().saturating_add(DRAIN_FOR);
-        let start = self.dice.between(5, 500) * MS;
-        self.agenda.after(start, move |world| world.drain(epoch, demoted, until));
-    }
-
-    fn drain(&mut self, epoch: u64, demoted: Nth, until: Micros) {
-        let outdated = self.table.mode != Mode::Armed
-            || self.table.episode.as_ref().is_none_or(|episode| episode.epoch != epoch)
-            || self.meet(Service::StateTable, "Query").told != Told::Answer;
-        if outdated || self.agenda.now() >= until {
-            return;
-        }
-        let reader = self
-            .instances
-            .get(demoted)
-            .is_some_and(|instance| instance.run == Run::Up && !instance.frozen && instance.role == Role::Reader);
-        if reader {
-            let ended = self.end_sessions(demoted);
-            self.count_if(ended > 0, "stale session evicted");
-            self.functions.evicted = self.functions.evicted.saturating_add(ended);
-        }
-        self.agenda.after(DRAIN_EVERY, move |world| world.drain(epoch, demoted, until));
     }
 }
