@@ -26,7 +26,7 @@ const INSIDE: &str = "\
       OR a.usename = ANY ($3::text[]) AND a.backend_xid IS NOT NULL AND a.xact_start < $4::text::timestamptz)";
 
 /// Asked again in the same statement: a session may have begun to commit since. A commit that waits for replication
-/// is never cut short, since it would be shown as done without being replicated. Keeps invariant 6.
+/// is never cut short, since it would be shown as done without being replicated.
 const CANCEL: &str = "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity \
     WHERE pid = $1 AND state = 'active' AND wait_event IS DISTINCT FROM 'SyncRep' \
       AND wait_event IS DISTINCT FROM 'XactSync' AND query !~* '^\\s*(commit|end|prepare)\\M'";

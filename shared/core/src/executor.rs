@@ -398,7 +398,7 @@ impl<'w, W: World> Executor<'w, W> {
         self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
     }
 
-    /// Whether a planned call that is made now arrives while nobody can be inside.
+    /// Whether a planned call that is made now arrives while nobody can be inside, which keeps invariant 13.
     fn is_gate_long_enough(&self, episode: &Episode) -> bool {
         let plan = episode.plan.as_ref().filter(|_| episode.cause == WriterState::Committing);
         plan.is_none_or(|plan| plan.covers_call(self.world.now(), self.policy))

@@ -186,6 +186,7 @@ fn an_unanswered_call_is_waited_for_and_then_the_gate_is_opened() {
     assert_eq!(i.state.episode.as_ref().unwrap().closed.as_ref().unwrap().by, RecoveredBy::Itself);
 }
 
+/// Tries invariant 13.
 #[test]
 fn a_gate_that_took_too_long_to_cover_the_call_is_not_relied_on() {
     let w = healthy();

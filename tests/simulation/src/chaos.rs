@@ -64,6 +64,9 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
     if dice.happens(20) {
         timeline = spree(dice);
     }
+    if dice.happens(100) {
+        order(dice, &mut timeline);
+    }
     if dice.happens(60) {
         timeline.push(rotation(dice));
     }
@@ -74,6 +77,7 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
         name: format!("seed-{seed}"),
         why: "By chance.".to_owned(),
         readers: if dice.happens(900) { 2 } else { 1 },
+        gated: true,
         mode,
         platform,
         policy,
@@ -130,6 +134,24 @@ fn rotation(dice: &mut Dice) -> Event {
     let fault = Fault::RotatePassword(if dice.happens(800) { Role::Prober } else { Role::Application });
     let at = Moment::After(Milestone::Opened, ms(dice, 0, 3_000));
     Event { line: 0, at, fault, end: End::For(ms(dice, 500, 40_000)) }
+}
+
+/// An operator orders a switchover of a healthy cluster; what fails, fails while it is carried out, or later.
+fn order(dice: &mut Dice, timeline: &mut Vec<Event>) {
+    let fault = Fault::Operator(OperatorDeed::SwitchesOver);
+    let at = Moment::At(ms(dice, 0, 3_000));
+    for event in timeline.iter_mut() {
+        if dice.happens(700) {
+            let milestone = [Milestone::Opened, Milestone::Intended, Milestone::Called, Milestone::Promoted];
+            let milestone = dice.one_of(&milestone).copied().unwrap_or(Milestone::Opened);
+            event.at = Moment::After(milestone, ms(dice, 0, 150));
+            event.end = match event.end {
+                End::Until(until, time) if until <= milestone => End::Until(Milestone::Closed, time),
+                end => end,
+            };
+        }
+    }
+    timeline.insert(0, Event { line: 0, at, fault, end: End::Never });
 }
 
 /// Each new writer dies as well.
@@ -262,6 +284,7 @@ fn operator_deed(dice: &mut Dice) -> OperatorDeed {
         OperatorDeed::Sets(Mode::Shadow),
         OperatorDeed::FailsOver,
         OperatorDeed::DeletesLease,
+        OperatorDeed::SwitchesOver,
     ];
     dice.one_of(&all).copied().unwrap_or(OperatorDeed::FailsOver)
 }
@@ -299,6 +322,7 @@ fn noise(dice: &mut Dice) -> Noise {
         demoted_in_place: if dice.happens(300) { 500 } else { 0 },
         new_writer_restarts_max: if dice.happens(300) { ms(dice, 0, 12_000) } else { Duration::ZERO },
         reports_again: some(dice, 300, 100),
+        any_order: dice.happens(300),
         fencer: dice.happens(300),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use steadfast_core::diagnosis::WriterState;
 use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
@@ -41,6 +42,8 @@ pub(crate) struct Called {
     at: Micros,
     /// Whether it was made for something that only witnesses see: the anti-flap budget tells the two kinds apart.
     gray: bool,
+    /// Whether an operator ordered it: then it does not count against the budget.
+    planned: bool,
     /// Whether it may have taken effect: it was not refused.
     open: bool,
     /// Whether it has taken effect.
@@ -72,7 +75,11 @@ impl World {
         }
         self.check_intention(target);
         self.check_look(me, known);
-        self.check_quorum(known, target);
+        if self.is_planned() {
+            self.check_nobody_inside("is called");
+        } else {
+            self.check_quorum(known, target);
+        }
         self.check_hands(known);
         let shown = known.topology.as_ref();
         let old = self.table.episode.as_ref().map(|episode| episode.old_writer.clone());
@@ -117,8 +124,13 @@ impl World {
         let earlier = self.watch.called.iter().filter(|call| call.episode == episode);
         let other = earlier.clone().find(|call| call.open && call.target != *target).map(|call| call.target.clone());
         let (made, last) = (earlier.clone().count(), earlier.clone().next_back().cloned());
+        let planned = self.is_planned();
         let gray = self.table.episode.as_ref().is_some_and(|episode| !episode.cause.is_gone());
-        let promoted = self.watch.called.iter().filter(|call| call.episode != episode && call.gray == gray);
+        let promoted = self
+            .watch
+            .called
+            .iter()
+            .filter(|call| !planned && !call.planned && call.episode != episode && call.gray == gray);
         let promoted: BTreeSet<u64> = promoted.map(|call| call.episode).collect();
         let now = self.agenda.now();
         self.count_if(made > 0, "repeated call");
@@ -139,7 +151,7 @@ impl World {
             self.violate(Invariant::OneCall, what);
         }
         let target = target.clone();
-        self.watch.called.push(Called { episode, epoch, target, at: now, gray, open: true, began: false });
+        self.watch.called.push(Called { episode, epoch, target, at: now, gray, planned, open: true, began: false });
         self.watch.called.len().saturating_sub(1)
     }
 
@@ -185,9 +197,37 @@ impl World {
         }
     }
 
+    /// Whether the promotion that stands is a switchover that an operator ordered.
+    fn is_planned(&self) -> bool {
+        let latest = self.table.episode.as_ref();
+        latest.is_some_and(|episode| episode.plan.is_some() && episode.cause == WriterState::Committing)
+    }
+
+    /// A planned promotion cuts nobody off.
+    fn check_nobody_inside(&mut self, when: &str) {
+        let inside = self.inside(self.platform.writer);
+        if inside > 0 {
+            let what = format!("{inside} protected transactions are inside when a switchover {when}");
+            self.violate(Invariant::NobodyInside, what);
+        }
+    }
+
+    /// A coordinator has the gate closed: by order, under its lease, and with its intention written.
+    pub(crate) fn check_quiesce(&mut self, me: &Owner, known: &Knowledge, writer: &InstanceId) {
+        self.check_hands(known);
+        self.check_lease(me);
+        let intention = self.last_intention("quiesce", "writer", writer.as_str());
+        if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
+            self.violate(Invariant::EvidenceFirst, "a gate is closed and no evidence says so");
+        }
+    }
+
     /// The call arrives at the control plane.
     pub(crate) fn check_arrival(&mut self, me: &Owner, known: &Knowledge, target: &InstanceId) {
         self.check_lease(me);
+        if self.is_planned() && self.nth(target) != Some(self.platform.writer) {
+            self.check_nobody_inside("arrives");
+        }
         self.reach(Milestone::Called);
         let resuming = self.instances.get(self.platform.writer).is_some_and(|writer| writer.run == Run::Resuming);
         self.count_if(resuming, "call while the writer resumes");

@@ -32,11 +32,13 @@ pub enum Invariant {
     NoError,
     /// Sessions are ended on readers alone, never on the writer.
     ReadersAlone,
+    /// A planned promotion is called only while nobody is in a protected transaction on the old writer.
+    NobodyInside,
 }
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OneFailover,
         Self::OneCall,
         Self::EvidenceFirst,
@@ -49,6 +51,7 @@ impl Invariant {
         Self::Liveness,
         Self::NoError,
         Self::ReadersAlone,
+        Self::NobodyInside,
     ];
 
     /// Its number.
@@ -71,6 +74,7 @@ impl Invariant {
             Self::Liveness => "once faults stop, a writable, proved cluster and no open episode within a bound",
             Self::NoError => "nothing happens that the code rules out",
             Self::ReadersAlone => "no session ends on the writer",
+            Self::NobodyInside => "a planned promotion finds nobody in a protected transaction",
         }
     }
 }

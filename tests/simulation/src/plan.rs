@@ -120,6 +120,8 @@ pub struct Noise {
     pub new_writer_restarts_max: Duration,
     /// A prober's report is written a second time a while later, as by a retry that lay in a queue.
     pub reports_again: u32,
+    /// An operator who orders a switchover may name any instance.
+    pub any_order: bool,
     /// A session that closes the gate comes and goes.
     pub fencer: bool,
 }

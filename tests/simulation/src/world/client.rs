@@ -1,7 +1,7 @@
 //! Clients with the ledger: protected transactions that are resolved by a tombstone, then replayed. One knows every
 //! instance, the others go through the cluster endpoint as they resolve it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast_scenario::Role;
 
@@ -40,6 +40,8 @@ pub(crate) struct Clients {
     last: Option<Micros>,
     /// Commits at a server that have not ended, by instance, transaction and attempt.
     in_flight: BTreeMap<(Nth, u64, u32), u64>,
+    /// Those of them that wait at the gate.
+    queued: BTreeSet<(Nth, u64, u32)>,
     /// Each client's session, as its server sees it.
     sessions: Vec<Option<Session>>,
     opened: u64,
@@ -53,6 +55,7 @@ impl Clients {
             acknowledged: BTreeMap::new(),
             last: None,
             in_flight: BTreeMap::new(),
+            queued: BTreeSet::new(),
             sessions: vec![None; CLIENTS],
             opened: 0,
         }
@@ -190,15 +193,19 @@ impl World {
             return;
         };
         self.clients.in_flight.insert((nth, key.0, key.1), life);
+        if self.is_gate_closed(nth) {
+            self.clients.queued.insert((nth, key.0, key.1));
+        }
         self.try_commit(nth, life, key, row, slot);
     }
 
     fn try_commit(&mut self, nth: Nth, life: u64, key: (u64, u32), row: Row, slot: Slot) {
         let Some(instance) = self.instances.get(nth).filter(|i| i.life == life && i.run == Run::Up) else {
             self.clients.in_flight.remove(&(nth, key.0, key.1));
+            self.clients.queued.remove(&(nth, key.0, key.1));
             return;
         };
-        let stands = instance.frozen || self.is_gate_closed(nth);
+        let stands = instance.frozen || self.clients.queued.contains(&(nth, key.0, key.1));
         let learnt = match self.commit_on(nth) {
             Commit::Done if !stands => match self.storage.ledger.get(&key) {
                 None => {
@@ -228,6 +235,18 @@ impl World {
                 *slot = Some(learnt);
             }
         });
+    }
+
+    /// How many protected transactions are inside on this instance.
+    pub(crate) fn inside(&self, nth: Nth) -> usize {
+        let life = self.instances.get(nth).map_or(0, |instance| instance.life);
+        let on_it = |(key, at): &(&(Nth, u64, u32), &u64)| key.0 == nth && **at == life;
+        self.clients.in_flight.iter().filter(on_it).filter(|(key, _)| !self.clients.queued.contains(key)).count()
+    }
+
+    /// Whoever waits at the gate of this instance enters.
+    pub(super) fn let_in(&mut self, nth: Nth) {
+        self.clients.queued.retain(|key| key.0 != nth);
     }
 
     fn application_is_told(&mut self, client: Nth, key: u64) {

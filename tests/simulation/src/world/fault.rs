@@ -356,7 +356,7 @@ impl World {
                 let owner = self.table.lease.take().map(|lease| lease.owner);
                 self.watch.robbed.extend(owner);
             }
-            OperatorDeed::SwitchesOver => self.note(|| "operator orders a switchover".to_owned()),
+            OperatorDeed::SwitchesOver => self.order_switchover(),
         }
     }
 

@@ -8,6 +8,7 @@ use steadfast_core::executor::{Executor, Outcome, Patience};
 use steadfast_core::hint;
 use steadfast_core::ports::StateError;
 use steadfast_core::route::{self};
+use steadfast_core::switchover::{NotReady, Ordered};
 use steadfast_core::topology::Owner;
 use steadfast_scenario::Service;
 
@@ -30,9 +31,19 @@ const SWEEP_EVERY: Micros = 60 * SECOND;
 #[derive(Default)]
 pub(crate) struct Functions {
     invocations: u64,
-    /// Coordinators that run, by task, with the try they are.
-    pub(crate) running: BTreeMap<TaskId, usize>,
+    /// Coordinators that run, by task.
+    pub(crate) running: BTreeMap<TaskId, Invocation>,
+    orders: u64,
     handled: BTreeSet<String>,
+}
+
+/// One invocation of the coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    why: &'static str,
+    /// How often it was tried before.
+    tries: usize,
+    order: Option<Ordered>,
 }
 
 impl World {
@@ -56,16 +67,34 @@ impl World {
 
     /// Lambda accepts an event for the coordinator.
     pub(crate) fn invoke_coordinator(&mut self, why: &'static str) {
+        self.invoke(&Invocation { why, tries: 0, order: None });
+    }
+
+    /// An operator orders a switchover, to an instance of his choice or to any.
+    pub(super) fn order_switchover(&mut self) {
+        self.functions.orders = self.functions.orders.saturating_add(1);
+        let named = self.plan.noise.any_order.then(|| self.dice.between(0, 9)).filter(|nth| *nth < 3);
+        let target = named.and_then(|nth| self.names.instances.get(usize::try_from(nth).unwrap_or(0)).cloned());
+        let request = format!("order {}", self.functions.orders);
+        let order = Ordered { target, reason: "exercise".to_owned(), request };
+        self.note(|| format!("operator orders a switchover: {order:?}"));
+        self.count(|| "switchover ordered".to_owned());
+        self.invoke(&Invocation { why: "operator", tries: 0, order: Some(order) });
+    }
+
+    fn invoke(&mut self, invocation: &Invocation) {
         let disturbance = self.disturbance();
         let twice = disturbance.doubled || self.dice.happens(self.plan.noise.doubles);
         for _ in 0..=u8::from(twice) {
             let late = micros(self.plan.noise.start_late_max).max(30 * MS);
             let delay = self.dice.between(5 * MS, late).saturating_add(micros(disturbance.delay));
-            self.agenda.after(delay, move |world| world.start_coordinator(why, 0));
+            let invocation = invocation.clone();
+            self.agenda.after(delay, move |world| world.start_coordinator(invocation));
         }
     }
 
-    fn start_coordinator(&mut self, why: &'static str, tries: usize) {
+    fn start_coordinator(&mut self, invocation: Invocation) {
+        let Invocation { why, tries, order } = invocation.clone();
         let Some(handle) = self.root.handle() else {
             return;
         };
@@ -84,35 +113,44 @@ impl World {
         self.count_if(tries > 0 && idle, "retry after the end of the episode");
         self.count_if(tries > 0 && !idle, "retry into an open episode");
         self.count_if(!self.functions.running.is_empty(), "coordinator beside another");
-        self.functions.running.insert(task, tries);
+        self.functions.running.insert(task, invocation);
         let port = Port::new(handle, task, ahead_ms, me.clone());
         self.agenda.spawn(
             task,
             Box::pin(async move {
-                let outcome = Executor::new(&port, &policy, cluster, me).run(patience).await;
+                let executor = Executor::new(&port, &policy, cluster, me);
+                let outcome = match order {
+                    None => executor.run(patience).await.map(Ok),
+                    Some(order) => executor.switch_over(&order, patience).await,
+                };
                 port.world().coordinator_ended(task, outcome);
             }),
         );
     }
 
-    fn coordinator_ended(&mut self, task: TaskId, outcome: Result<Outcome, StateError>) {
-        let tries = self.functions.running.remove(&task);
+    fn coordinator_ended(&mut self, task: TaskId, outcome: Result<Result<Outcome, NotReady>, StateError>) {
+        let invocation = self.functions.running.remove(&task);
         match outcome {
-            Ok(outcome) => self.note(|| format!("coordinator ends: rule {}", outcome.rule)),
+            Ok(Err(because)) => {
+                self.note(|| format!("order refused: {because}"));
+                self.count(|| "order refused".to_owned());
+                self.count_if(matches!(because, NotReady::Repeated(_)), "order brought again");
+            }
+            Ok(Ok(outcome)) => self.note(|| format!("coordinator ends: rule {}", outcome.rule)),
             Err(error) => {
                 self.note(|| format!("coordinator fails: {error}"));
-                self.retry(tries.unwrap_or(0));
+                self.retry(invocation);
             }
         }
     }
 
     /// Ends an invocation where it is; Lambda tries it again.
     pub(crate) fn kill_coordinator(&mut self, task: TaskId) {
-        if let Some(tries) = self.functions.running.remove(&task) {
+        if let Some(invocation) = self.functions.running.remove(&task) {
             self.note(|| format!("coordinator of task {} is killed", task.0));
             self.count(|| "coordinator killed".to_owned());
             self.agenda.kill(task);
-            self.retry(tries);
+            self.retry(Some(invocation));
         }
     }
 
@@ -124,9 +162,13 @@ impl World {
         }
     }
 
-    fn retry(&mut self, tries: usize) {
-        if let Some(delay) = RETRIES.get(tries) {
-            self.agenda.after(*delay, move |world| world.start_coordinator("retry", tries + 1));
+    fn retry(&mut self, failed: Option<Invocation>) {
+        let Some(failed) = failed else {
+            return;
+        };
+        if let Some(delay) = RETRIES.get(failed.tries) {
+            let again = Invocation { why: "retry", tries: failed.tries + 1, order: failed.order };
+            self.agenda.after(*delay, move |world| world.start_coordinator(again));
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod instance;
 mod password;
 pub(crate) mod platform;
 mod prober;
+pub(crate) mod quiesce;
 pub(crate) mod service;
 mod supervise;
 pub(crate) mod table;
