@@ -369,6 +369,14 @@ impl<'w, W: World> Executor<'w, W> {
         let seen = Some(open.version);
         let records = [(Kind::Intended, intended)];
         let episode = self.write_returning(Under::Armed(lease), asked, seen, decision, &records).await?;
+        if self.is_short(lease) {
+            // The write took too long: whoever holds the lease by now may have gone on.
+            let withheld = json!({ "action": "quiesce", "result": "withheld, never ordered" });
+            let seen = Some(episode.version);
+            let late = "the state table was too slow to close the gate under the lease".to_owned();
+            let episode = with_plan(episode, |plan| plan.called_off = Some(late));
+            return self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, withheld)]).await;
+        }
         let answer = self.world.quiesce(&self.cluster, episode.epoch, writer).await;
         let result = match &answer {
             Ok(quiesced) => json!({ "action": "quiesce", "result": quiesced }),

@@ -197,6 +197,16 @@ fn a_gate_that_took_too_long_to_cover_the_call_is_not_relied_on() {
 }
 
 #[test]
+fn a_gate_is_not_closed_under_a_lease_that_ran_short() {
+    let w = healthy();
+    w.i.lock().unwrap().slow_before = Some("quiesce");
+    let _ended = switch(&w, &order(None), 60).unwrap().unwrap();
+    let i = w.i.lock().unwrap();
+    assert!(i.quiesces.is_empty() && i.fail_overs.is_empty());
+    assert_eq!(i.state.episode.as_ref().unwrap().closed.as_ref().unwrap().by, RecoveredBy::Itself);
+}
+
+#[test]
 fn a_pause_before_the_call_stops_it() {
     for action in ["quiesce", "FailoverDBCluster"] {
         let w = healthy();

@@ -48,7 +48,7 @@ impl World {
         if !dies || self.plan.flaw != Some(Flaw::GateSticks) {
             self.agenda.after(opens, move |world| world.open_gate(closing));
         }
-        self.agenda.after(granted, move |world| world.check_grant(asked));
+        self.agenda.after(granted, move |world| world.check_grant(asked, 0));
     }
 
     /// The server takes a request for the lock: whoever comes now waits behind it. False while another holds it.
@@ -77,9 +77,9 @@ impl World {
     }
 
     /// What the drainer believes after the grant is never longer than what the server allows.
-    pub(super) fn check_grant(&mut self, asked: Phase) {
+    pub(super) fn check_grant(&mut self, asked: Phase, ahead_ms: i64) {
         let limits = Limits::default();
-        let by_server = self.clock(0).plus(limits.closed);
+        let by_server = self.clock(ahead_ms).plus(limits.closed);
         let believed = asked.after(Event::Granted, &limits);
         if !matches!(believed, Phase::Closed { until } if until <= by_server) {
             self.violate(

@@ -78,7 +78,7 @@ impl World {
         }
         // From the grant on the server's own limit runs, whatever becomes of the drainer.
         self.agenda.after(micros(limits.closed), move |world| world.open_gate(number));
-        self.check_grant(asked);
+        self.check_grant(asked, closing.ahead_ms);
         let dies = self.dice.happens(self.plan.noise.kills);
         self.count_if(dies, "drainer dies behind the closed gate");
         if !dies {
