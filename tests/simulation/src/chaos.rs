@@ -73,6 +73,9 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
     if dice.happens(40) {
         timeline.extend(witnesses_lost(dice));
     }
+    if dice.happens(60) {
+        timeline.push(roles_move_back(dice));
+    }
     Scenario {
         name: format!("seed-{seed}"),
         why: "By chance.".to_owned(),
@@ -152,6 +155,12 @@ fn order(dice: &mut Dice, timeline: &mut Vec<Event>) {
         }
     }
     timeline.insert(0, Event { line: 0, at, fault, end: End::Never });
+}
+
+/// Somebody fails over by hand while the drainer watches, mostly back to the writer of the start.
+fn roles_move_back(dice: &mut Dice) -> Event {
+    let at = Moment::After(Milestone::Closed, ms(dice, 0, 8_000));
+    Event { line: 0, at, fault: Fault::Operator(OperatorDeed::FailsOver), end: End::Never }
 }
 
 /// Each new writer dies as well.
@@ -306,6 +315,7 @@ fn noise(dice: &mut Dice) -> Noise {
         view_lag_max: if dice.happens(300) { ms(dice, 0, 3_000) } else { Duration::ZERO },
         promotion_max: if dice.happens(300) { ms(dice, 0, 30_000) } else { ms(dice, 100, 3_000) },
         stall_max: if dice.happens(200) { ms(dice, 0, 20_000) } else { Duration::ZERO },
+        drainer_stalls: some(dice, 300, 400),
         // Two clocks of which each is half the bound away from the truth differ by the bound.
         skew_max: match dice.between(0, 3) {
             0..=1 => Duration::ZERO,

@@ -98,6 +98,8 @@ pub struct Noise {
     pub promotion_max: Duration,
     /// A coordinator stands still for up to this long when a port answers.
     pub stall_max: Duration,
+    /// A drainer stands still between two statements, for up to 3 s.
+    pub drainer_stalls: u32,
     /// How far a clock may be ahead of or behind the truth.
     pub skew_max: Duration,
     /// The platform starts a dead server again in place after this long.

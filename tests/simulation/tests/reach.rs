@@ -32,9 +32,9 @@ const SITUATIONS: [&str; 20] = [
     "roles move between two statements of a drainer",
     // Runs of probers that overlap.
     "prober beside its successor",
+    "prober invoked twice by one tick",
     "prober superseded by its successor",
     "late report of an earlier run refused",
-    "prober at the end of its run",
     // Passwords that are rotated, and clusters that had paused themselves.
     "prober reads a rotated password",
     "instance resumes for whoever connects",

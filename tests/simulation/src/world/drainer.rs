@@ -16,6 +16,8 @@ const WATCH: Micros = 60 * SECOND;
 const PAUSE: Micros = SECOND;
 /// What an attempt to connect may take.
 const CONNECT_LIMIT: Micros = SECOND;
+/// How long it may stand still between two statements.
+const STALL_MAX: Micros = 3 * SECOND;
 
 /// The drainers at work.
 #[derive(Default)]
@@ -119,7 +121,8 @@ impl World {
         if life.is_none() || writer && !blind {
             return;
         }
-        let way = (self.dice.between(1, 5) * MS).saturating_add(self.any_stall());
+        let stands_still = self.dice.happens(self.plan.noise.drainer_stalls);
+        let way = self.dice.between(MS, if stands_still { STALL_MAX } else { 5 * MS });
         self.agenda.after(way, move |world| {
             let changed = world.is_writer_by_its_word(drainer.demoted);
             world.count_if(changed && !writer, "roles move between two statements of a drainer");

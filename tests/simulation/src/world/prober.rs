@@ -92,6 +92,7 @@ impl World {
     fn tick_probers(&mut self) {
         for zone in 0..self.names.zones.len() {
             let twice = self.dice.happens(self.plan.noise.doubles);
+            self.count_if(twice, "prober invoked twice by one tick");
             for _ in 0..=u8::from(twice) {
                 let late = micros(self.plan.noise.start_late_max).max(TICK_LATE);
                 let delay = self.dice.between(5 * MS, late);
