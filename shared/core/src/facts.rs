@@ -77,6 +77,7 @@ pub struct Facts {
     /// The episode.
     pub progress: Progress,
     /// The switchover that an operator ordered.
+    #[serde(default)]
     pub planned: Planned,
     /// Whether the episode has been open for longer than `episode_deadline`.
     pub overdue: bool,

@@ -58,10 +58,11 @@ pub struct Plan {
 }
 
 /// How a planned switchover stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Planned {
     /// No switchover is planned, or its call was made.
+    #[default]
     No,
     /// The next step of the plan is due.
     Due,
