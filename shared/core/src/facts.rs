@@ -118,11 +118,7 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
             .is_some_and(|episode| snapshot.now.since(episode.opened_at) > policy.episode_deadline),
         grace_running: gone_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace),
         candidate: choice.chosen.is_some(),
-        budget_left: budget_left(
-            snapshot,
-            policy,
-            snapshot.open_episode().map_or(diagnosis.writer, |episode| episode.cause),
-        ),
+        budget_left: budget_left(snapshot, policy, diagnosis.writer),
     };
     Reduced { facts, diagnosis, choice }
 }
@@ -211,7 +207,8 @@ fn called_target(snapshot: &Snapshot, progress: Progress) -> Option<&InstanceId>
     promotion.only_target().filter(|_| again)
 }
 
-/// A call that is made again is the same promotion: it counts once.
+/// Whether a promotion for what has failed now is left, whatever the episode was opened for. A call that is made
+/// again is the same promotion: it counts once.
 fn budget_left(snapshot: &Snapshot, policy: &Policy, cause: WriterState) -> bool {
     let past = match snapshot.open_episode() {
         Some(open) => open.past.clone(),
