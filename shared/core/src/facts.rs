@@ -124,7 +124,7 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
             .is_some_and(|episode| snapshot.now.since(episode.opened_at) > policy.episode_deadline),
         grace_running: gone_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace),
         candidate: choice.chosen.is_some(),
-        budget_left: budget_left(snapshot, policy, cause(snapshot, &diagnosis)),
+        budget_left: budget_left(snapshot, policy, diagnosis.writer),
     };
     Reduced { facts, diagnosis, choice }
 }
@@ -213,13 +213,8 @@ fn called_target(snapshot: &Snapshot, progress: Progress) -> Option<&InstanceId>
     promotion.only_target().filter(|_| again)
 }
 
-/// What the budget is asked for: a writer that failed during a planned switchover has failed on its own.
-fn cause(snapshot: &Snapshot, diagnosis: &Diagnosis) -> WriterState {
-    let cause = snapshot.open_episode().map(|episode| episode.cause);
-    cause.filter(|cause| *cause != WriterState::Committing).unwrap_or(diagnosis.writer)
-}
-
-/// A call that is made again is the same promotion: it counts once.
+/// Whether a promotion for what has failed now is left, whatever the episode was opened for. A call that is made
+/// again is the same promotion: it counts once.
 fn budget_left(snapshot: &Snapshot, policy: &Policy, cause: WriterState) -> bool {
     let past = match snapshot.open_episode() {
         Some(open) => open.past.clone(),
