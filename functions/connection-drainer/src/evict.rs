@@ -21,6 +21,8 @@ const LIMITS: ConnectLimits = ConnectLimits { tcp: Duration::from_secs(1), total
 /// One statement on the demoted instance.
 const STATEMENT: Duration = Duration::from_secs(3);
 
+/// Asks for the role in the statement that ends sessions: it may have moved since the last one. Keeps invariant 12.
+///
 /// Ends the sessions of `$1` that are not in the middle of a commit that waits for replication:
 /// ending such a wait would show a commit as done that is not replicated. Keeps invariant 6.
 const EVICT: &str = "\

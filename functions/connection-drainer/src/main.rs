@@ -1,10 +1,13 @@
-//! Ends read-write sessions that stayed on a demoted instance, and says who was last.
+//! Ends read-write sessions that stayed on a demoted instance, and says who was last; closes the gate of a
+//! planned switchover, and opens it.
 //!
 //! Woken by: the coordinator. Runs in the VPC, over direct connections to instances. Never acts on
 //! an instance that is the writer, nor on a session that waits for synchronous replication.
 
 mod evict;
+mod quiesce;
 mod setup;
+mod stragglers;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
@@ -23,11 +26,15 @@ async fn main() -> Result<(), Error> {
 }
 
 /// What the coordinator asks.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case", tag = "action")]
 pub(crate) enum Request {
     /// End read-write sessions on this instance, which lost the writer role in this episode.
     Evict { cluster: ClusterId, epoch: u64, demoted: InstanceId },
+    /// Close the gate on this instance, which writes, for the switchover of this episode.
+    Quiesce { cluster: ClusterId, epoch: u64, writer: InstanceId },
+    /// Open the gate that this transaction holds.
+    Resume { cluster: ClusterId, epoch: u64, hold: String },
 }
 
 async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error> {
@@ -38,13 +45,33 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
             return Ok(json!({ "ignored": format!("not a request: {error}") }));
         }
     };
-    let Request::Evict { cluster, epoch, demoted } = request;
-    log::audit(FUNCTION, "woken", &json!({ "cluster": cluster, "epoch": epoch, "demoted": demoted }));
-    if cluster != setup.cluster {
+    log::audit(FUNCTION, "woken", &json!(request));
+    if *request.cluster() != setup.cluster {
         return Ok(json!({ "ignored": "another cluster", "mine": setup.cluster }));
     }
-    let until = Timestamp::from_millis(event.context.deadline).minus(setup::MARGIN);
-    let report = evict::evict(setup, epoch, &demoted, until).await?;
-    log::audit(FUNCTION, "evicted", &json!(report));
-    Ok(json!(report))
+    match request {
+        Request::Evict { epoch, demoted, .. } => {
+            let until = Timestamp::from_millis(event.context.deadline).minus(setup::MARGIN);
+            let report = evict::evict(setup, epoch, &demoted, until).await?;
+            log::audit(FUNCTION, "evicted", &json!(report));
+            Ok(json!(report))
+        }
+        Request::Quiesce { epoch, writer, .. } => {
+            let quiesced = quiesce::quiesce(setup, epoch, &writer).await;
+            log::audit(FUNCTION, "quiesced", &json!(quiesced));
+            Ok(json!(quiesced))
+        }
+        Request::Resume { hold, .. } => match quiesce::resume(setup, &hold).await {
+            None => Ok(json!({ "gate": "open" })),
+            Some(error) => Err(error.into()),
+        },
+    }
+}
+
+impl Request {
+    fn cluster(&self) -> &ClusterId {
+        match self {
+            Self::Evict { cluster, .. } | Self::Quiesce { cluster, .. } | Self::Resume { cluster, .. } => cluster,
+        }
+    }
 }

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
+use steadfast_aws::data_api::DataApi;
 use steadfast_aws::postgres::Connector;
 use steadfast_aws::resolver::Resolver;
 use steadfast_aws::settings::{SettingError, Settings};
 use steadfast_aws::state::Table;
+use steadfast_core::gate::Limits;
 use steadfast_core::topology::ClusterId;
 
 /// Left of the invocation's time when the drainer stops.
 pub(crate) const MARGIN: Duration = Duration::from_secs(2);
+
+/// The longest that closing the gate may be set to take.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
@@ -24,6 +29,9 @@ pub(crate) struct Setup {
     pub(crate) roles: Vec<String>,
     pub(crate) connector: Connector,
     pub(crate) watch: Duration,
+    /// None where no Data API serves: then no gate can be held.
+    pub(crate) data: Option<DataApi>,
+    pub(crate) gate: Limits,
 }
 
 impl Setup {
@@ -38,8 +46,12 @@ impl Setup {
         let ca_file = settings.file("STEADFAST_CA_FILE", "a file with the RDS certificate authorities in PEM")?;
         let dns = settings.parsed("STEADFAST_DNS_SERVER", "an address with a port, such as 169.254.169.253:53")?;
         let watch = settings.duration("STEADFAST_EVICT_FOR", Duration::from_secs(60))?;
+        let cluster_arn = settings.optional("STEADFAST_CLUSTER_ARN");
+        let gate = gate(&settings)?;
         let connector = Connector::new(&ca_file, Resolver::new(dns)?)?;
         let config = clients::shared().await;
+        let data =
+            cluster_arn.map(|arn| DataApi::new(clients::rds_data(&config), arn, secret.clone(), database.clone()));
         Ok(Self {
             cluster,
             table: Table::new(clients::dynamodb(&config), table),
@@ -50,6 +62,65 @@ impl Setup {
             roles,
             connector,
             watch,
+            data,
+            gate,
         })
+    }
+}
+
+/// The limits of the gate that ship, but for those that are set.
+fn gate(settings: &Settings<'_>) -> Result<Limits, SettingError> {
+    let default = Limits::default();
+    let gate = Limits {
+        closing: settings.duration("STEADFAST_GATE_CLOSING", default.closing)?,
+        closed: settings.duration("STEADFAST_GATE_CLOSED", default.closed)?,
+        warn_after: settings.duration("STEADFAST_WARN_AFTER", default.warn_after)?,
+        cancel_after: or_never(settings, "STEADFAST_CANCEL_AFTER", default.cancel_after)?,
+        terminate_after: or_never(settings, "STEADFAST_TERMINATE_AFTER", default.terminate_after)?,
+    };
+    if gate.closing > CLOSING_MAX {
+        let wanted = "at most 5s: the coordinator waits no longer, and protected transactions wait as long";
+        let value = format!("{:?}", gate.closing);
+        return Err(SettingError::Malformed { name: "STEADFAST_GATE_CLOSING", value, wanted });
+    }
+    Ok(gate)
+}
+
+/// A duration, or `never`.
+fn or_never(
+    settings: &Settings<'_>,
+    name: &'static str,
+    default: Option<Duration>,
+) -> Result<Option<Duration>, SettingError> {
+    match (settings.optional(name).as_deref(), default) {
+        (Some("never"), _) | (None, None) => Ok(None),
+        (Some(_), _) | (None, Some(_)) => settings.duration(name, default.unwrap_or_default()).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> Result<Limits, SettingError> {
+        gate(&Settings::from_source(&|asked: &str| (asked == name).then(|| value.to_owned())))
+    }
+
+    #[test]
+    fn each_limit_of_the_gate_can_be_set() {
+        let default = Limits::default();
+        let four = Duration::from_secs(4);
+        assert_eq!(with("NONE", ""), Ok(default.clone()));
+        assert_eq!(with("STEADFAST_GATE_CLOSING", "4s"), Ok(Limits { closing: four, ..default.clone() }));
+        assert_eq!(with("STEADFAST_GATE_CLOSED", "4s"), Ok(Limits { closed: four, ..default.clone() }));
+        assert_eq!(with("STEADFAST_WARN_AFTER", "4s"), Ok(Limits { warn_after: four, ..default.clone() }));
+        assert_eq!(with("STEADFAST_CANCEL_AFTER", "4s"), Ok(Limits { cancel_after: Some(four), ..default.clone() }));
+        assert_eq!(with("STEADFAST_TERMINATE_AFTER", "never"), Ok(Limits { terminate_after: None, ..default }));
+    }
+
+    #[test]
+    fn a_gate_that_closes_for_longer_than_anybody_waits_is_refused() {
+        assert!(with("STEADFAST_GATE_CLOSING", "6s").is_err());
+        assert!(with("STEADFAST_CANCEL_AFTER", "soon").is_err());
     }
 }

@@ -34,25 +34,43 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
     if cluster.as_ref().is_some_and(|cluster| *cluster != setup.cluster) {
         return Ok(json!({ "ignored": "another cluster", "mine": setup.cluster }));
     }
+    let call = Call { request: &event.context.request_id, deadline_ms: event.context.deadline };
     match hint {
-        Hint::Operator(order) => order::obey(setup, order).await,
+        Hint::Operator(order) => order::obey(setup, order, call).await,
         hint @ Hint::Unknown { .. } => Ok(json!({ "ignored": "not a hint", "hint": hint })),
         Hint::Rds(_)
         | Hint::Alarm { .. }
         | Hint::Experiment { .. }
         | Hint::Rotation { .. }
         | Hint::Tick
-        | Hint::Suspicion { .. } => look(setup, &event.context.request_id, event.context.deadline).await,
+        | Hint::Suspicion { .. } => look(setup, call).await,
+    }
+}
+
+/// One invocation.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'c> {
+    /// Its id: the same when Lambda tries again.
+    pub(crate) request: &'c str,
+    deadline_ms: u64,
+}
+
+impl Call<'_> {
+    /// A name that nobody else uses, not even another try of the same invocation.
+    pub(crate) fn owner(self, setup: &Setup) -> Owner {
+        Owner::new(format!("{}@{}", self.request, setup.world.now().as_millis()))
+    }
+
+    pub(crate) fn patience(self) -> Patience {
+        let until = Timestamp::from_millis(self.deadline_ms).minus(setup::MARGIN);
+        Patience { until, suspicion: setup::SUSPICION }
     }
 }
 
 /// Runs the executor until it has nothing left to do, or shortly before the deadline.
-async fn look(setup: &Setup, request: &str, deadline_ms: u64) -> Result<Value, Error> {
-    let patience =
-        Patience { until: Timestamp::from_millis(deadline_ms).minus(setup::MARGIN), suspicion: setup::SUSPICION };
-    let me = Owner::new(format!("{request}@{}", setup.world.now().as_millis()));
-    let executor = Executor::new(&setup.world, &setup.policy, setup.cluster.clone(), me);
-    match executor.run(patience).await {
+async fn look(setup: &Setup, call: Call<'_>) -> Result<Value, Error> {
+    let executor = Executor::new(&setup.world, &setup.policy, setup.cluster.clone(), call.owner(setup));
+    match executor.run(call.patience()).await {
         Ok(outcome) => Ok(json!({ "rule": outcome.rule, "verdict": outcome.verdict, "says": outcome.says })),
         Err(error) => {
             tell_state_lost(setup, &error.to_string()).await;

@@ -40,6 +40,11 @@ pub fn rds(config: &SdkConfig) -> aws_sdk_rds::Client {
     aws_sdk_rds::Client::new(config)
 }
 
+/// The RDS Data API.
+pub fn rds_data(config: &SdkConfig) -> aws_sdk_rdsdata::Client {
+    aws_sdk_rdsdata::Client::new(config)
+}
+
 /// SNS.
 pub fn sns(config: &SdkConfig) -> aws_sdk_sns::Client {
     aws_sdk_sns::Client::new(config)

@@ -1,20 +1,17 @@
 //! The control plane: RDS.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::config::retry::RetryConfig;
 use aws_sdk_rds::config::timeout::TimeoutConfig;
 use aws_sdk_rds::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_rds::types::{DbCluster, DbClusterMember, DbInstance, Filter};
-use steadfast_core::ports::CallError;
+use steadfast_core::ports::{CALL_LIMIT, CallError};
 use steadfast_core::topology::{Az, ClusterId, ClusterStatus, InstanceId, Member, Topology};
 
 /// PostgreSQL's port, should the control plane leave it out.
 const POSTGRES_PORT: u16 = 5432;
-/// `FailoverDBCluster` answers at once; waiting longer than this for it helps nobody.
-const FAIL_OVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// RDS for one account and Region.
 #[derive(Clone, Debug)]
@@ -56,10 +53,7 @@ impl Rds {
     /// [`CallError::Unanswered`] when it may have taken effect all the same.
     pub async fn fail_over(&self, cluster: &ClusterId, target: &InstanceId) -> Result<(), CallError> {
         let once = aws_sdk_rds::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(
-            TimeoutConfig::builder()
-                .operation_attempt_timeout(FAIL_OVER_TIMEOUT)
-                .operation_timeout(FAIL_OVER_TIMEOUT)
-                .build(),
+            TimeoutConfig::builder().operation_attempt_timeout(CALL_LIMIT).operation_timeout(CALL_LIMIT).build(),
         );
         self.client
             .failover_db_cluster()

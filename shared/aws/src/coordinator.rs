@@ -11,6 +11,7 @@ use steadfast_core::notice::Notice;
 use steadfast_core::ports::{
     CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
 };
+use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, InstanceId, Topology};
 
@@ -32,6 +33,10 @@ pub struct World {
     pub topic: Topic,
 }
 
+/// The drainer's own limits for the gate and its connections, and a cold start.
+const QUIESCE_LIMIT: Duration = Duration::from_secs(9);
+/// One call of the Data API, and a cold start.
+const RESUME_LIMIT: Duration = Duration::from_secs(5);
 /// The function's name in audit lines.
 pub const FUNCTION: &str = "promotion-coordinator";
 
@@ -79,6 +84,16 @@ impl Drainer for World {
     async fn evict(&self, cluster: &ClusterId, epoch: u64, demoted: &InstanceId) -> Result<(), CallError> {
         let request = json!({ "action": "evict", "cluster": cluster, "epoch": epoch, "demoted": demoted });
         self.drainer.wake(&request).await
+    }
+
+    async fn quiesce(&self, cluster: &ClusterId, epoch: u64, writer: &InstanceId) -> Result<Quiesced, CallError> {
+        let request = json!({ "action": "quiesce", "cluster": cluster, "epoch": epoch, "writer": writer });
+        self.drainer.ask(&request, QUIESCE_LIMIT).await
+    }
+
+    async fn resume(&self, cluster: &ClusterId, epoch: u64, hold: &str) -> Result<(), CallError> {
+        let request = json!({ "action": "resume", "cluster": cluster, "epoch": epoch, "hold": hold });
+        self.drainer.ask::<_, Value>(&request, RESUME_LIMIT).await.map(|_| ())
     }
 }
 

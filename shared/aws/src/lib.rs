@@ -7,6 +7,7 @@ pub mod clients;
 pub mod clock;
 pub mod control_plane;
 pub mod coordinator;
+pub mod data_api;
 pub mod log;
 pub mod notifier;
 pub mod postgres;

@@ -1,9 +1,14 @@
 //! Our other functions, woken through Lambda.
 
+use std::time::Duration;
+
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use steadfast_core::ports::CallError;
 
 use crate::control_plane::call_error;
@@ -30,6 +35,38 @@ impl Sibling {
         let payload = serde_json::to_vec(payload)
             .map_err(|error| CallError::Unanswered { action: "Invoke", cause: error.to_string() })?;
         self.invoke(InvocationType::Event, payload).await
+    }
+
+    /// Invokes it and waits for its answer, for `limit` at most. It is asked once.
+    ///
+    /// # Errors
+    ///
+    /// When Lambda refused it or did not answer, or the function failed: what it has done is unknown then.
+    pub async fn ask<T, A>(&self, payload: &T, limit: Duration) -> Result<A, CallError>
+    where
+        T: Serialize + Sync,
+        A: DeserializeOwned,
+    {
+        let unanswered = |cause: String| CallError::Unanswered { action: "Invoke", cause };
+        let payload = serde_json::to_vec(payload).map_err(|error| unanswered(error.to_string()))?;
+        let times = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit).build();
+        let once = aws_sdk_lambda::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(times);
+        let answer = self
+            .client
+            .invoke()
+            .function_name(&self.name)
+            .invocation_type(InvocationType::RequestResponse)
+            .payload(Blob::new(payload))
+            .customize()
+            .config_override(once)
+            .send()
+            .await
+            .map_err(|error| call_error("Invoke", &error))?;
+        let said = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        if let Some(error) = answer.function_error {
+            return Err(unanswered(format!("{error}: {}", String::from_utf8_lossy(&said))));
+        }
+        serde_json::from_slice(&said).map_err(|error| unanswered(error.to_string()))
     }
 
     /// Opens the connection ahead of need: a dry run checks permission and runs nothing.

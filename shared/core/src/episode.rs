@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnosis::{Diagnosis, WriterState};
 use crate::evidence::Head;
 use crate::policy::Policy;
+use crate::switchover::Plan;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId};
 
@@ -89,6 +90,9 @@ pub struct Episode {
     pub old_writer: InstanceId,
     /// What had failed when it was opened, and then when a promotion was intended.
     pub cause: WriterState,
+    /// The switchover that an operator ordered, if that is what opened it.
+    #[serde(default)]
+    pub plan: Option<Plan>,
     /// The latest promotion, once intended.
     pub promotion: Option<Promotion>,
     /// When a commit first proved that writes flow again.
@@ -129,6 +133,7 @@ impl Episode {
             gone_since: gone_since(None, diagnosis, now),
             old_writer,
             cause: diagnosis.writer,
+            plan: None,
             promotion: None,
             proved_at: None,
             evicted: false,

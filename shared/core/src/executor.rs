@@ -15,10 +15,11 @@ use crate::lease::{Lease, LeaseState};
 use crate::metric;
 use crate::notice::{self, Notice};
 use crate::policy::Policy;
-use crate::ports::{CallError, State, StateError, Under, World};
+use crate::ports::{CALL_LIMIT, CallError, State, StateError, Under, World};
 use crate::rules::{OTHERWISE, Verdict};
 use crate::snapshot::{Seen, Snapshot};
 use crate::step::{self, Action, Progress};
+use crate::switchover::{self, NotReady, Ordered, Plan, Quiesced};
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId, Owner, Topology};
 
@@ -43,8 +44,6 @@ const DESCRIBE_EVERY_STANDING_BY: Duration = Duration::from_secs(4);
 const PAUSE_UNHEARD: Duration = Duration::from_secs(1);
 /// A lease with less than this left is renewed: more than one call to the control plane takes.
 const RENEW_BELOW: Duration = Duration::from_secs(7);
-/// What a call to the control plane may take at most: less must never be left of the lease.
-const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// The state table is tried this often before it counts as lost.
 const STATE_TRIES: u32 = 3;
 
@@ -157,7 +156,7 @@ impl<'w, W: World> Executor<'w, W> {
             return false;
         };
         let mut owned = snapshot.clone();
-        owned.lease = Lease::taken(snapshot.lease.as_ref(), open.epoch, &self.me, snapshot.now, self.policy);
+        owned.lease = Lease::taken(snapshot.lease.as_ref(), open.epoch_used(), &self.me, snapshot.now, self.policy);
         let then = decision::decide(&owned, self.policy);
         then.verdict == Verdict::CallHuman && open.human_called.contains(&then.rule)
     }
@@ -235,6 +234,8 @@ impl<'w, W: World> Executor<'w, W> {
     async fn act(&mut self, snapshot: &Snapshot, decision: &Decision, action: Action) -> Result<(), StateError> {
         match action {
             Action::TakeLease => self.take_lease(snapshot, decision).await,
+            Action::Quiesce { writer } => self.quiesce(snapshot, decision, &writer).await,
+            Action::Resume { hold } => self.resume(snapshot, decision, &hold).await,
             Action::Promote { target } => self.promote(snapshot, decision, target).await,
             Action::RecordProof { writer } => self.record_proof(snapshot, decision, &writer).await,
             Action::Evict { demoted } => self.evict(snapshot, decision, demoted).await,
@@ -290,6 +291,127 @@ impl<'w, W: World> Executor<'w, W> {
         Ok(())
     }
 
+    /// Carries out what an operator ordered, from preflight to proof; or says why not, with nothing done.
+    ///
+    /// Cancelling it anywhere leaves the lease to run out, the gate to open by itself, and the episode to the next
+    /// coordinator, who calls it off unless the call was made.
+    ///
+    /// # Errors
+    ///
+    /// When the state table is lost. Then nothing more is done to the cluster.
+    pub async fn switch_over(
+        mut self,
+        order: &Ordered,
+        patience: Patience,
+    ) -> Result<Result<Outcome, NotReady>, StateError> {
+        let began = self.world.now();
+        loop {
+            let snapshot = self.look().await?;
+            let decision = decision::decide(&snapshot, self.policy);
+            self.log_decision(&decision);
+            match switchover::preflight(&snapshot, &decision, order) {
+                Ok(target) => match self.open_planned(&snapshot, &decision, order, target).await {
+                    Ok(()) => return self.run(patience).await.map(Ok),
+                    Err(StateError::Superseded { .. }) => self.describe_now = true,
+                    Err(error) => return Err(error),
+                },
+                Err(because) if !because.passes() => return Ok(Err(because)),
+                Err(because) if self.world.now().since(began) >= patience.suspicion => return Ok(Err(because)),
+                Err(_) => {}
+            }
+            self.world.pause(PAUSE_IDLE).await;
+        }
+    }
+
+    /// Takes the lease and opens the planned episode.
+    async fn open_planned(
+        &mut self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        order: &Ordered,
+        target: InstanceId,
+    ) -> Result<(), StateError> {
+        let previous = snapshot.episode.as_ref();
+        let seen = snapshot.lease.as_ref();
+        let taken = Lease::taken(seen, previous.map_or(0, Episode::epoch_used), &self.me, snapshot.now, self.policy);
+        let (Some(next), Some(writer)) = (taken, decision.diagnosis.presumed.clone()) else {
+            return Err(StateError::Superseded { table: "the lease".to_owned() });
+        };
+        self.describe_now = true;
+        let (cluster, now, policy) = (&self.cluster, snapshot.now, self.policy);
+        let opened = Episode::open(cluster, next.epoch, &decision.diagnosis, writer, previous, now, policy);
+        let plan = Plan::new(order, target, now);
+        let episode = Episode { plan: Some(plan), failed_since: now, gone_since: None, ..opened };
+        let facts = json!({ "old_writer": episode.old_writer, "plan": episode.plan, "mode": snapshot.mode,
+            "policy": self.policy, "topology": snapshot.topology });
+        self.untold = Some(notice::ordered(&episode));
+        let under = Under::Changing { seen, next: &next };
+        self.write(under, episode, previous.map(|p| p.version), decision, &[(Kind::Opened, facts)]).await?;
+        self.world.measure(&self.cluster, &[(metric::SWITCHOVERS, 1)]);
+        Ok(())
+    }
+
+    /// Has the gate closed. The plan is marked first: a gate is asked for once, so that a block is never prolonged.
+    async fn quiesce(
+        &mut self,
+        snapshot: &Snapshot,
+        decision: &Decision,
+        writer: &InstanceId,
+    ) -> Result<(), StateError> {
+        let Some((lease, open)) = self.owned(snapshot) else {
+            return Ok(());
+        };
+        if self.is_short(lease) {
+            return self.renew(lease).await;
+        }
+        let asked = with_plan(open.clone(), |plan| plan.asked = true);
+        let intended = json!({ "action": "quiesce", "writer": writer });
+        let seen = Some(open.version);
+        let records = [(Kind::Intended, intended)];
+        let episode = self.write_returning(Under::Armed(lease), asked, seen, decision, &records).await?;
+        if self.is_short(lease) {
+            // The write took too long: whoever holds the lease by now may have gone on.
+            let withheld = json!({ "action": "quiesce", "result": "withheld, never ordered" });
+            let seen = Some(episode.version);
+            let late = "the state table was too slow to close the gate under the lease".to_owned();
+            let episode = with_plan(episode, |plan| plan.called_off = Some(late));
+            return self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, withheld)]).await;
+        }
+        let answer = self.world.quiesce(&self.cluster, episode.epoch, writer).await;
+        let result = match &answer {
+            Ok(quiesced) => json!({ "action": "quiesce", "result": quiesced }),
+            Err(error) => json!({ "action": "quiesce", "result": error.to_string() }),
+        };
+        let seen = Some(episode.version);
+        let episode = with_plan(episode, |plan| take_gate(plan, answer));
+        // The call follows in the look that describes the cluster anew.
+        self.describe_now = true;
+        self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
+    }
+
+    /// Has the gate opened. It would open by itself, so one try is enough.
+    async fn resume(&mut self, snapshot: &Snapshot, decision: &Decision, hold: &str) -> Result<(), StateError> {
+        let Some((lease, open)) = self.owned(snapshot) else {
+            return Ok(());
+        };
+        let resumed = with_plan(open.clone(), |plan| plan.resumed = true);
+        let seen = Some(open.version);
+        let records = [(Kind::Intended, json!({ "action": "resume" }))];
+        let episode = self.write_returning(Under::Held(lease), resumed, seen, decision, &records).await?;
+        let result = match self.world.resume(&self.cluster, episode.epoch, hold).await {
+            Ok(()) => json!({ "action": "resume", "result": "the gate is open" }),
+            Err(error) => json!({ "action": "resume", "result": error.to_string() }),
+        };
+        let seen = Some(episode.version);
+        self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
+    }
+
+    /// Whether a planned call that is made now arrives while nobody can be inside, which keeps invariant 13.
+    fn is_gate_long_enough(&self, episode: &Episode) -> bool {
+        let plan = episode.plan.as_ref().filter(|_| episode.cause == WriterState::Committing);
+        plan.is_none_or(|plan| plan.covers_call(self.world.now(), self.policy))
+    }
+
     /// The intention of the one call that cannot be taken back. It is written first, under the lease,
     /// and stays the only one of its epoch whatever becomes of the call.
     async fn promote(
@@ -304,15 +426,24 @@ impl<'w, W: World> Executor<'w, W> {
         if !self.has_described_anew().await {
             return Ok(());
         }
-        let promotion = open.next_promotion(target.clone(), lease.epoch, snapshot.now);
-        let mut episode = open.clone();
-        episode.promotion = Some(promotion.clone());
-        episode.cause = decision.diagnosis.writer;
+        self.intend(lease, open.clone(), decision, target).await
+    }
+
+    /// Writes the intention over `before`, the episode without it, and makes the call.
+    async fn intend(
+        &mut self,
+        lease: &Lease,
+        before: Episode,
+        decision: &Decision,
+        target: InstanceId,
+    ) -> Result<(), StateError> {
+        let promotion = before.next_promotion(target.clone(), lease.epoch, self.world.now());
         let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
             "refused": decision.refused });
         // Should the answer to this write be lost, the next look tells whether it took effect.
-        self.uncalled = Some(Uncalled { intended: promotion, before: open.promotion.clone() });
-        let seen = Some(open.version);
+        self.uncalled = Some(Uncalled { intended: promotion.clone(), before: before.promotion.clone() });
+        let seen = Some(before.version);
+        let episode = Episode { promotion: Some(promotion), cause: decision.diagnosis.writer, ..before };
         let records = [(Kind::Intended, intended)];
         let episode = self.write_returning(Under::Armed(lease), episode, seen, decision, &records).await?;
         self.fail_over(lease, episode, decision, &target).await
@@ -337,7 +468,8 @@ impl<'w, W: World> Executor<'w, W> {
     }
 
     /// Makes the call that is due, if the world as it is now would still lead to it; otherwise takes the
-    /// intention back, which is safe because nothing was called.
+    /// intention back, which is safe because nothing was called. The intention is written anew first: the
+    /// old one may name an epoch that has ended, and its age must not count as time given to the call.
     async fn call_fail_over(
         &mut self,
         snapshot: &Snapshot,
@@ -350,11 +482,12 @@ impl<'w, W: World> Executor<'w, W> {
         let before = self.uncalled.as_ref().and_then(|uncalled| uncalled.before.clone());
         let without = Episode { promotion: before, ..open.clone() };
         let again = decision::decide(&Snapshot { episode: Some(without.clone()), ..snapshot.clone() }, self.policy);
-        if again.verdict == Verdict::FailOver && again.target.as_ref() == Some(&target) {
+        let calls = matches!(again.verdict, Verdict::FailOver | Verdict::SwitchOver);
+        if calls && again.target.as_ref() == Some(&target) {
             if !self.has_described_anew().await {
                 return self.renew(lease).await;
             }
-            return self.fail_over(lease, open.clone(), decision, &target).await;
+            return self.intend(lease, without, &again, target).await;
         }
         self.uncalled = None;
         let withheld = json!({ "action": "FailoverDBCluster", "result": "withheld, never called", "rule": again.rule });
@@ -368,13 +501,17 @@ impl<'w, W: World> Executor<'w, W> {
         decision: &Decision,
         target: &InstanceId,
     ) -> Result<(), StateError> {
-        if self.is_short(lease) {
+        if self.is_short(lease) || !self.is_gate_long_enough(&episode) {
             // The write took too long: look again with a renewed lease before anything is called.
             return self.renew(lease).await;
         }
         self.uncalled = None;
         let mut episode = episode;
+        let sent = self.world.now();
         let answer = self.world.fail_over(&self.cluster, target).await;
+        if matches!(answer, Err(CallError::Unanswered { .. })) {
+            self.wait_out_call(sent).await;
+        }
         let result = match &answer {
             Ok(()) => json!({ "action": "FailoverDBCluster", "result": "accepted" }),
             Err(error) => json!({ "action": "FailoverDBCluster", "result": error.to_string() }),
@@ -387,6 +524,15 @@ impl<'w, W: World> Executor<'w, W> {
         self.world.measure(&self.cluster, &[(metric::PROMOTION_CALLS, 1)]);
         let seen = Some(episode.version);
         self.write(Under::Held(lease), episode, seen, decision, &[(Kind::Answered, result)]).await
+    }
+
+    /// A call without an answer may be on its way for as long as a call takes at most. Nothing is concluded
+    /// before that: an episode that closed over it could see a second failover begin.
+    async fn wait_out_call(&self, sent: Timestamp) {
+        let left = CALL_LIMIT.saturating_sub(self.world.now().since(sent));
+        if !left.is_zero() {
+            self.world.pause(left).await;
+        }
     }
 
     async fn record_proof(
@@ -408,8 +554,10 @@ impl<'w, W: World> Executor<'w, W> {
         let proof = json!({ "writer": writer, "committed_at": proved_at, "by": open.recovered_by(writer),
             "witnesses": canaries });
         self.write(Under::Held(lease), episode, Some(open.version), decision, &[(Kind::Proved, proof)]).await?;
-        let recovery = proved_at.since(open.failed_since);
-        self.world.measure(&self.cluster, &[(metric::RECOVERY, millis(recovery))]);
+        if open.cause != WriterState::Committing {
+            let recovery = proved_at.since(open.failed_since);
+            self.world.measure(&self.cluster, &[(metric::RECOVERY, millis(recovery))]);
+        }
         Ok(())
     }
 
@@ -623,6 +771,7 @@ impl<'w, W: World> Executor<'w, W> {
             | Verdict::AwaitPlatform
             | Verdict::Observe
             | Verdict::FailOver
+            | Verdict::SwitchOver
             | Verdict::WouldFailOver
             | Verdict::Recovered => false,
         }
@@ -638,6 +787,25 @@ impl<'w, W: World> Executor<'w, W> {
         {
             self.world.audit("release_failed", json!({ "error": error.to_string() }));
         }
+    }
+}
+
+fn with_plan(mut episode: Episode, change: impl FnOnce(&mut Plan)) -> Episode {
+    if let Some(plan) = &mut episode.plan {
+        change(plan);
+    }
+    episode
+}
+
+/// What the drainer answered. No answer counts as an open gate, since then nothing is called.
+fn take_gate(plan: &mut Plan, answer: Result<Quiesced, CallError>) {
+    match answer {
+        Ok(quiesced) => {
+            plan.gate = quiesced.gate;
+            plan.hold = quiesced.hold;
+            plan.called_off = quiesced.because;
+        }
+        Err(error) => plan.called_off = Some(error.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::lease::{Lease, LeaseState};
 use crate::mode::Mode;
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
+use crate::switchover::{self, Planned};
 use crate::time::Timestamp;
 use crate::topology::{ClusterStatus, InstanceId, Topology};
 
@@ -75,6 +76,9 @@ pub struct Facts {
     pub writer: WriterState,
     /// The episode.
     pub progress: Progress,
+    /// The switchover that an operator ordered.
+    #[serde(default)]
+    pub planned: Planned,
     /// Whether the episode has been open for longer than `episode_deadline`.
     pub overdue: bool,
     /// Whether the platform still has time to act first.
@@ -104,7 +108,8 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
     let gone_since = snapshot.open_episode().and_then(|episode| episode.gone_since).or(diagnosis.since);
     let platform = platform(snapshot, policy, &diagnosis, gone_since);
     let progress = progress(snapshot, policy, platform);
-    if let Some(target) = called_target(snapshot, progress) {
+    let only = called_target(snapshot, progress).or_else(|| switchover::planned_target(snapshot, diagnosis.writer));
+    if let Some(target) = only {
         choice.keep_to(target);
     }
     let facts = Facts {
@@ -113,16 +118,13 @@ pub fn reduce(snapshot: &Snapshot, policy: &Policy) -> Reduced {
         platform,
         writer: diagnosis.writer,
         progress,
+        planned: switchover::planned(snapshot, policy),
         overdue: snapshot
             .open_episode()
             .is_some_and(|episode| snapshot.now.since(episode.opened_at) > policy.episode_deadline),
         grace_running: gone_since.is_none_or(|since| snapshot.now.since(since) < policy.platform_grace),
         candidate: choice.chosen.is_some(),
-        budget_left: budget_left(
-            snapshot,
-            policy,
-            snapshot.open_episode().map_or(diagnosis.writer, |episode| episode.cause),
-        ),
+        budget_left: budget_left(snapshot, policy, diagnosis.writer),
     };
     Reduced { facts, diagnosis, choice }
 }
@@ -211,7 +213,8 @@ fn called_target(snapshot: &Snapshot, progress: Progress) -> Option<&InstanceId>
     promotion.only_target().filter(|_| again)
 }
 
-/// A call that is made again is the same promotion: it counts once.
+/// Whether a promotion for what has failed now is left, whatever the episode was opened for. A call that is made
+/// again is the same promotion: it counts once.
 fn budget_left(snapshot: &Snapshot, policy: &Policy, cause: WriterState) -> bool {
     let past = match snapshot.open_episode() {
         Some(open) => open.past.clone(),

@@ -32,7 +32,9 @@ pub const KEY: i64 = i64::from_be_bytes(*b"STFDGATE");
 pub const ENTER: &str = "SELECT pg_catalog.pg_advisory_xact_lock_shared(6004501462258897989)";
 
 /// How the drainer closes the gate, after [`Limits::settings`].
-pub const CLOSE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(6004501462258897989)";
+///
+/// A result as text: the RDS Data API knows no `void`.
+pub const CLOSE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(6004501462258897989)::text";
 
 /// How long things may take. Each of the drainer's limits is one of the server's as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -89,6 +89,14 @@ pub enum Order {
         /// Who ordered it, and why; kept in the audit.
         reason: String,
     },
+    /// Move the writer role on purpose, without an error for applications that use the gate.
+    Switchover {
+        /// The instance that shall write; the best candidate unless said.
+        #[serde(default)]
+        target: Option<InstanceId>,
+        /// Who ordered it, and why; kept in the evidence.
+        reason: String,
+    },
 }
 
 /// The envelope that EventBridge puts around every event.

@@ -7,7 +7,8 @@
 //! 3. [`snapshot`]: all facts looked at now, frozen, with `now` in it.
 //! 4. [`diagnosis`], [`candidate`]: what the facts mean, who could take over.
 //! 5. [`decision`]: **what we do**: [`decision::decide`] over the numbered rules of [`rules`].
-//! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom.
+//! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom; [`switchover`]
+//!    behind the [`gate`]: the same on purpose.
 //! 7. [`evidence`], [`metric`], [`notice`]: what can be proved and told afterwards.
 
 pub mod board;
@@ -32,6 +33,7 @@ pub mod route;
 pub mod rules;
 pub mod snapshot;
 pub mod step;
+pub mod switchover;
 pub mod time;
 pub mod topology;
 pub mod witness;

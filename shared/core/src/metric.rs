@@ -48,6 +48,8 @@ pub const HINTS: Metric = Metric { name: "Hints", unit: Unit::Count };
 pub const HINTS_DROPPED: Metric = Metric { name: "HintsDropped", unit: Unit::Count };
 /// Episodes opened.
 pub const EPISODES_OPENED: Metric = Metric { name: "EpisodesOpened", unit: Unit::Count };
+/// Planned switchovers begun.
+pub const SWITCHOVERS: Metric = Metric { name: "Switchovers", unit: Unit::Count };
 /// From the first sighting of the failure by a quorum to its recognition.
 pub const DETECTION: Metric = Metric { name: "Detection", unit: Unit::Milliseconds };
 /// From the failure to the commit that proved the recovery.

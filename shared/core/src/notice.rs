@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decision::Decision;
+use crate::diagnosis::WriterState;
 use crate::episode::{Episode, RecoveredBy};
 use crate::lease::Lease;
 use crate::mode::Mode;
+use crate::switchover::Plan;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId};
 
@@ -68,6 +70,55 @@ pub fn opened(episode: &Episode, decision: &Decision) -> Notice {
     }
 }
 
+/// An operator's switchover begins.
+pub fn ordered(episode: &Episode) -> Notice {
+    let (target, reason) = match &episode.plan {
+        Some(plan) => (plan.target.to_string(), plan.reason.clone()),
+        None => ("another instance".to_owned(), "no reason given".to_owned()),
+    };
+    Notice {
+        severity: Severity::Info,
+        subject: format!("{}: switchover from {} to {target} begins", episode.cluster, episode.old_writer),
+        body: format!(
+            "Episode {} of cluster {} is a planned switchover from {} to {target}: {reason}. Protected transactions \
+             wait at the gate for some seconds at most. The next message says how it ended.",
+            episode.epoch, episode.cluster, episode.old_writer
+        ),
+    }
+}
+
+/// How a planned switchover ended.
+fn switched(episode: &Episode, plan: &Plan, writer: &InstanceId) -> Notice {
+    let done = *writer == plan.target;
+    let refused = episode.promotion.as_ref().and_then(|promotion| promotion.refused.clone());
+    let why = plan.called_off.clone().or(refused);
+    let (severity, subject) = if done {
+        (Severity::Info, format!("{}: switched over to {writer}", episode.cluster))
+    } else {
+        (Severity::Warning, format!("{}: the switchover did not happen; {writer} writes", episode.cluster))
+    };
+    let how = match (done, why) {
+        (true, _) => "as ordered".to_owned(),
+        (false, Some(why)) => format!("not as ordered: {why}"),
+        (false, None) => "not as ordered: it was not carried out in time".to_owned(),
+    };
+    Notice {
+        severity,
+        subject,
+        body: format!(
+            "Episode {} of cluster {} is closed. A commit on {writer} proved that writes flow, {how}. The switchover \
+             was ordered with the reason: {}. FailoverDBCluster was called {} times; the gate is open. Evidence: {} \
+             entries, last hash {}.",
+            episode.epoch,
+            episode.cluster,
+            plan.reason,
+            episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
+            episode.evidence.length,
+            episode.evidence.hash
+        ),
+    }
+}
+
 fn what_follows(decision: &Decision) -> &'static str {
     match decision.facts.mode {
         Mode::Armed => "Nothing to do yet; the next message says how it ended or that you are needed.",
@@ -100,6 +151,9 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
 
 /// An episode ended.
 pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice {
+    if let Some(plan) = episode.plan.as_ref().filter(|_| episode.cause == WriterState::Committing) {
+        return switched(episode, plan, writer);
+    }
     let how = match episode.recovered_by(writer) {
         RecoveredBy::Steadfast => "Steadfast promoted it",
         RecoveredBy::Platform => "the platform or an operator promoted it",

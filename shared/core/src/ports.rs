@@ -9,9 +9,13 @@ use crate::lease::Lease;
 use crate::metric::Metric;
 use crate::mode::Mode;
 use crate::notice::Notice;
+use crate::switchover::Quiesced;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId, Topology};
 use crate::witness::WitnessReport;
+
+/// What a call to the control plane may take at most: then its port gives it up.
+pub const CALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Time.
 pub trait Clock {
@@ -167,6 +171,19 @@ pub trait Drainer {
         epoch: u64,
         demoted: &InstanceId,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
+
+    /// Has it close the gate on the writer, and waits for what comes of it. Whatever becomes of this call, a gate
+    /// that was closed opens by itself.
+    fn quiesce(
+        &self,
+        cluster: &ClusterId,
+        epoch: u64,
+        writer: &InstanceId,
+    ) -> impl Future<Output = Result<Quiesced, CallError>> + Send;
+
+    /// Has it let go of a gate that it closed, and waits for that.
+    fn resume(&self, cluster: &ClusterId, epoch: u64, hold: &str)
+    -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
 /// People.

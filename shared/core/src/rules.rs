@@ -9,6 +9,7 @@ use crate::diagnosis::WriterState;
 use crate::facts::{Facts, Platform, Progress};
 use crate::lease::LeaseState;
 use crate::mode::Mode;
+use crate::switchover::Planned;
 
 /// What a rule orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub enum Verdict {
     Observe,
     /// Promote the chosen candidate, once.
     FailOver,
+    /// An operator's order: close the gate, then promote its target, once.
+    SwitchOver,
     /// Shadow mode: record that we would have promoted.
     WouldFailOver,
     /// A commit proved that writes flow: bring the episode to its end.
@@ -84,6 +87,19 @@ pub static TABLE: &[Rule] = &[
     }),
     rule(330, Verdict::Recovered, "another instance took over, and a commit proved it", |f| {
         f.writer == WriterState::Moved
+    }),
+    rule(335, Verdict::SwitchOver, "an operator ordered a switchover, and all is ready for its next step", |f| {
+        f.writer == WriterState::Committing
+            && f.planned == Planned::Due
+            && f.mode == Mode::Armed
+            && f.lease == LeaseState::Ours
+            && f.progress == Progress::Open
+            && f.platform == Platform::Idle
+            && f.candidate
+            && !f.overdue
+    }),
+    rule(337, Verdict::Recovered, "the switchover was called off or refused, and the old writer commits", |f| {
+        f.writer == WriterState::Committing && f.planned != Planned::No && f.progress != Progress::None
     }),
     rule(340, Verdict::Recovered, "the writer came back before anything was called, and a commit proved it", |f| {
         f.writer == WriterState::Committing && f.progress == Progress::Open

@@ -1,4 +1,4 @@
-//! The steps of an unplanned failover.
+//! The steps of an episode, planned or not.
 //!
 //! A step judges itself from the observed world, so running one twice, crashing between two,
 //! or somebody else doing it meanwhile are all the same case.
@@ -6,10 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decision::Decision;
+use crate::diagnosis::WriterState;
 use crate::lease::LeaseState;
 use crate::mode::Mode;
 use crate::rules::Verdict;
 use crate::snapshot::Snapshot;
+use crate::switchover::Plan;
 use crate::topology::InstanceId;
 
 /// A stage of an episode.
@@ -18,8 +20,12 @@ use crate::topology::InstanceId;
 pub enum Step {
     /// Hold the lease and have an open episode.
     Own,
+    /// For a planned switchover: have nobody in a protected transaction on the writer, and nobody enter.
+    Quiesce,
     /// Have the role moved: by us once, or by the platform.
     Promote,
+    /// Have the gate opened again where the old writer stayed.
+    Resume,
     /// Have a commit that proves that writes flow.
     Prove,
     /// Have the drainer evict sessions from the old writer.
@@ -28,8 +34,9 @@ pub enum Step {
     Close,
 }
 
-/// The steps of an unplanned failover, in order.
-pub const UNPLANNED: [Step; 5] = [Step::Own, Step::Promote, Step::Prove, Step::Evict, Step::Close];
+/// The steps of every episode, in order. Without a plan there is nothing to quiesce or resume.
+pub const STEPS: [Step; 7] =
+    [Step::Own, Step::Quiesce, Step::Promote, Step::Resume, Step::Prove, Step::Evict, Step::Close];
 
 /// One request to the outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +44,16 @@ pub const UNPLANNED: [Step; 5] = [Step::Own, Step::Promote, Step::Prove, Step::E
 pub enum Action {
     /// Take the lease; open the episode, or adopt the one that is open.
     TakeLease,
+    /// Have the drainer close the gate on the writer. Once per plan.
+    Quiesce {
+        /// The writer.
+        writer: InstanceId,
+    },
+    /// Have the drainer open the gate again.
+    Resume {
+        /// What holds it.
+        hold: String,
+    },
     /// Call `FailoverDBCluster` with this explicit target. At most once per epoch.
     Promote {
         /// The instance to promote.
@@ -78,7 +95,9 @@ impl Step {
     pub fn progress(self, snapshot: &Snapshot, decision: &Decision) -> Progress {
         match self {
             Self::Own => own(snapshot, decision),
+            Self::Quiesce => quiesce(snapshot, decision),
             Self::Promote => promote(snapshot, decision),
+            Self::Resume => resume(snapshot, decision),
             Self::Prove => prove(snapshot, decision),
             Self::Evict => evict(snapshot, decision),
             Self::Close => close(decision),
@@ -88,7 +107,7 @@ impl Step {
 
 /// The first step that is not done, and what it needs. None when nothing is left.
 pub fn next(snapshot: &Snapshot, decision: &Decision) -> Option<(Step, Progress)> {
-    UNPLANNED
+    STEPS
         .into_iter()
         .map(|step| (step, step.progress(snapshot, decision)))
         .find(|(_, progress)| *progress != Progress::Done)
@@ -104,6 +123,7 @@ fn own(snapshot: &Snapshot, decision: &Decision) -> Progress {
         | Verdict::AwaitPlatform
         | Verdict::Observe
         | Verdict::FailOver
+        | Verdict::SwitchOver
         | Verdict::WouldFailOver
         | Verdict::Recovered
         | Verdict::CallHuman => {
@@ -116,10 +136,29 @@ fn own(snapshot: &Snapshot, decision: &Decision) -> Progress {
     }
 }
 
+/// While the plan is due, a gate that was asked for is closed and covers the call.
+fn quiesce(snapshot: &Snapshot, decision: &Decision) -> Progress {
+    let open = snapshot.open_episode().filter(|_| decision.verdict == Verdict::SwitchOver);
+    match open.and_then(|open| Some((open, open.plan.as_ref()?))) {
+        Some((open, plan)) if !plan.asked => Progress::Ready(Action::Quiesce { writer: open.old_writer.clone() }),
+        Some(_) | None => Progress::Done,
+    }
+}
+
+/// A gate is a lock of the old writer's: it is gone with its role.
+fn resume(snapshot: &Snapshot, decision: &Decision) -> Progress {
+    let stayed = decision.facts.writer == WriterState::Committing;
+    let plan = snapshot.open_episode().and_then(|open| open.plan.as_ref()).filter(|_| stayed);
+    match plan.and_then(Plan::to_resume) {
+        Some(hold) => Progress::Ready(Action::Resume { hold: hold.to_owned() }),
+        None => Progress::Done,
+    }
+}
+
 fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
     match (decision.verdict, &decision.target) {
         (Verdict::Recovered, _) => Progress::Done,
-        (Verdict::FailOver, Some(target)) if has_not_called(snapshot) => {
+        (Verdict::FailOver | Verdict::SwitchOver, Some(target)) if has_not_called(snapshot) => {
             Progress::Ready(Action::Promote { target: target.clone() })
         }
         (Verdict::CallHuman, _) if human_is_due(snapshot, decision) => Progress::Ready(Action::CallHuman),
@@ -132,6 +171,7 @@ fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
             | Verdict::AwaitPlatform
             | Verdict::Observe
             | Verdict::FailOver
+            | Verdict::SwitchOver
             | Verdict::WouldFailOver
             | Verdict::CallHuman,
             _,

@@ -9,6 +9,7 @@ use steadfast_core::facts::{Facts, Platform, Progress};
 use steadfast_core::lease::LeaseState;
 use steadfast_core::mode::Mode;
 use steadfast_core::rules::{OTHERWISE, TABLE, Verdict};
+use steadfast_core::switchover::Planned;
 
 fn all() -> Vec<Facts> {
     let mut facts = Vec::new();
@@ -17,13 +18,14 @@ fn all() -> Vec<Facts> {
             for platform in Platform::ALL {
                 for writer in WriterState::ALL {
                     for progress in Progress::ALL {
-                        for bits in 0..16_u8 {
+                        for (planned, bits) in Planned::ALL.into_iter().flat_map(|p| (0..16_u8).map(move |b| (p, b))) {
                             facts.push(Facts {
                                 mode,
                                 lease,
                                 platform,
                                 writer,
                                 progress,
+                                planned,
                                 overdue: bits & 8 != 0,
                                 grace_running: bits & 1 != 0,
                                 candidate: bits & 2 != 0,
@@ -85,6 +87,22 @@ fn a_promotion_needs_everything_at_once_and_nothing_else() {
     }
 }
 
+/// The same for a switchover, which needs a healthy cluster besides.
+#[test]
+fn a_switchover_needs_an_order_and_a_healthy_cluster() {
+    for facts in all() {
+        let due = facts.planned == Planned::Due
+            && facts.writer == WriterState::Committing
+            && facts.mode == Mode::Armed
+            && facts.lease == LeaseState::Ours
+            && facts.platform == Platform::Idle
+            && facts.progress == Progress::Open
+            && facts.candidate
+            && !facts.overdue;
+        assert_eq!(matching(&facts).verdict == Verdict::SwitchOver, due, "{facts:?}");
+    }
+}
+
 #[test]
 fn an_episode_that_is_open_for_long_reaches_a_person_unless_somebody_acts_or_commits() {
     let owned = |facts: &Facts| {
@@ -114,7 +132,7 @@ fn an_episode_that_is_open_for_long_reaches_a_person_unless_somebody_acts_or_com
 fn shadow_and_paused_act_on_nothing() {
     for facts in all().into_iter().filter(|facts| facts.mode != Mode::Armed) {
         let verdict = matching(&facts).verdict;
-        assert_ne!(verdict, Verdict::FailOver, "{facts:?}");
+        assert!(!matches!(verdict, Verdict::FailOver | Verdict::SwitchOver), "{facts:?}");
         if facts.mode == Mode::Paused {
             assert_eq!(verdict, Verdict::Hold, "{facts:?}");
         }

@@ -4,21 +4,15 @@
 #![expect(clippy::panic, reason = "a test ends where its ground is missing")]
 
 mod support;
+mod world;
 
-use std::collections::BTreeMap;
-use std::future::Future;
-use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use steadfast_core::decision::decide;
 use steadfast_core::diagnosis::*;
 use steadfast_core::episode::*;
-use steadfast_core::evidence::Entry;
-use steadfast_core::executor::{Executor, Patience};
+use steadfast_core::evidence::Kind;
 use steadfast_core::lease::Lease;
-use steadfast_core::metric::Metric;
 use steadfast_core::mode::Mode;
-use steadfast_core::notice::Notice;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::*;
 use steadfast_core::rules::Verdict;
@@ -28,6 +22,7 @@ use steadfast_core::time::Timestamp;
 use steadfast_core::topology::*;
 use steadfast_core::witness::*;
 use support::*;
+use world::*;
 
 fn ep(seen: &Snapshot, since: Timestamp) -> Episode {
     let mut d = diagnose(seen, &Policy::default());
@@ -143,183 +138,6 @@ fn a_writer_that_is_being_rebooted_is_not_replaced() {
     assert_ne!(d.verdict, Verdict::FailOver, "rule {}", d.rule);
 }
 
-// The world.
-#[derive(Default)]
-struct Inner {
-    now: u64,
-    state: State,
-    evidence: BTreeMap<(u64, u64), Entry>,
-    fail_overs: Vec<String>,
-    notices: Vec<Notice>,
-    evicts: u64,
-    sns_fails: bool,
-    renewed_by_another: bool,
-    lose_answer_of_intention: bool,
-    slow_intention: bool,
-    pause_before: Option<&'static str>,
-    renewed_at: Option<Timestamp>,
-    stolen_after_intention: bool,
-    lease_left_at_call: Vec<Duration>,
-    /// What the control plane answers to calls, the first one first; then it accepts.
-    answers: Vec<Option<CallError>>,
-    lose_answer_of_second_intention: bool,
-}
-struct W {
-    i: Mutex<Inner>,
-    topo: Topology,
-    describe_ms: u64,
-    load_ms: u64,
-    reports: Box<dyn Fn(Timestamp) -> Vec<WitnessReport> + Send + Sync>,
-}
-impl Clock for W {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.i.lock().unwrap().now)
-    }
-    async fn pause(&self, by: Duration) {
-        self.i.lock().unwrap().now += by.as_millis() as u64;
-    }
-}
-impl StateTable for W {
-    async fn load(&self, _: &ClusterId) -> Result<State, StateError> {
-        let mut i = self.i.lock().unwrap();
-        i.now += self.load_ms;
-        if i.renewed_by_another {
-            let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(10));
-            i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 1, expires_at });
-        }
-        let now = Timestamp::from_millis(i.now);
-        if i.renewed_at.is_some_and(|at| now >= at) {
-            i.state.lease.as_mut().unwrap().expires_at = now.plus(Duration::from_secs(300));
-        }
-        let mut s = i.state.clone();
-        s.reports = (self.reports)(Timestamp::from_millis(i.now));
-        Ok(s)
-    }
-    async fn write_lease(&self, _: &ClusterId, seen: Option<&Lease>, next: &Lease) -> Result<(), StateError> {
-        let mut i = self.i.lock().unwrap();
-        if i.state.lease.as_ref() != seen {
-            return Err(StateError::Superseded { table: "t".into() });
-        }
-        i.state.lease = Some(next.clone());
-        Ok(())
-    }
-    async fn commit(&self, under: Under<'_>, e: &Episode, v: Option<u64>, entries: &[Entry]) -> Result<(), StateError> {
-        let mut i = self.i.lock().unwrap();
-        i.now += 5;
-        if i.pause_before.is_some_and(|action| entries.iter().any(|entry| entry.data["action"] == action)) {
-            i.state.mode = Mode::Paused;
-        }
-        let bad = match &under {
-            Under::Held(l) => i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch)),
-            Under::Armed(l) => {
-                i.state.mode != Mode::Armed
-                    || i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch))
-            }
-            Under::Changing { seen, .. } => i.state.lease.as_ref() != *seen,
-        } || i.state.episode.as_ref().map(|e| e.version) != v
-            || entries.iter().any(|n| i.evidence.contains_key(&(n.epoch, n.seq)));
-        if bad {
-            return Err(StateError::Superseded { table: "t".into() });
-        }
-        if let Under::Changing { next, .. } = under {
-            i.state.lease = Some(next.clone());
-        }
-        i.state.episode = Some(e.clone());
-        for n in entries {
-            i.evidence.insert((n.epoch, n.seq), n.clone());
-        }
-        if e.promotion.is_some() && std::mem::take(&mut i.slow_intention) {
-            i.now += 4_900;
-        }
-        if i.lose_answer_of_second_intention && e.promotion.as_ref().is_some_and(|promotion| promotion.number == 2) {
-            i.lose_answer_of_second_intention = false;
-            i.now += 5_000;
-            return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
-        }
-        if i.lose_answer_of_intention && e.promotion.is_some() {
-            i.lose_answer_of_intention = false;
-            if i.stolen_after_intention {
-                let expires_at = Timestamp::from_millis(i.now).plus(Duration::from_secs(300));
-                i.state.lease = Some(Lease { owner: Owner::new("other"), epoch: 9, expires_at });
-            }
-            i.now += 5_000;
-            return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
-        }
-        Ok(())
-    }
-}
-impl ControlPlane for W {
-    async fn describe(&self, _: &ClusterId) -> Result<Topology, CallError> {
-        self.i.lock().unwrap().now += self.describe_ms;
-        Ok(self.topo.clone())
-    }
-    async fn fail_over(&self, _: &ClusterId, t: &InstanceId) -> Result<(), CallError> {
-        let mut i = self.i.lock().unwrap();
-        let left = i.state.lease.as_ref().unwrap().expires_at.since(Timestamp::from_millis(i.now));
-        i.lease_left_at_call.push(left);
-        i.fail_overs.push(t.to_string());
-        let answer = if i.answers.is_empty() { None } else { i.answers.remove(0) };
-        answer.map_or(Ok(()), Err)
-    }
-}
-impl Drainer for W {
-    async fn evict(&self, _: &ClusterId, _: u64, _: &InstanceId) -> Result<(), CallError> {
-        self.i.lock().unwrap().evicts += 1;
-        Ok(())
-    }
-}
-impl Notifier for W {
-    async fn notify(&self, n: &Notice) -> Result<(), CallError> {
-        let mut i = self.i.lock().unwrap();
-        if i.sns_fails {
-            return Err(CallError::Unanswered { action: "Publish", cause: "x".into() });
-        }
-        i.notices.push(n.clone());
-        Ok(())
-    }
-}
-impl Log for W {
-    fn audit(&self, _: &str, _: serde_json::Value) {}
-    // Tries invariant 11 in every test of this file.
-    fn error(&self, what: &str, data: serde_json::Value) {
-        panic!("{what}: {data}");
-    }
-    fn measure(&self, _: &ClusterId, _: &[(Metric, u64)]) {}
-}
-fn block<F: Future>(f: F) -> F::Output {
-    let mut f = Box::pin(f);
-    match f.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(x) => x,
-        Poll::Pending => panic!(),
-    }
-}
-fn reports(outcome: Outcome, since: Timestamp) -> impl Fn(Timestamp) -> Vec<WitnessReport> {
-    move |now| {
-        AZS.map(|az| {
-            let mut r = report(az, outcome, since);
-            r.at = now;
-            r
-        })
-        .into()
-    }
-}
-fn world(outcome: Outcome, describe_ms: u64, load_ms: u64) -> W {
-    let i = Inner { now: NOW.as_millis(), state: State { mode: Mode::Armed, ..State::default() }, ..Inner::default() };
-    W {
-        i: Mutex::new(i),
-        topo: topology(),
-        describe_ms,
-        load_ms,
-        reports: Box::new(reports(outcome, NOW.minus(Duration::from_secs(2)))),
-    }
-}
-fn go(w: &W, p: &Policy, me: &str, secs: u64) -> Result<steadfast_core::executor::Outcome, StateError> {
-    let until = w.now().plus(Duration::from_secs(secs));
-    block(
-        Executor::new(w, p, ClusterId::new("orders"), Owner::new(me))
-            .run(Patience { until, suspicion: Duration::from_secs(15) }),
-    )
-}
 #[test]
 fn a_slow_control_plane_does_not_keep_it_from_promoting() {
     for (describe, load) in [(20, 5), (200, 10), (300, 10)] {
@@ -625,4 +443,41 @@ fn a_withheld_repetition_does_not_forget_the_call_before_it() {
     assert_eq!(i.fail_overs, ["r1"], "another target would flip the roles");
     let promotion = i.state.episode.as_ref().unwrap().promotion.as_ref().map(|p| (p.target.to_string(), p.number));
     assert_eq!(promotion, Some(("r1".to_owned(), 1)), "the call that was made stays known");
+}
+
+/// When the answer to the first call was written down.
+fn answered_at(i: &Inner) -> Timestamp {
+    let answers = i.evidence.values().filter(|entry| entry.kind == Kind::Answered);
+    answers.map(|entry| entry.at).min().unwrap()
+}
+
+#[test]
+fn a_call_without_an_answer_is_waited_for_as_long_as_it_may_be_on_its_way() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().answers = vec![unanswered()];
+    let _ended = go(&w, &no_grace(), "me", 12);
+    let i = w.i.lock().unwrap();
+    assert!(answered_at(&i).since(i.called_at[0]) >= Duration::from_secs(5), "concluded over a call on its way");
+}
+
+#[test]
+fn an_answered_call_is_written_down_at_once() {
+    let w = world(Outcome::Refused, 20, 5);
+    let _ended = go(&w, &no_grace(), "me", 12);
+    let i = w.i.lock().unwrap();
+    assert!(answered_at(&i).since(i.called_at[0]) < Duration::from_secs(1));
+}
+
+#[test]
+fn an_intention_that_is_called_late_is_written_anew() {
+    for lost_after_ms in [5_000, 20_000] {
+        let mut w = world(Outcome::Refused, 20, 5);
+        w.i.get_mut().unwrap().lose_answer_of_intention = true;
+        w.i.get_mut().unwrap().answer_lost_after_ms = lost_after_ms;
+        let _ended = go(&w, &no_grace(), "me", 60);
+        let i = w.i.lock().unwrap();
+        assert!(!i.age_at_call.is_empty(), "the lease outlived {lost_after_ms} ms, or was taken anew");
+        let fresh = i.age_at_call.iter().all(|age| *age < Duration::from_secs(1));
+        assert!(fresh, "the time given to a call counts from its intention: {:?}", i.age_at_call);
+    }
 }

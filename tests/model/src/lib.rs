@@ -35,8 +35,6 @@
 //!   condition and every stored item, in thousands of random histories. It also shows that a protocol
 //!   without one of the guards would be noticed.
 //! * `guards` takes each guard away, and the checker must find what breaks.
-//! * `weaknesses` holds the promises that the executor is known to break, and what would mend them;
-//!   `lockstep` shows that the executor goes those ways itself.
 //!
 //! # Bounds
 //!
@@ -58,7 +56,6 @@
 //! | three coordinators, no fault but the writer's | 216 543 | 45 |
 //! | time between look and decision, 1 tick | 176 003 | 43 |
 //! | a coordinator dies, a call is lost, then calm (P9) | 647 818 | 76 |
-//! | all weaknesses mended: death, lost answer, lost call, silent call | 633 918 | 59 |
 //! | switchover by the Data API: drainer dies, coordinator dies, call is lost | 830 492 | 139 |
 //!
 //! `cargo test --release -p steadfast-model -- --nocapture` prints the numbers, in about a minute and

@@ -140,6 +140,7 @@ impl Limits {
             | Expectation::Writer(_)
             | Expectation::OutageAtMost(_)
             | Expectation::Lost(_)
+            | Expectation::Errors(_)
             | Expectation::NobodyCalled => false,
         };
         let word = expectation.to_string();
@@ -174,6 +175,8 @@ fn instance(fault: &Fault) -> Option<Place> {
         | Fault::Restart(place)
         | Fault::StallCommits(place)
         | Fault::FillDisk(place)
+        | Fault::FailCommits(place)
+        | Fault::RefuseWrites(place)
         | Fault::TakeConnections(place)
         | Fault::Lag(place, _)
         | Fault::Cut(place, _) => Some(*place),
@@ -202,6 +205,7 @@ fn who(expectation: Expectation) -> Option<u8> {
         | Expectation::OutageAtMost(_)
         | Expectation::DetectedWithin(_)
         | Expectation::Lost(_)
+        | Expectation::Errors(_)
         | Expectation::RecoveredBy(_)
         | Expectation::SessionsEvicted
         | Expectation::PersonCalled(_)

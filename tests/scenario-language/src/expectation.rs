@@ -27,6 +27,7 @@ pub(crate) const EXPECTATIONS: &[(&str, Read)] = &[
         words.duration().map(Expectation::DetectedWithin)
     }),
     ("lost", |words| words.bound("a number of lost writes").map(Expectation::Lost)),
+    ("errors", |words| words.bound("a number of failed writes").map(Expectation::Errors)),
     ("recovered", |words| {
         words.literally(&["by"])?;
         words.named().map(Expectation::RecoveredBy)

@@ -16,6 +16,8 @@ pub(crate) const FAULTS: &[(&str, Read)] = &[
     ("restart", |words| words.place().map(Fault::Restart)),
     ("stall-commits", |words| words.place().map(Fault::StallCommits)),
     ("fill-disk", |words| words.place().map(Fault::FillDisk)),
+    ("fail-commits", |words| words.place().map(Fault::FailCommits)),
+    ("refuse-writes", |words| words.place().map(Fault::RefuseWrites)),
     ("take-connections", |words| words.place().map(Fault::TakeConnections)),
     ("lag", lag),
     ("cut", cut),
@@ -146,19 +148,21 @@ impl Fault {
             | Self::Restart(_)
             | Self::Coordinator(Disturbance::Killed)
             | Self::KillProber(_)
-            | Self::RotatePassword(_)
             | Self::Platform(PlatformDeed::FailsOver)
             | Self::Operator(_) => true,
             Self::KillHost(_)
             | Self::Freeze(_)
             | Self::StallCommits(_)
             | Self::FillDisk(_)
+            | Self::FailCommits(_)
+            | Self::RefuseWrites(_)
             | Self::TakeConnections(_)
             | Self::Lag(..)
             | Self::Cut(..)
             | Self::Blind(_)
             | Self::Isolate(_)
             | Self::RefusePassword(_)
+            | Self::RotatePassword(_)
             | Self::Fail(..)
             | Self::Events(_)
             | Self::Coordinator(
@@ -170,7 +174,9 @@ impl Fault {
                 | PlatformDeed::ChangesCluster
                 | PlatformDeed::KeepsEndpoint
                 | PlatformDeed::PausesCluster
-                | PlatformDeed::SwitchesBlueGreen,
+                | PlatformDeed::SwitchesBlueGreen
+                | PlatformDeed::StopsCluster
+                | PlatformDeed::LosesKey,
             ) => false,
         }
     }

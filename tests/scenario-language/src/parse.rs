@@ -20,6 +20,7 @@ pub(crate) fn blank(name: &str) -> Scenario {
         name: name.to_owned(),
         why: String::new(),
         readers: 2,
+        gated: false,
         mode: Mode::Armed,
         platform: None,
         policy: Vec::new(),
@@ -79,6 +80,12 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
         draft.scenario.readers = setup::readers(words)?;
         Ok(())
     }),
+    ("clients", |draft, line, words| {
+        draft.once("clients", line)?;
+        words.literally(&["use", "the", "gate"])?;
+        draft.scenario.gated = true;
+        Ok(())
+    }),
     ("mode", |draft, line, words| {
         draft.once("mode", line)?;
         draft.scenario.mode = words.named()?;
@@ -133,6 +140,7 @@ fn subject(expectation: Expectation) -> String {
         Expectation::OutageAtMost(_) => "outage".to_owned(),
         Expectation::DetectedWithin(_) => "detected".to_owned(),
         Expectation::Lost(_) => "lost".to_owned(),
+        Expectation::Errors(_) => "errors".to_owned(),
         Expectation::RecoveredBy(_) => "recovered".to_owned(),
         Expectation::SessionsEvicted => "sessions evicted".to_owned(),
         Expectation::PersonCalled(id) => format!("person called by rule {id}"),

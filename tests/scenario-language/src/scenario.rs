@@ -14,6 +14,8 @@ pub struct Scenario {
     pub why: String,
     /// How many readers the cluster has beside its writer; 2 unless said otherwise.
     pub readers: u8,
+    /// Whether the clients use the gate; they do not unless said otherwise.
+    pub gated: bool,
     /// What the operator allows at the start; [`Mode::Armed`] unless said otherwise.
     pub mode: Mode,
     /// When the platform fails over by itself once the writer is dead; None: never, the default.
@@ -239,6 +241,10 @@ pub enum PlatformDeed {
     PausesCluster,
     /// It switches a blue/green deployment over.
     SwitchesBlueGreen,
+    /// The cluster is stopped, and started again at the end.
+    StopsCluster,
+    /// The cluster cannot get at its encryption key, and is down for as long.
+    LosesKey,
 }
 
 /// What an operator does. Over at once.
@@ -270,6 +276,10 @@ pub enum Fault {
     StallCommits(Place),
     /// Commits fail for want of space.
     FillDisk(Place),
+    /// Commits fail with an error that no rule knows.
+    FailCommits(Place),
+    /// It says that it is no reader, and refuses writes all the same.
+    RefuseWrites(Place),
     /// All connections are taken.
     TakeConnections(Place),
     /// A reader lags by this much.
@@ -282,7 +292,7 @@ pub enum Fault {
     Isolate(Zone),
     /// A role's password is refused everywhere.
     RefusePassword(Role),
-    /// A role gets a new password, in the database and in its secret; open sessions live on. Over at once.
+    /// A role's password is changed, and its secret holds the new one at the end; open sessions live on.
     RotatePassword(Role),
     /// A service fails, for one of its actions or for all.
     Fail(Service, Trouble, Option<&'static str>),
@@ -317,6 +327,8 @@ pub enum Expectation {
     DetectedWithin(Duration),
     /// Acknowledged writes that are not there at the end.
     Lost(Bound),
+    /// Writes that an application saw fail, or whose outcome it did not learn.
+    Errors(Bound),
     /// Who brought the writes back, by the evidence of the last episode.
     RecoveredBy(RecoveredBy),
     /// Sessions of an application that stayed on the old writer were ended there.

@@ -89,6 +89,8 @@ vocabulary!("something the platform does", PlatformDeed,
     "keeps-endpoint" => PlatformDeed::KeepsEndpoint,
     "pauses-cluster" => PlatformDeed::PausesCluster,
     "switches-blue-green" => PlatformDeed::SwitchesBlueGreen,
+    "stops-cluster" => PlatformDeed::StopsCluster,
+    "loses-key" => PlatformDeed::LosesKey,
 );
 
 /// The zones: three, as the design provisions them.

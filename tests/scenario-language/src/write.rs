@@ -50,6 +50,9 @@ impl Scenario {
         if self.readers != default.readers {
             lines.push(format!("readers {}", self.readers));
         }
+        if self.gated {
+            lines.push("clients use the gate".to_owned());
+        }
         if self.mode != default.mode {
             lines.push(format!("mode {}", self.mode.word()));
         }
@@ -110,6 +113,8 @@ impl Display for Fault {
             Self::Restart(place) => write!(f, "restart {place}"),
             Self::StallCommits(place) => write!(f, "stall-commits {place}"),
             Self::FillDisk(place) => write!(f, "fill-disk {place}"),
+            Self::FailCommits(place) => write!(f, "fail-commits {place}"),
+            Self::RefuseWrites(place) => write!(f, "refuse-writes {place}"),
             Self::TakeConnections(place) => write!(f, "take-connections {place}"),
             Self::Lag(place, by) => write!(f, "lag {place} {}", Time(*by)),
             Self::Cut(place, view) => write!(f, "cut {place} from {view}"),
@@ -221,6 +226,7 @@ impl Display for Expectation {
             Self::OutageAtMost(time) => write!(f, "outage at most {}", Time(*time)),
             Self::DetectedWithin(time) => write!(f, "detected within {}", Time(*time)),
             Self::Lost(bound) => write!(f, "lost {bound}"),
+            Self::Errors(bound) => write!(f, "errors {bound}"),
             Self::RecoveredBy(by) => write!(f, "recovered by {}", by.word()),
             Self::SessionsEvicted => f.write_str("sessions evicted"),
             Self::PersonCalled(rule) => write!(f, "person called by rule {rule}"),

@@ -47,6 +47,8 @@ pub struct Summary {
     pub flips: u64,
     /// Episodes that were opened.
     pub episodes: u64,
+    /// Sessions that drainers ended.
+    pub evicted: u64,
     /// Seeds that broke a promise.
     pub violations: u64,
     /// The first of them, in the order of their seeds.
@@ -73,6 +75,7 @@ impl Summary {
         self.calls += report.calls;
         self.flips += report.flips;
         self.episodes += report.episodes;
+        self.evicted += report.evicted;
         self.virtual_hours += f64::from(u32::try_from(report.took_ms).unwrap_or(u32::MAX)) / 3_600_000.0;
         for (rule, count) in &report.rules {
             *self.rules.entry(*rule).or_default() += count;
@@ -93,6 +96,7 @@ impl Summary {
         self.calls += other.calls;
         self.flips += other.flips;
         self.episodes += other.episodes;
+        self.evicted += other.evicted;
         self.violations += other.violations;
         self.virtual_hours += other.virtual_hours;
         self.broken.extend(other.broken);

@@ -21,9 +21,15 @@ pub fn plan(seed: u64) -> Plan {
     let noise = noise(&mut dice);
     // Now and then long enough for the retries of invocations that failed.
     let calm = Duration::from_secs(if dice.happens(50) { 190 } else { 3 });
-    let mut plan = Plan { seed, scenario, noise, calm, crash: None, flaw: None, unmended: false, trace: false };
+    // What clusters that paused themselves need: about 15 s, and more after a day.
+    let asleep = dice.happens(20).then(|| ms(&mut dice, 10_000, 40_000));
+    let mut plan = Plan { noise, calm, asleep, ..Plan::of(scenario) };
+    plan.seed = seed;
     if calm > Duration::from_secs(3) {
         plan.scenario.lasts = Duration::from_secs(400);
+        // A drainer that fails now finds somebody when it is tried again.
+        plan.noise.kills = plan.noise.kills.max(20);
+        plan.noise.address_kept_max = plan.noise.address_kept_max.max(Duration::from_secs(150));
     }
     if dice.happens(250) {
         plan.unmended = true;
@@ -55,10 +61,26 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
     if dice.happens(200) {
         timeline.push(call_in_trouble(dice));
     }
+    if dice.happens(20) {
+        timeline = spree(dice);
+    }
+    if dice.happens(100) {
+        order(dice, &mut timeline);
+    }
+    if dice.happens(60) {
+        timeline.push(rotation(dice));
+    }
+    if dice.happens(40) {
+        timeline.extend(witnesses_lost(dice));
+    }
+    if dice.happens(60) {
+        timeline.push(roles_move_back(dice));
+    }
     Scenario {
         name: format!("seed-{seed}"),
         why: "By chance.".to_owned(),
         readers: if dice.happens(900) { 2 } else { 1 },
+        gated: true,
         mode,
         platform,
         policy,
@@ -98,20 +120,79 @@ fn event(dice: &mut Dice, first: bool) -> Event {
 
 /// Our own call fails, or takes effect and nobody says so, for as long as it is made again.
 fn call_in_trouble(dice: &mut Dice) -> Event {
-    let all = [Trouble::Throttle, Trouble::Error, Trouble::Silence, Trouble::LostAnswer, Trouble::ErrorAfterEffect];
+    let all = [
+        Trouble::Throttle,
+        Trouble::Error,
+        Trouble::Silence,
+        Trouble::LostAnswer,
+        Trouble::ErrorAfterEffect,
+        Trouble::Denied,
+    ];
     let trouble = dice.one_of(&all).copied().unwrap_or(Trouble::LostAnswer);
     let fault = Fault::Fail(Service::Rds, trouble, Some("FailoverDBCluster"));
     Event { line: 0, at: Moment::At(Duration::ZERO), fault, end: End::For(ms(dice, 5_000, 90_000)) }
 }
 
+/// A password is rotated while an episode is open. Runs of probers that begin meanwhile are refused.
+fn rotation(dice: &mut Dice) -> Event {
+    let fault = Fault::RotatePassword(if dice.happens(800) { Role::Prober } else { Role::Application });
+    let at = Moment::After(Milestone::Opened, ms(dice, 0, 3_000));
+    Event { line: 0, at, fault, end: End::For(ms(dice, 500, 40_000)) }
+}
+
+/// An operator orders a switchover of a healthy cluster; what fails, fails while it is carried out, or later.
+fn order(dice: &mut Dice, timeline: &mut Vec<Event>) {
+    let fault = Fault::Operator(OperatorDeed::SwitchesOver);
+    let at = Moment::At(ms(dice, 0, 3_000));
+    for event in timeline.iter_mut() {
+        if dice.happens(700) {
+            let milestone = [Milestone::Opened, Milestone::Intended, Milestone::Called, Milestone::Promoted];
+            let milestone = dice.one_of(&milestone).copied().unwrap_or(Milestone::Opened);
+            event.at = Moment::After(milestone, ms(dice, 0, 150));
+            event.end = match event.end {
+                End::Until(until, time) if until <= milestone => End::Until(Milestone::Closed, time),
+                end => end,
+            };
+        }
+    }
+    timeline.insert(0, Event { line: 0, at, fault, end: End::Never });
+}
+
+/// Somebody fails over by hand while the drainer watches, mostly back to the writer of the start.
+fn roles_move_back(dice: &mut Dice) -> Event {
+    let at = Moment::After(Milestone::Closed, ms(dice, 0, 8_000));
+    Event { line: 0, at, fault: Fault::Operator(OperatorDeed::FailsOver), end: End::Never }
+}
+
+/// Each new writer dies as well.
+fn spree(dice: &mut Dice) -> Vec<Event> {
+    let nth = |nth: u64| Event {
+        line: 0,
+        at: Moment::At(Duration::from_secs(nth * 20)),
+        fault: Fault::KillPostgres(Place::Writer),
+        end: End::Never,
+    };
+    (0..dice.between(3, 4)).map(nth).collect()
+}
+
+/// Too few witnesses are left to bring an open episode to its end.
+fn witnesses_lost(dice: &mut Dice) -> [Event; 2] {
+    let first = u8::try_from(dice.between(0, 1)).unwrap_or(0);
+    let end = End::For(ms(dice, 10_000, 60_000));
+    let at = Moment::After(Milestone::Opened, ms(dice, 0, 200));
+    [first, first + 1].map(|zone| Event { line: 0, at, fault: Fault::Blind(Zone(zone)), end })
+}
+
 fn writer_fault(dice: &mut Dice) -> Fault {
     let place = Place::Writer;
-    match dice.between(0, 9) {
+    match dice.between(0, 10) {
         0..=2 => Fault::KillHost(place),
         3..=4 => Fault::KillPostgres(place),
         5..=6 => Fault::Freeze(place),
         7 => Fault::StallCommits(place),
         8 => Fault::Cut(place, View::Everyone),
+        9 if dice.happens(100) => Fault::FailCommits(place),
+        9 if dice.happens(100) => Fault::RefuseWrites(place),
         _ => any_fault(dice),
     }
 }
@@ -124,7 +205,7 @@ fn any_place(dice: &mut Dice) -> Place {
 fn any_fault(dice: &mut Dice) -> Fault {
     let place = any_place(dice);
     let zone = Zone(u8::try_from(dice.between(0, 2)).unwrap_or(0));
-    match dice.between(0, 23) {
+    match dice.between(0, 26) {
         0 => Fault::KillHost(place),
         1 => Fault::KillPostgres(place),
         2 => Fault::Freeze(place),
@@ -142,6 +223,9 @@ fn any_fault(dice: &mut Dice) -> Fault {
         16 => Fault::Events(delivery(dice)),
         17..=18 => Fault::Coordinator(disturbance(dice)),
         19 => Fault::KillProber(zone),
+        24 => Fault::FailCommits(place),
+        26 => Fault::RefuseWrites(place),
+        25 => Fault::RotatePassword(if dice.happens(700) { Role::Prober } else { Role::Application }),
         20..=21 => Fault::Platform(platform_deed(dice)),
         _ => Fault::Operator(operator_deed(dice)),
     }
@@ -197,6 +281,8 @@ fn platform_deed(dice: &mut Dice) -> PlatformDeed {
         PlatformDeed::FailoversReverse,
         PlatformDeed::ChangesCluster,
         PlatformDeed::KeepsEndpoint,
+        PlatformDeed::StopsCluster,
+        PlatformDeed::LosesKey,
     ];
     dice.one_of(&all).copied().unwrap_or(PlatformDeed::FailsOver)
 }
@@ -208,6 +294,7 @@ fn operator_deed(dice: &mut Dice) -> OperatorDeed {
         OperatorDeed::Sets(Mode::Shadow),
         OperatorDeed::FailsOver,
         OperatorDeed::DeletesLease,
+        OperatorDeed::SwitchesOver,
     ];
     dice.one_of(&all).copied().unwrap_or(OperatorDeed::FailsOver)
 }
@@ -229,6 +316,7 @@ fn noise(dice: &mut Dice) -> Noise {
         view_lag_max: if dice.happens(300) { ms(dice, 0, 3_000) } else { Duration::ZERO },
         promotion_max: if dice.happens(300) { ms(dice, 0, 30_000) } else { ms(dice, 100, 3_000) },
         stall_max: if dice.happens(200) { ms(dice, 0, 20_000) } else { Duration::ZERO },
+        drainer_stalls: some(dice, 300, 400),
         // Two clocks of which each is half the bound away from the truth differ by the bound.
         skew_max: match dice.between(0, 3) {
             0..=1 => Duration::ZERO,
@@ -238,8 +326,14 @@ fn noise(dice: &mut Dice) -> Noise {
         restart_in_place: dice.happens(300).then(|| ms(dice, 500, 20_000)),
         shown_late_max: if dice.happens(300) { ms(dice, 0, 5_000) } else { Duration::ZERO },
         nameless_max: if dice.happens(300) { ms(dice, 0, 3_000) } else { Duration::ZERO },
+        endpoint_late_max: if dice.happens(300) { ms(dice, 0, 30_000) } else { Duration::ZERO },
+        endpoint_flaps_max: if dice.happens(300) { ms(dice, 0, 30_000) } else { Duration::ZERO },
+        address_kept_max: if dice.happens(300) { ms(dice, 0, 120_000) } else { Duration::ZERO },
+        client_waits_max: if dice.happens(300) { ms(dice, 0, 120_000) } else { Duration::ZERO },
+        demoted_in_place: if dice.happens(300) { 500 } else { 0 },
         new_writer_restarts_max: if dice.happens(300) { ms(dice, 0, 12_000) } else { Duration::ZERO },
         reports_again: some(dice, 300, 100),
+        any_order: dice.happens(300),
         fencer: dice.happens(300),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use steadfast_core::diagnosis::WriterState;
 use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
@@ -14,8 +15,9 @@ use steadfast_scenario::Milestone;
 use crate::invariant::Invariant;
 use crate::kernel::Micros;
 use crate::plan::When;
+use crate::world::instance::Run;
 use crate::world::table::is_intention;
-use crate::world::{World, micros};
+use crate::world::{Nth, World, micros};
 
 /// What the call may take, by the time limit of its client.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -40,15 +42,18 @@ pub(crate) struct Called {
     at: Micros,
     /// Whether it was made for something that only witnesses see: the anti-flap budget tells the two kinds apart.
     gray: bool,
+    /// Whether an operator ordered it: then it does not count against the budget.
+    planned: bool,
     /// Whether it may have taken effect: it was not refused.
     open: bool,
     /// Whether it has taken effect.
     began: bool,
 }
 
-/// How soon a call of unknown fate may be made again at the earliest, in true time: its client's time limit, the lag
-/// of descriptions, and the wrongness of two clocks.
-const CALLED_AGAIN_AFTER: Duration = Duration::from_secs(13);
+/// How soon a call of unknown fate may be made again at the earliest, in true time: 15 s after its intention, less
+/// what may lie between the two, which is a lease but for the 6 s that must be left of it, and the wrongness of two
+/// clocks.
+const CALLED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How many calls an episode may make, refused ones included.
 const CALLS_MAX: usize = 6;
 /// How many episodes may promote for failures of one kind within an hour; no run is longer.
@@ -70,7 +75,11 @@ impl World {
         }
         self.check_intention(target);
         self.check_look(me, known);
-        self.check_quorum(known, target);
+        if self.is_planned() {
+            self.check_nobody_inside("is called");
+        } else {
+            self.check_quorum(known, target);
+        }
         self.check_hands(known);
         let shown = known.topology.as_ref();
         let old = self.table.episode.as_ref().map(|episode| episode.old_writer.clone());
@@ -115,8 +124,13 @@ impl World {
         let earlier = self.watch.called.iter().filter(|call| call.episode == episode);
         let other = earlier.clone().find(|call| call.open && call.target != *target).map(|call| call.target.clone());
         let (made, last) = (earlier.clone().count(), earlier.clone().next_back().cloned());
+        let planned = self.is_planned();
         let gray = self.table.episode.as_ref().is_some_and(|episode| !episode.cause.is_gone());
-        let promoted = self.watch.called.iter().filter(|call| call.episode != episode && call.gray == gray);
+        let promoted = self
+            .watch
+            .called
+            .iter()
+            .filter(|call| !planned && !call.planned && call.episode != episode && call.gray == gray);
         let promoted: BTreeSet<u64> = promoted.map(|call| call.episode).collect();
         let now = self.agenda.now();
         self.count_if(made > 0, "repeated call");
@@ -137,7 +151,7 @@ impl World {
             self.violate(Invariant::OneCall, what);
         }
         let target = target.clone();
-        self.watch.called.push(Called { episode, epoch, target, at: now, gray, open: true, began: false });
+        self.watch.called.push(Called { episode, epoch, target, at: now, gray, planned, open: true, began: false });
         self.watch.called.len().saturating_sub(1)
     }
 
@@ -183,10 +197,40 @@ impl World {
         }
     }
 
+    /// Whether the promotion that stands is a switchover that an operator ordered.
+    fn is_planned(&self) -> bool {
+        let latest = self.table.episode.as_ref();
+        latest.is_some_and(|episode| episode.plan.is_some() && episode.cause == WriterState::Committing)
+    }
+
+    /// A planned promotion cuts nobody off.
+    fn check_nobody_inside(&mut self, when: &str) {
+        let inside = self.inside(self.platform.writer);
+        if inside > 0 {
+            let what = format!("{inside} protected transactions are inside when a switchover {when}");
+            self.violate(Invariant::NobodyInside, what);
+        }
+    }
+
+    /// A coordinator has the gate closed: by order, under its lease, and with its intention written.
+    pub(crate) fn check_quiesce(&mut self, me: &Owner, known: &Knowledge, writer: &InstanceId) {
+        self.check_hands(known);
+        self.check_lease(me);
+        let intention = self.last_intention("quiesce", "writer", writer.as_str());
+        if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
+            self.violate(Invariant::EvidenceFirst, "a gate is closed and no evidence says so");
+        }
+    }
+
     /// The call arrives at the control plane.
     pub(crate) fn check_arrival(&mut self, me: &Owner, known: &Knowledge, target: &InstanceId) {
         self.check_lease(me);
+        if self.is_planned() && self.nth(target) != Some(self.platform.writer) {
+            self.check_nobody_inside("arrives");
+        }
         self.reach(Milestone::Called);
+        let resuming = self.instances.get(self.platform.writer).is_some_and(|writer| writer.run == Run::Resuming);
+        self.count_if(resuming, "call while the writer resumes");
         let old = known.state.as_ref().and_then(|state| state.episode.as_ref()).map(|episode| &episode.old_writer);
         let replaced = old.is_some_and(|old| self.nth(old) != Some(self.platform.writer));
         if replaced && self.nth(target) != Some(self.platform.writer) && self.platform.in_flight.is_none() {
@@ -267,6 +311,13 @@ impl World {
         let intention = self.last_intention("evict", "demoted", demoted.as_str());
         if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
             self.violate(Invariant::EvidenceFirst, "an eviction is ordered and no evidence says so");
+        }
+    }
+
+    /// A drainer has ended this many sessions on an instance.
+    pub(crate) fn check_evicted(&mut self, nth: Nth, ended: u64) {
+        if self.is_true_writer(nth) {
+            self.violate(Invariant::ReadersAlone, format!("{ended} sessions end on the writer, instance {}", nth + 1));
         }
     }
 

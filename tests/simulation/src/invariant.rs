@@ -30,11 +30,15 @@ pub enum Invariant {
     Liveness,
     /// Nothing that the code rules out happens: no ERROR line, no panic, no chain that does not verify.
     NoError,
+    /// Sessions are ended on readers alone, never on the writer.
+    ReadersAlone,
+    /// A planned promotion is called only while nobody is in a protected transaction on the old writer.
+    NobodyInside,
 }
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::OneFailover,
         Self::OneCall,
         Self::EvidenceFirst,
@@ -46,6 +50,8 @@ impl Invariant {
         Self::HandsOff,
         Self::Liveness,
         Self::NoError,
+        Self::ReadersAlone,
+        Self::NobodyInside,
     ];
 
     /// Its number.
@@ -67,6 +73,8 @@ impl Invariant {
             Self::HandsOff => "shadow and paused act on nothing",
             Self::Liveness => "once faults stop, a writable, proved cluster and no open episode within a bound",
             Self::NoError => "nothing happens that the code rules out",
+            Self::ReadersAlone => "no session ends on the writer",
+            Self::NobodyInside => "a planned promotion finds nobody in a protected transaction",
         }
     }
 }

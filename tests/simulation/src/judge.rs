@@ -37,6 +37,8 @@ fn instead(expectation: Expectation, report: &Report) -> Option<String> {
             let detected = report.detected_ms.map(Duration::from_millis);
             (detected.is_some_and(|after| after <= limit), format!("detected after {detected:?}"))
         }
+        // Clients with the ledger make a transaction again until it is applied: no application hears of an error.
+        Expectation::Errors(bound) => (within(bound, 0), "0 errors".to_owned()),
         Expectation::RecoveredBy(by) => {
             (report.recovered_by == Some(by), format!("recovered by {:?}", report.recovered_by))
         }

@@ -88,13 +88,14 @@ fn told(summary: &Summary, from: u64, output: &Path) -> String {
     }
     let _ = write!(
         text,
-        "{} seeds from {from}: {} violations, {} failovers, {} calls, {} episodes, {:.0} virtual hours in {:.1} s \
-         ({:.0} failovers per second and core); see {}",
+        "{} seeds from {from}: {} violations, {} failovers, {} calls, {} episodes, {} sessions evicted, {:.0} virtual \
+         hours in {:.1} s ({:.0} failovers per second and core); see {}",
         summary.seeds,
         summary.violations,
         summary.failovers,
         summary.calls,
         summary.episodes,
+        summary.evicted,
         summary.virtual_hours,
         summary.seconds,
         summary.failovers_per_second_per_core,

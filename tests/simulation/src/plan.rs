@@ -22,6 +22,9 @@ pub struct Plan {
     pub flaw: Option<Flaw>,
     /// Whether what ails the writer of the start lasts until life goes on without it or a person was called.
     pub unmended: bool,
+    /// Every instance has paused itself before anybody came, and takes this long to resume, from the first attempt
+    /// to connect on. Aurora pauses an instance that nobody is connected to, so never while probers run.
+    pub asleep: Option<Duration>,
     /// Whether to keep a line for everything that happens.
     pub trace: bool,
 }
@@ -37,6 +40,7 @@ impl Plan {
             crash: None,
             flaw: None,
             unmended: false,
+            asleep: None,
             trace: false,
         }
     }
@@ -94,6 +98,8 @@ pub struct Noise {
     pub promotion_max: Duration,
     /// A coordinator stands still for up to this long when a port answers.
     pub stall_max: Duration,
+    /// A drainer stands still between two statements, for up to 3 s.
+    pub drainer_stalls: u32,
     /// How far a clock may be ahead of or behind the truth.
     pub skew_max: Duration,
     /// The platform starts a dead server again in place after this long.
@@ -102,10 +108,22 @@ pub struct Noise {
     pub shown_late_max: Duration,
     /// How long after a change of roles no member is called the writer.
     pub nameless_max: Duration,
+    /// How late the cluster endpoint's record follows the role; 3 s at least.
+    pub endpoint_late_max: Duration,
+    /// How long some name servers go on with the record before.
+    pub endpoint_flaps_max: Duration,
+    /// How long a client keeps an address, whatever its time to live.
+    pub address_kept_max: Duration,
+    /// How long a client without time limits waits for an answer.
+    pub client_waits_max: Duration,
+    /// A writer that runs becomes a reader in place, and its sessions live on.
+    pub demoted_in_place: u32,
     /// How long a promoted instance restarts before it writes.
     pub new_writer_restarts_max: Duration,
     /// A prober's report is written a second time a while later, as by a retry that lay in a queue.
     pub reports_again: u32,
+    /// An operator who orders a switchover may name any instance.
+    pub any_order: bool,
     /// A session that closes the gate comes and goes.
     pub fencer: bool,
 }
@@ -164,4 +182,6 @@ pub enum Flaw {
     LosesCommits,
     /// A gate stays closed when whoever closed it dies.
     GateSticks,
+    /// The drainer ends sessions without asking what the instance is.
+    DrainsBlindly,
 }

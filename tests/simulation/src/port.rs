@@ -13,6 +13,7 @@ use steadfast_core::notice::{Notice, Severity};
 use steadfast_core::ports::{
     CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
 };
+use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, InstanceId, Owner, Topology};
 use steadfast_scenario::Service;
@@ -22,6 +23,7 @@ use crate::invariant::Invariant;
 use crate::kernel::{Handle, Micros, Sleep, TaskId};
 use crate::plan::When;
 use crate::world::platform::Asker;
+use crate::world::quiesce::Reply;
 use crate::world::service::Told;
 use crate::world::table::{Condition, superseded, unavailable};
 use crate::world::{World, micros};
@@ -277,11 +279,51 @@ impl Drainer for Port {
         self.world().check_eviction(&self.me, &known, &name);
         self.request(Service::Invocations, "Invoke", move |world| {
             if let Some(nth) = world.nth(&name) {
-                world.start_drainer(epoch, nth);
+                world.invoke_drainer(epoch, nth);
             }
         })
         .await
         .map_err(|failure| call_error("Invoke", &failure))
+    }
+
+    async fn quiesce(&self, _: &ClusterId, epoch: u64, writer: &InstanceId) -> Result<Quiesced, CallError> {
+        let known = self.known();
+        self.world().check_quiesce(&self.me, &known, writer);
+        let (name, reply) = (writer.clone(), Reply::default());
+        let sent = Arc::clone(&reply);
+        self.request(Service::Invocations, "Invoke", move |world| {
+            if let Some(nth) = world.nth(&name) {
+                world.start_quiesce(epoch, nth, sent);
+            }
+        })
+        .await
+        .map_err(|failure| call_error("Invoke", &failure))?;
+        self.reply(reply).await
+    }
+
+    async fn resume(&self, _: &ClusterId, _: u64, hold: &str) -> Result<(), CallError> {
+        let hold = hold.to_owned();
+        self.request(Service::Invocations, "Invoke", move |world| world.start_resume(&hold))
+            .await
+            .map_err(|failure| call_error("Invoke", &failure))
+    }
+}
+
+/// How long the coordinator waits for the drainer's answer, and how often it looks for it.
+const QUIESCE_LIMIT: Micros = 9_000_000;
+const LOOKS_FOR_ANSWER: Micros = 5_000;
+
+impl Port {
+    /// The drainer takes its time; its answer may be long in coming, or never come.
+    async fn reply(&self, reply: Reply) -> Result<Quiesced, CallError> {
+        let until = self.world().agenda.now().saturating_add(QUIESCE_LIMIT);
+        while self.world().agenda.now() < until {
+            if let Some(answer) = reply.lock().map_or(None, |mut reply| reply.take()) {
+                return Ok(answer);
+            }
+            Sleep::new(&self.handle, self.task, LOOKS_FOR_ANSWER).await;
+        }
+        Err(call_error("Invoke", &Failure::Unanswered))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::world::{MS, World};
 
 /// What was seen in one run: up to the end of the play, before everything is mended; `violations`, `trace`,
-/// `evidence`, `failovers`, `flips` and `lost` up to the very end.
+/// `evidence`, `failovers`, `flips`, `evicted` and `lost` up to the very end.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Broken promises.
@@ -51,7 +51,7 @@ pub struct Report {
     pub open: bool,
     /// Who brought the writes back, by the last episode.
     pub recovered_by: Option<RecoveredBy>,
-    /// Sessions on an old writer that the drainer ended.
+    /// Sessions on a demoted instance that the drainer ended.
     pub evicted: u64,
     /// How many requests the coordinators made of their ports.
     pub port_calls: u64,
@@ -90,7 +90,7 @@ fn report(world: &mut World) -> Report {
         writer: curtain.writer,
         open: curtain.open,
         recovered_by: curtain.recovered_by,
-        evicted: world.functions.evicted,
+        evicted: world.drainers.evicted,
         port_calls: world.watch.port_calls,
         took_ms: world.agenda.now() / MS,
         met: std::mem::take(&mut world.watch.met),

@@ -45,16 +45,9 @@ fn the_same_seed_gives_the_same_evidence() {
 }
 
 #[test]
-fn the_seeds_see_failovers_and_most_rules() {
-    let mut rules = BTreeSet::new();
-    let mut calls = 0;
-    for seed in SEEDS {
-        let report = run(chaos::plan(seed));
-        rules.extend(report.rules.into_keys());
-        calls += report.calls;
-    }
+fn the_seeds_see_failovers() {
+    let calls: u64 = SEEDS.map(|seed| run(chaos::plan(seed)).calls).sum();
     assert!(calls > 100, "only {calls} calls in {} seeds: the plans are too kind", SEEDS.count());
-    assert!(rules.len() > 25, "only the rules {rules:?}: the plans are too much alike");
 }
 
 /// At each port call in turn the coordinator dies before or after the effect, loses the answer, stands still, is
@@ -138,4 +131,13 @@ fn a_second_failover_beside_the_first_is_found_out() {
 #[test]
 fn a_gate_that_sticks_is_found_out() {
     assert!(broken_by(Flaw::GateSticks).contains(&Invariant::BlocksEnd));
+}
+
+/// Tries invariant 12.
+#[test]
+fn a_drainer_that_asks_nobody_for_the_role_ends_sessions_on_the_writer() {
+    let scenario = scenario("roles-move-back-while-the-drainer-watches");
+    let report = run(Plan { flaw: Some(Flaw::DrainsBlindly), ..Plan::of(scenario) });
+    let broken: BTreeSet<Invariant> = report.violations.iter().map(|violation| violation.invariant).collect();
+    assert!(broken.contains(&Invariant::ReadersAlone), "{broken:?}");
 }

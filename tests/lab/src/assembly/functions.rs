@@ -14,6 +14,8 @@ use crate::postgres::Cluster;
 pub(super) struct Endpoints {
     pub(super) emulator: String,
     pub(super) rds: SocketAddr,
+    pub(super) data: SocketAddr,
+    pub(super) cluster_arn: String,
     pub(super) state_table: String,
     pub(super) notifier: String,
     pub(super) invocations: String,
@@ -67,6 +69,8 @@ pub(super) fn specs(
     ];
     let mut drainer = database(cluster, 0, &resources.drainer_secret_arn);
     drainer.push(("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()));
+    drainer.push(("STEADFAST_CLUSTER_ARN", endpoints.cluster_arn.clone()));
+    drainer.push(("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", endpoints.data)));
     let mut specs = vec![
         function(names::COORDINATOR, names::COORDINATOR, 300, &coordinator),
         function(names::ROUTER, names::ROUTER, 30, &router),

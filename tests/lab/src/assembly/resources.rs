@@ -123,16 +123,19 @@ pub(crate) async fn credentials(aws: &SdkConfig, arn: &str) -> Result<Credential
         .map_err(|error| AssemblyError::Call { action: "GetSecretValue", cause: error.to_string() })
 }
 
-/// Gives the role of a secret a new password: in the database first, then in the secret, as a rotation with one
-/// user does. In between, the secret's password is refused.
-pub(super) async fn rotate(cluster: &Cluster, aws: &SdkConfig, arn: &str) -> Result<(), AssemblyError> {
-    let client = aws_sdk_secretsmanager::Client::new(aws);
-    let mut renewed = credentials(aws, arn).await?;
-    renewed.password = uuid::Uuid::new_v4().simple().to_string();
+/// Gives the role of a secret a new password in the database, and returns it.
+pub(super) async fn renew(cluster: &Cluster, aws: &SdkConfig, arn: &str) -> Result<Credentials, AssemblyError> {
+    let password = uuid::Uuid::new_v4().simple().to_string();
+    let renewed = Credentials { password, ..credentials(aws, arn).await? };
     let admin = cluster.admin(cluster.writer()).await?;
     admin.batch_execute(&format!("ALTER ROLE {} PASSWORD '{}'", renewed.username, scram(&renewed))).await?;
-    let text = secret_text(&renewed.username, &renewed.password);
-    let put = client.put_secret_value().secret_id(arn).secret_string(text);
+    Ok(renewed)
+}
+
+/// Writes credentials into their secret.
+pub(super) async fn store(aws: &SdkConfig, arn: &str, credentials: &Credentials) -> Result<(), AssemblyError> {
+    let text = secret_text(&credentials.username, &credentials.password);
+    let put = aws_sdk_secretsmanager::Client::new(aws).put_secret_value().secret_id(arn).secret_string(text);
     put.send().await.map_err(call("PutSecretValue"))?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use steadfast_scenario::{Role, Trouble, Zone};
 
 use super::DrillError;
 use super::inject::{Injection, Stage, lasting};
-use crate::assembly::{AssemblyError, call, names};
+use crate::assembly::{AssemblyError, Lab, call, names};
 use crate::lambda::LambdaError;
 use crate::postgres::NodeState;
 use crate::rds::{FaultKind, Pause};
@@ -71,14 +71,17 @@ pub(super) fn password(role: &'static str) -> Option<Injection> {
     )
 }
 
-/// A role gets a new password, in the database and then in its secret.
-pub(super) async fn rotate_password(stage: &Stage<'_>, role: Role) -> Result<(), DrillError> {
-    let resources = &stage.lab.resources;
-    let secret = match role {
-        Role::Prober => &resources.prober_secret_arn,
-        Role::Application => &resources.application_secret_arn,
+/// A role gets a new password, which its secret holds only at the end.
+pub(super) fn rotation(role: Role) -> Option<Injection> {
+    let secret = move |lab: &Lab| match role {
+        Role::Prober => lab.resources.prober_secret_arn.clone(),
+        Role::Application => lab.resources.application_secret_arn.clone(),
     };
-    Ok(stage.lab.rotate_password(secret).await?)
+    lasting(
+        None,
+        async move |stage| Ok(stage.lab.begin_rotation(&secret(stage.lab)).await?),
+        async move |stage| Ok(stage.lab.end_rotation(&secret(stage.lab)).await?),
+    )
 }
 
 /// 0 ACU: nothing runs, and who connects waits until it does. The first to connect resumes the cluster, and
@@ -156,6 +159,14 @@ pub(super) async fn kill_prober(stage: &Stage<'_>, zone: Zone) -> Result<(), Dri
 /// Sets the mode through the coordinator, as operators do.
 pub(super) async fn set_mode(stage: &Stage<'_>, mode: Mode) -> Result<(), DrillError> {
     Ok(stage.lab.set_mode(mode, "the scenario's operator").await?)
+}
+
+/// Orders a switchover from the coordinator, as operators do, and does not wait for its answer.
+pub(super) async fn switch_over(stage: &Stage<'_>) -> Result<(), DrillError> {
+    let order = serde_json::json!({ "cluster": names::CLUSTER, "hint": "operator", "order": "switchover",
+        "reason": "the scenario's operator" });
+    let accepted = stage.lab.lambda.invoke_async(names::COORDINATOR, order.to_string().into_bytes()).await;
+    invocations(accepted.map(drop))
 }
 
 /// `FailoverDBCluster` without a target, as a person at the console would call it.

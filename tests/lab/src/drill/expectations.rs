@@ -40,6 +40,8 @@ pub(super) struct Shown {
     pub(super) detected: Option<Duration>,
     /// Acknowledged writes that are not there.
     pub(super) lost: u64,
+    /// Writes that an application saw fail, or whose outcome it did not learn.
+    pub(super) errors: u64,
     /// Who ended the last episode.
     pub(super) recovered_by: Option<RecoveredBy>,
     /// For each client that stays with the old writer, how often its session there was ended.
@@ -73,6 +75,7 @@ pub(super) fn judge(expectation: Expectation, shown: &Shown) -> Judged {
             None => (false, "not detected".to_owned()),
         },
         Expectation::Lost(bound) => (within(bound, shown.lost), format!("lost {}", shown.lost)),
+        Expectation::Errors(bound) => (within(bound, shown.errors), format!("errors {}", shown.errors)),
         Expectation::RecoveredBy(by) => {
             let seen = shown.recovered_by.map_or("nobody".to_owned(), |by| format!("{by:?}").to_lowercase());
             (shown.recovered_by == Some(by), format!("recovered by {seen}"))
@@ -138,6 +141,7 @@ mod tests {
             outage: Duration::from_millis(1_200),
             detected: Some(Duration::from_millis(700)),
             lost: 0,
+            errors: 0,
             recovered_by: Some(RecoveredBy::Steadfast),
             evicted: vec![2, 1],
             people: vec!["[critical] orders: you are needed, rule 425".to_owned()],

@@ -71,7 +71,7 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Isolate(zone) => path(None, move |_| [outward(zone), inward(zone)].concat()),
         Fault::RefusePassword(Role::Prober) => deeds::password(names::PROBER_ROLE),
         Fault::RefusePassword(Role::Application) => deeds::password(names::APPLICATION),
-        Fault::RotatePassword(role) => at_once(None, async move |stage| deeds::rotate_password(stage, role).await),
+        Fault::RotatePassword(role) => deeds::rotation(role),
         Fault::Fail(Service::Rds, trouble, action) => deeds::control_plane(trouble, action.unwrap_or("*")),
         Fault::Fail(Service::StateTable, trouble, action) => service(services::Service::StateTable, trouble, action),
         Fault::Fail(Service::Notifier, trouble, action) => service(services::Service::Notifier, trouble, action),
@@ -106,8 +106,11 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Operator(OperatorDeed::Sets(mode)) => at_once(None, async move |s| deeds::set_mode(s, mode).await),
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),
         Fault::Operator(OperatorDeed::DeletesLease) => at_once(None, deeds::delete_lease),
+        Fault::Operator(OperatorDeed::SwitchesOver) => at_once(None, deeds::switch_over),
         Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
-        | Fault::Operator(OperatorDeed::SwitchesOver) => None,
+        | Fault::FailCommits(_)
+        | Fault::RefuseWrites(_)
+        | Fault::Platform(PlatformDeed::StopsCluster | PlatformDeed::LosesKey) => None,
     }
 }
 

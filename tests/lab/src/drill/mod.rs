@@ -51,7 +51,7 @@ pub struct DrillPlan {
 impl DrillPlan {
     /// One run of the scenario as it is written.
     pub fn new(scenario: Scenario, output: &Path) -> Self {
-        let mut workload = workload::Plan::default();
+        let mut workload = workload::Plan { gated: scenario.gated, ..workload::Plan::default() };
         if scenario.expectations.contains(&Expectation::SessionsEvicted) {
             workload.routes.extend([Route::Pinned; 2]);
         }

@@ -85,6 +85,7 @@ fn needed_episodes(expectation: Expectation) -> u64 {
         | Expectation::Writer(_)
         | Expectation::OutageAtMost(_)
         | Expectation::Lost(_)
+        | Expectation::Errors(_)
         | Expectation::NobodyCalled => 0,
     }
 }

@@ -219,6 +219,7 @@ impl Ran<'_> {
             outage: longest_gap(self.diaries.iter(), self.fault_at, self.ended_at),
             detected: first.map(|at| at.since(self.fault_at)),
             lost: self.audit.lost,
+            errors: result.application_errors,
             recovered_by: result.recovered_by,
             evicted: self.diaries.iter().filter(|diary| diary.route == Route::Pinned).map(|d| d.evicted).collect(),
             people,

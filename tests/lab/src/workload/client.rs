@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use steadfast_aws::clock;
 use steadfast_aws::secret::Credentials;
+use steadfast_core::gate;
 use steadfast_core::time::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -24,6 +25,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(1);
 /// Between two connection attempts.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client that uses the gate waits there before it connects anew. Nothing is lost by that.
+const GATE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long it makes a transfer again that has failed for certain, before its application hears of it. More
+/// than a gate stays closed.
+const HOLD: Duration = Duration::from_secs(30);
 
 /// What became of a transfer, as the client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub(super) struct Client {
     run: String,
     think: Duration,
     diary: Diary,
+    /// Since when the transfer that is made again has failed.
+    held: Option<Timestamp>,
     /// Whether the present session has been refused a write because it is on a reader.
     on_reader: bool,
 }
@@ -65,7 +74,7 @@ struct Connected {
 impl Client {
     pub(super) fn new(shared: Arc<Shared>, client: usize, route: Route, run: &str, think: Duration) -> Self {
         let diary = Diary { client, route, transfers: Vec::new(), refused_connections: 0, evicted: 0 };
-        Self { shared, run: run.to_owned(), think, diary, on_reader: false }
+        Self { shared, run: run.to_owned(), think, diary, held: None, on_reader: false }
     }
 
     /// Transfers until told to stop.
@@ -157,25 +166,42 @@ impl Client {
         matches!(timeout(STATEMENT_DEADLINE, session.batch_execute("ROLLBACK")).await, Ok(Ok(())))
     }
 
+    /// Everything of a transfer up to COMMIT; None when an answer does not come in time.
+    async fn prepared(&self, session: &Session, key: &str, number: u64) -> Option<Result<(), Error>> {
+        let gated = self.shared.gated;
+        let patience = if gated { GATE_DEADLINE } else { STATEMENT_DEADLINE };
+        if let Err(error) = timeout(patience, begin(session, gated)).await.ok()? {
+            return Some(Err(error));
+        }
+        timeout(STATEMENT_DEADLINE, prepare(session, key, self.diary.client as u64, number)).await.ok()
+    }
+
     /// One transfer; false when the session can no longer be used.
     async fn transfer(&mut self, session: &Session) -> bool {
         let number = self.diary.transfers.len() as u64;
         let key = format!("{}-{}-{number}", self.run, self.diary.client);
-        let prepared = timeout(STATEMENT_DEADLINE, prepare(session, &key, self.diary.client as u64, number)).await;
-        let read_only = Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
-        let refused = matches!(&prepared, Ok(Err(error)) if error.code() == read_only);
+        let prepared = self.prepared(session, &key, number).await;
+        let refused =
+            matches!(&prepared, Some(Err(error)) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION));
         if self.stays(session, refused).await {
             return true;
         }
         let fate = match prepared {
-            Err(_) | Ok(Err(_)) => Fate::Failed,
-            Ok(Ok(())) => match timeout(STATEMENT_DEADLINE, session.batch_execute("COMMIT")).await {
+            None | Some(Err(_)) => Fate::Failed,
+            Some(Ok(())) => match timeout(STATEMENT_DEADLINE, session.batch_execute("COMMIT")).await {
                 Ok(Ok(())) => Fate::Acknowledged,
                 Ok(Err(error)) if error.as_db_error().is_some_and(|db| !is_fatal(db.code().code())) => Fate::Failed,
                 Ok(Err(_)) | Err(_) => Fate::InDoubt,
             },
         };
         let at = clock::now();
+        if fate == Fate::Failed && self.shared.gated && !self.shared.stop.load(Ordering::Relaxed) {
+            let since = *self.held.get_or_insert(at);
+            if at.since(since) < HOLD {
+                return false;
+            }
+        }
+        self.held = None;
         if fate == Fate::Acknowledged
             && let Some(latest) = self.shared.acknowledged.get(self.diary.client)
         {
@@ -186,6 +212,15 @@ impl Client {
     }
 }
 
+/// The first round trip: with the gate's lock, where it is used.
+async fn begin(session: &Session, gated: bool) -> Result<(), Error> {
+    if gated {
+        session.batch_execute(&format!("BEGIN; {}", gate::ENTER)).await
+    } else {
+        session.batch_execute("BEGIN").await
+    }
+}
+
 /// Everything of a transfer up to COMMIT. Accounts are locked in the order of their ids.
 async fn prepare(session: &Session, key: &str, client: u64, number: u64) -> Result<(), Error> {
     let accounts = schema::ACCOUNTS.unsigned_abs();
@@ -193,7 +228,6 @@ async fn prepare(session: &Session, key: &str, client: u64, number: u64) -> Resu
     let target = (source + 1 + number % (accounts - 1)) % accounts;
     let (source, target) = (source.cast_signed() + 1, target.cast_signed() + 1);
     let amount = (number % 97).cast_signed() + 1;
-    session.batch_execute("BEGIN").await?;
     for (account, change) in
         if source < target { [(source, -amount), (target, amount)] } else { [(target, amount), (source, -amount)] }
     {

@@ -41,6 +41,9 @@ pub enum Route {
 pub struct Plan {
     /// One client per route.
     pub routes: Vec<Route>,
+    /// Whether the clients take the gate's lock with their first statement, and make a transfer again that
+    /// has failed for certain.
+    pub gated: bool,
     /// Between two transfers of one client: bounds the load.
     pub think: Duration,
 }
@@ -48,7 +51,7 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         let routes = [[Route::Instances; 4].as_slice(), [Route::ClusterEndpoint; 2].as_slice()].concat();
-        Self { routes, think: Duration::from_millis(15) }
+        Self { routes, gated: false, think: Duration::from_millis(15) }
     }
 }
 
@@ -76,6 +79,7 @@ struct Shared {
     /// Read anew when the password is refused: it may have been rotated.
     credentials: Mutex<Credentials>,
     acknowledged: Vec<std::sync::atomic::AtomicU64>,
+    gated: bool,
     stop: AtomicBool,
 }
 
@@ -101,6 +105,7 @@ impl Workload {
                 crate::assembly::credentials(&lab.aws, &lab.resources.application_secret_arn).await?,
             ),
             acknowledged: plan.routes.iter().map(|_| 0.into()).collect(),
+            gated: plan.gated,
             stop: AtomicBool::new(false),
         });
         let mut clients = JoinSet::new();

@@ -145,6 +145,8 @@ fn next(action: &Action) -> Next {
         Action::Evict { .. } => Next::Evict,
         Action::Close { writer } => Next::Close(place(writer)),
         Action::CallHuman => Next::CallHuman,
+        // No switchover is planned here; its protocol is the other model.
+        Action::Quiesce { .. } | Action::Resume { .. } => Next::Wait,
     }
 }
 
@@ -204,6 +206,7 @@ fn real_episode(episode: &Episode) -> steadfast_core::episode::Episode {
         gone_since: episode.gone_since.map(|since| failure(NOW, since)),
         old_writer: instance(episode.old_writer),
         cause: WriterState::Dead,
+        plan: None,
         promotion: episode.promotion.as_ref().map(real_promotion),
         proved_at: episode.proved.then_some(NOW),
         evicted: episode.evicted,

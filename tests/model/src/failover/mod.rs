@@ -46,13 +46,11 @@ pub struct Failover {
     pub epochs: u8,
     /// How long after the last fault everything must have come to its end; None to let faults go on.
     pub calm: Option<u8>,
-    /// Whether the promises that the executor is known to break are left out.
-    pub forgiving: bool,
     /// What has happened anywhere.
     pub seen: Coverage,
 }
 
-/// The guards of the protocol. A test takes one away, or puts one in that the executor lacks.
+/// The guards of the protocol. A test takes one away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guards {
     /// Every write of the episode names the lease it is made under.
@@ -227,7 +225,6 @@ impl Failover {
             slow_looks: false,
             epochs: 3,
             calm: None,
-            forgiving: false,
             seen: Coverage::default(),
         }
     }
@@ -244,12 +241,9 @@ impl Guards {
         time_left_for_the_call: true,
         only_the_author_calls: true,
         taking_back_keeps_earlier_calls: true,
-        late_intentions_are_renewed: false,
-        silence_is_waited_out: false,
+        late_intentions_are_renewed: true,
+        silence_is_waited_out: true,
     };
-
-    /// The same without its known weaknesses.
-    pub const MENDED: Self = Self { late_intentions_are_renewed: true, silence_is_waited_out: true, ..Self::SHIPPED };
 }
 
 impl State {
@@ -316,7 +310,7 @@ impl Model for Failover {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        promises::properties(self.forgiving)
+        promises::properties()
     }
 
     fn within_boundary(&self, state: &State) -> bool {

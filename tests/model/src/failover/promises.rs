@@ -104,17 +104,11 @@ fn an_intention_outlives_its_author(_: &Failover, state: &State) -> bool {
     gone && state.table.open().is_some_and(|open| open.promotion.is_some() && state.called.number == 0)
 }
 
-/// The promises that the executor is known to break, see the tests of its weaknesses.
-fn known_to_be_broken() -> [Property<Failover>; 2] {
-    [
+pub(super) fn properties() -> Vec<Property<Failover>> {
+    vec![
+        Property::always("P1 never two failovers in flight", |_, state| one_failover(state)),
         Property::always("P2 one call per epoch", |_, state| kept(state, Promise::OneCallPerEpoch)),
         Property::always("P2 repeated late enough", |_, state| kept(state, Promise::LateEnough)),
-    ]
-}
-
-pub(super) fn properties(forgiving: bool) -> Vec<Property<Failover>> {
-    let mut properties = vec![
-        Property::always("P1 never two failovers in flight", |_, state| one_failover(state)),
         Property::always("P2 few calls per episode", |_, state| kept(state, Promise::FewCalls)),
         Property::always("P2 repeated with the same target", |_, state| kept(state, Promise::SameTarget)),
         Property::always("P2 a call that was made is known", known_calls),
@@ -133,9 +127,5 @@ pub(super) fn properties(forgiving: bool) -> Vec<Property<Failover>> {
         ),
         Property::sometimes("an adopted episode is closed by another", an_adopted_episode_is_closed),
         Property::sometimes("an intention outlives its author uncalled", an_intention_outlives_its_author),
-    ];
-    if !forgiving {
-        properties.extend(known_to_be_broken());
-    }
-    properties
+    ]
 }

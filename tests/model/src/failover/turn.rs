@@ -243,6 +243,7 @@ pub(super) fn after(view: &View, answer: &Answer) -> After {
         | Verdict::AwaitPlatform
         | Verdict::Observe
         | Verdict::FailOver
+        | Verdict::SwitchOver
         | Verdict::WouldFailOver
         | Verdict::Recovered => After::LooksAgain,
     }

@@ -16,6 +16,7 @@ use steadfast_core::policy::Policy;
 use steadfast_core::ports::{
     CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
 };
+use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, InstanceId, Owner, Topology};
 
@@ -212,6 +213,14 @@ impl Drainer for Port {
     async fn evict(&self, _: &ClusterId, _: u64, _: &InstanceId) -> Result<(), CallError> {
         let _answer = self.ask(Request::Evict).await;
         Ok(())
+    }
+
+    async fn quiesce(&self, _: &ClusterId, _: u64, _: &InstanceId) -> Result<Quiesced, CallError> {
+        Err(no_answer())
+    }
+
+    async fn resume(&self, _: &ClusterId, _: u64, _: &str) -> Result<(), CallError> {
+        Err(no_answer())
     }
 }
 

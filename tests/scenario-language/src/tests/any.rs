@@ -67,6 +67,8 @@ fn at_the_server() -> impl Strategy<Value = Fault> {
         place().prop_map(Fault::Restart),
         place().prop_map(Fault::StallCommits),
         place().prop_map(Fault::FillDisk),
+        place().prop_map(Fault::FailCommits),
+        place().prop_map(Fault::RefuseWrites),
         place().prop_map(Fault::TakeConnections),
         (reader().prop_map(Place::Reader), time()).prop_map(|(place, by)| Fault::Lag(place, by)),
     ]
@@ -135,29 +137,32 @@ fn expectations() -> impl Strategy<Value = Vec<Expectation>> {
     let callers: Vec<u16> =
         TABLE.iter().filter(|rule| rule.verdict == Verdict::CallHuman).map(|rule| rule.id).collect();
     let rules: Vec<u16> = TABLE.iter().map(|rule| rule.id).collect();
-    let numbers = (bound(), bound(), bound(), time(), time());
+    let numbers = (bound(), bound(), bound(), bound(), time(), time());
     let people = prop_oneof![Just(Expectation::NobodyCalled), select(callers).prop_map(Expectation::PersonCalled)];
     let words = (who(), word(), any::<bool>(), people);
     let rules = (subsequence(rules, 0..4), any::<bool>());
-    (numbers, words, rules).prop_flat_map(|((calls, episodes, lost, outage, detected), words, (rules, decided))| {
-        let (who, by, open, people) = words;
-        let rule = if decided { Expectation::Rule } else { Expectation::NoRule };
-        let mut all: Vec<Expectation> = rules.into_iter().map(rule).collect();
-        all.extend([
-            Expectation::Calls(calls),
-            Expectation::Episodes(episodes),
-            Expectation::Lost(lost),
-            Expectation::OutageAtMost(outage),
-            Expectation::DetectedWithin(detected),
-            Expectation::Writer(who),
-            Expectation::RecoveredBy(by),
-            Expectation::Open(open),
-            Expectation::SessionsEvicted,
-            people,
-        ]);
-        let count = all.len();
-        subsequence(all, 1..=count).prop_shuffle()
-    })
+    (numbers, words, rules).prop_flat_map(
+        |((calls, episodes, lost, errors, outage, detected), words, (rules, decided))| {
+            let (who, by, open, people) = words;
+            let rule = if decided { Expectation::Rule } else { Expectation::NoRule };
+            let mut all: Vec<Expectation> = rules.into_iter().map(rule).collect();
+            all.extend([
+                Expectation::Calls(calls),
+                Expectation::Episodes(episodes),
+                Expectation::Lost(lost),
+                Expectation::Errors(errors),
+                Expectation::OutageAtMost(outage),
+                Expectation::DetectedWithin(detected),
+                Expectation::Writer(who),
+                Expectation::RecoveredBy(by),
+                Expectation::Open(open),
+                Expectation::SessionsEvicted,
+                people,
+            ]);
+            let count = all.len();
+            subsequence(all, 1..=count).prop_shuffle()
+        },
+    )
 }
 
 fn policy() -> impl Strategy<Value = Vec<(Threshold, Duration)>> {
@@ -176,14 +181,27 @@ fn only() -> impl Strategy<Value = Option<Only>> {
 pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
     let words =
         ("[a-z0-9]{1,8}(-[a-z0-9]{1,8}){0,4}", "[A-Za-zé#.,]{1,9}( [a-z#]{1,9}){0,5}(\n{1,2}[a-z#-]{1,9}){0,3}");
-    let setup = (word(), proptest::option::of(time_or_none()), policy(), only(), time(), any::<bool>());
+    let setup = (word(), proptest::option::of(time_or_none()), policy(), only(), time(), any::<bool>(), any::<bool>());
     let timeline = proptest::collection::vec(event(), 0..6);
     (words, setup, timeline, expectations()).prop_map(|((name, why), setup, mut timeline, expectations)| {
-        let (mode, platform, policy, only, lasts, exactly) = setup;
+        let (mode, platform, policy, only, lasts, exactly, gated) = setup;
         if let Some(first) = timeline.first_mut() {
             first.at = Moment::At(Duration::ZERO);
         }
         let lasts = lasts.saturating_add(Duration::from_secs(120)).min(Duration::from_secs(86_400));
-        Scenario { name, why, readers: READERS, mode, platform, policy, only, lasts, exactly, timeline, expectations }
+        Scenario {
+            name,
+            why,
+            readers: READERS,
+            gated,
+            mode,
+            platform,
+            policy,
+            only,
+            lasts,
+            exactly,
+            timeline,
+            expectations,
+        }
     })
 }

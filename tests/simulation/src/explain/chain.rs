@@ -106,6 +106,13 @@ fn particulars(entry: &Entry, zero: Timestamp) -> String {
     let data = &entry.data;
     let part = |pointer: &str| field(data, pointer).unwrap_or_else(|| "?".to_owned());
     match entry.kind {
+        Kind::Opened if data.pointer("/plan").is_some_and(Value::is_object) => format!(
+            "a switchover from {} to {} was ordered: {}; mode {}",
+            part("/old_writer"),
+            part("/plan/target"),
+            part("/plan/reason"),
+            part("/mode")
+        ),
         Kind::Opened => {
             format!("writer {} has failed: {}; mode {}", part("/old_writer"), part("/cause"), part("/mode"))
         }
@@ -114,7 +121,7 @@ fn particulars(entry: &Entry, zero: Timestamp) -> String {
         Kind::Intended => intended(data),
         Kind::Answered => {
             let rule = field(data, "/rule").map(|rule| format!(", by rule {rule}")).unwrap_or_default();
-            format!("{}: {}{rule}", part("/action"), part("/result"))
+            format!("{}: {}{rule}", part("/action"), result(data))
         }
         Kind::Proved => {
             let committed = data.get("committed_at").and_then(Value::as_u64).map(Timestamp::from_millis);
@@ -125,9 +132,21 @@ fn particulars(entry: &Entry, zero: Timestamp) -> String {
     }
 }
 
+/// What came of an action; of closing the gate, whether it is closed.
+fn result(data: &Value) -> String {
+    if data.pointer("/result/gate").is_none() {
+        return field(data, "/result").unwrap_or_else(|| "?".to_owned());
+    }
+    let stragglers = data.pointer("/result/stragglers").and_then(Value::as_array).map_or(0, Vec::len);
+    match field(data, "/result/because") {
+        Some(because) => format!("the gate is open: {because}; {stragglers} stragglers"),
+        None => format!("the gate is closed; {stragglers} stragglers"),
+    }
+}
+
 fn intended(data: &Value) -> String {
     let mut text = field(data, "/action").unwrap_or_else(|| "?".to_owned());
-    for (pointer, word) in [("/target", "target"), ("/demoted", "demoted"), ("/rule", "rule")] {
+    for (pointer, word) in [("/target", "target"), ("/writer", "on"), ("/demoted", "demoted"), ("/rule", "rule")] {
         if let Some(held) = field(data, pointer) {
             text.push_str(&format!(", {word} {held}"));
         }

@@ -78,6 +78,11 @@ fn said(hint: &Hint) -> String {
         Hint::Operator(Order::SetMode { mode, reason }) => {
             format!("an operator's order: mode {}, because: {}", name(mode), shown(reason))
         }
+        Hint::Operator(Order::Switchover { target, reason }) => {
+            let target =
+                target.as_ref().map_or_else(|| "the best candidate".to_owned(), |target| shown(target.as_str()));
+            format!("an operator's order: switchover to {target}, because: {}", shown(reason))
+        }
         Hint::Unknown { source, detail_type } if source.is_empty() && detail_type.is_empty() => {
             "not understood".to_owned()
         }

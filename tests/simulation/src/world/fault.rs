@@ -15,6 +15,10 @@ use crate::plan::Plan;
 /// Everything is healthy for this long before the first fault can begin.
 pub(crate) const WARM_UP: Micros = 3 * SECOND;
 
+/// Statuses of a cluster that cannot serve.
+const STOPPED: &str = "stopped";
+const KEYLESS: &str = "inaccessible-encryption-credentials-recoverable";
+
 /// A fault that lasts, with the instance it was resolved to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Active {
@@ -35,6 +39,8 @@ pub(crate) struct Faults {
     pub(crate) to_come: usize,
     /// When the first one began.
     pub(crate) first: Option<Micros>,
+    /// Whether the play is over: nothing begins any more.
+    stopped: bool,
 }
 
 /// What a path to a server gives.
@@ -74,6 +80,7 @@ impl Faults {
             ending: Vec::new(),
             to_come: plan.scenario.timeline.len().saturating_add(ends),
             first: None,
+            stopped: false,
         }
     }
 }
@@ -113,6 +120,9 @@ impl World {
     }
 
     fn begin_fault(&mut self, event: &Event) {
+        if self.faults.stopped {
+            return;
+        }
         self.faults.to_come = self.faults.to_come.saturating_sub(1);
         let now = self.agenda.now();
         self.faults.first.get_or_insert(now);
@@ -155,6 +165,7 @@ impl World {
 
     /// Ends every fault but what ails the writer of the start, and starts every other server that is down.
     pub(crate) fn mend_all_but_the_first_writer(&mut self) {
+        self.faults.stopped = true;
         self.faults.waiting.clear();
         self.faults.ending.clear();
         self.faults.to_come = 0;
@@ -171,6 +182,7 @@ impl World {
 
     /// Ends every fault, voids those that have not begun, and starts every server that is down.
     pub(crate) fn mend_everything(&mut self) {
+        self.faults.stopped = true;
         self.faults.waiting.clear();
         self.faults.ending.clear();
         self.faults.to_come = 0;
@@ -193,7 +205,9 @@ impl World {
             )
         };
         let mut ails = self.faults.active.iter().filter(|active| active.instance == Some(0)).peekable();
-        ails.peek().is_some() && ails.all(cured) && self.platform.writer == 0
+        // An episode about another instance waits for the platform, which has moved the role here.
+        let about_it = self.table.episode.as_ref().is_some_and(|open| self.nth(&open.old_writer) == Some(0));
+        ails.peek().is_some() && ails.all(cured) && self.platform.writer == 0 && about_it
     }
 
     fn place_of(&self, fault: Fault) -> Option<Nth> {
@@ -204,6 +218,8 @@ impl World {
             | Fault::Restart(place)
             | Fault::StallCommits(place)
             | Fault::FillDisk(place)
+            | Fault::FailCommits(place)
+            | Fault::RefuseWrites(place)
             | Fault::TakeConnections(place)
             | Fault::Lag(place, _)
             | Fault::Cut(place, _) => place,
@@ -239,6 +255,9 @@ impl World {
             Fault::Freeze(_) => self.set(nth, |instance| instance.frozen = instance.run == Run::Up),
             Fault::StallCommits(_) => self.set(nth, |instance| instance.stalled = true),
             Fault::FillDisk(_) => self.set(nth, |instance| instance.full = true),
+            Fault::FailCommits(_) => self.set(nth, |instance| instance.failing = true),
+            Fault::RefuseWrites(_) => self.set(nth, |instance| instance.read_only = true),
+            Fault::RotatePassword(role) => self.rotate(role),
             Fault::TakeConnections(_) => self.set(nth, |instance| instance.taken = true),
             Fault::Lag(_, by) => {
                 self.set(nth, |instance| instance.lag_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
@@ -253,7 +272,6 @@ impl World {
             | Fault::Blind(_)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
-            | Fault::RotatePassword(_)
             | Fault::Events(_)
             | Fault::Coordinator(_) => {}
         }
@@ -271,6 +289,9 @@ impl World {
             Fault::Freeze(_) => self.on(nth, Self::thaw),
             Fault::StallCommits(_) => self.set(nth, |instance| instance.stalled = false),
             Fault::FillDisk(_) => self.set(nth, |instance| instance.full = false),
+            Fault::FailCommits(_) => self.set(nth, |instance| instance.failing = false),
+            Fault::RefuseWrites(_) => self.set(nth, |instance| instance.read_only = false),
+            Fault::RotatePassword(role) => self.store_rotated(role),
             Fault::TakeConnections(_) => self.set(nth, |instance| instance.taken = false),
             Fault::Lag(..) => self.set(nth, |instance| instance.lag_ms = 20),
             Fault::Fail(..) => self.trouble_ends(active.id),
@@ -281,7 +302,6 @@ impl World {
             | Fault::Blind(_)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
-            | Fault::RotatePassword(_)
             | Fault::Events(_)
             | Fault::Coordinator(_)
             | Fault::KillProber(_)
@@ -323,9 +343,13 @@ impl World {
             PlatformDeed::KeepsEndpoint => {
                 self.platform.keeps_endpoint = begins;
                 if !begins {
-                    self.platform.endpoint = self.platform.writer;
+                    self.point_endpoint(self.platform.writer);
                 }
             }
+            PlatformDeed::StopsCluster if begins => self.shut_down(STOPPED),
+            PlatformDeed::StopsCluster => self.open_up(STOPPED),
+            PlatformDeed::LosesKey if begins => self.shut_down(KEYLESS),
+            PlatformDeed::LosesKey => self.open_up(KEYLESS),
         }
         self.refresh_view();
     }
@@ -341,7 +365,7 @@ impl World {
                 let owner = self.table.lease.take().map(|lease| lease.owner);
                 self.watch.robbed.extend(owner);
             }
-            OperatorDeed::SwitchesOver => self.note(|| "operator orders a switchover".to_owned()),
+            OperatorDeed::SwitchesOver => self.order_switchover(),
         }
     }
 
@@ -387,6 +411,8 @@ impl World {
             | Fault::Restart(_)
             | Fault::StallCommits(_)
             | Fault::FillDisk(_)
+            | Fault::FailCommits(_)
+            | Fault::RefuseWrites(_)
             | Fault::TakeConnections(_)
             | Fault::Lag(..)
             | Fault::RefusePassword(_)
@@ -405,10 +431,17 @@ impl World {
                 Run::HostGone => Reach::Unreachable,
                 Run::Down => Reach::Refused,
                 Run::Starting => Reach::Starting,
+                Run::Paused | Run::Resuming => Reach::Silent,
                 Run::Up if instance.frozen => Reach::Silent,
                 Run::Up => Reach::Answers,
             },
         }
+    }
+
+    /// Whether a fault keeps this host down.
+    pub(crate) fn is_host_killed(&self, nth: Nth) -> bool {
+        let kills = |active: &Active| matches!(active.fault, Fault::KillHost(_)) && active.instance == Some(nth);
+        self.faults.active.iter().any(kills)
     }
 
     /// Whether this role's password is refused now.

@@ -6,15 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 use steadfast_core::executor::{Executor, Outcome, Patience};
 use steadfast_core::hint;
-use steadfast_core::mode::Mode;
 use steadfast_core::ports::StateError;
 use steadfast_core::route::{self};
+use steadfast_core::switchover::{NotReady, Ordered};
 use steadfast_core::topology::Owner;
 use steadfast_scenario::Service;
 
-use super::instance::{Role, Run};
-use super::service::Told;
-use super::{MS, Micros, Nth, SECOND, World, micros};
+use super::{MS, Micros, SECOND, World, micros};
 use crate::kernel::TaskId;
 use crate::port::Port;
 
@@ -25,22 +23,27 @@ const MARGIN: Duration = Duration::from_secs(3);
 /// How long it looks for a quorum, as deployed.
 const SUSPICION: Duration = Duration::from_secs(15);
 /// Waits before the second and the third try of a failed asynchronous invocation.
-const RETRIES: [Micros; 2] = [60 * SECOND, 120 * SECOND];
+pub(super) const RETRIES: [Micros; 2] = [60 * SECOND, 120 * SECOND];
 /// The sweep.
 const SWEEP_EVERY: Micros = 60 * SECOND;
-/// How long the drainer watches a demoted instance, and how often it looks.
-const DRAIN_FOR: Micros = 60 * SECOND;
-const DRAIN_EVERY: Micros = SECOND;
 
 /// What runs.
 #[derive(Default)]
 pub(crate) struct Functions {
     invocations: u64,
-    /// Coordinators that run, by task, with the try they are.
-    pub(crate) running: BTreeMap<TaskId, usize>,
+    /// Coordinators that run, by task.
+    pub(crate) running: BTreeMap<TaskId, Invocation>,
+    orders: u64,
     handled: BTreeSet<String>,
-    /// Clients on an old writer that the drainer ended.
-    pub(crate) evicted: u64,
+}
+
+/// One invocation of the coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    why: &'static str,
+    /// How often it was tried before.
+    tries: usize,
+    order: Option<Ordered>,
 }
 
 impl World {
@@ -64,16 +67,34 @@ impl World {
 
     /// Lambda accepts an event for the coordinator.
     pub(crate) fn invoke_coordinator(&mut self, why: &'static str) {
+        self.invoke(&Invocation { why, tries: 0, order: None });
+    }
+
+    /// An operator orders a switchover, to an instance of his choice or to any.
+    pub(super) fn order_switchover(&mut self) {
+        self.functions.orders = self.functions.orders.saturating_add(1);
+        let named = self.plan.noise.any_order.then(|| self.dice.between(0, 9)).filter(|nth| *nth < 3);
+        let target = named.and_then(|nth| self.names.instances.get(usize::try_from(nth).unwrap_or(0)).cloned());
+        let request = format!("order {}", self.functions.orders);
+        let order = Ordered { target, reason: "exercise".to_owned(), request };
+        self.note(|| format!("operator orders a switchover: {order:?}"));
+        self.count(|| "switchover ordered".to_owned());
+        self.invoke(&Invocation { why: "operator", tries: 0, order: Some(order) });
+    }
+
+    fn invoke(&mut self, invocation: &Invocation) {
         let disturbance = self.disturbance();
         let twice = disturbance.doubled || self.dice.happens(self.plan.noise.doubles);
         for _ in 0..=u8::from(twice) {
             let late = micros(self.plan.noise.start_late_max).max(30 * MS);
             let delay = self.dice.between(5 * MS, late).saturating_add(micros(disturbance.delay));
-            self.agenda.after(delay, move |world| world.start_coordinator(why, 0));
+            let invocation = invocation.clone();
+            self.agenda.after(delay, move |world| world.start_coordinator(invocation));
         }
     }
 
-    fn start_coordinator(&mut self, why: &'static str, tries: usize) {
+    fn start_coordinator(&mut self, invocation: Invocation) {
+        let Invocation { why, tries, order } = invocation.clone();
         let Some(handle) = self.root.handle() else {
             return;
         };
@@ -92,35 +113,44 @@ impl World {
         self.count_if(tries > 0 && idle, "retry after the end of the episode");
         self.count_if(tries > 0 && !idle, "retry into an open episode");
         self.count_if(!self.functions.running.is_empty(), "coordinator beside another");
-        self.functions.running.insert(task, tries);
+        self.functions.running.insert(task, invocation);
         let port = Port::new(handle, task, ahead_ms, me.clone());
         self.agenda.spawn(
             task,
             Box::pin(async move {
-                let outcome = Executor::new(&port, &policy, cluster, me).run(patience).await;
+                let executor = Executor::new(&port, &policy, cluster, me);
+                let outcome = match order {
+                    None => executor.run(patience).await.map(Ok),
+                    Some(order) => executor.switch_over(&order, patience).await,
+                };
                 port.world().coordinator_ended(task, outcome);
             }),
         );
     }
 
-    fn coordinator_ended(&mut self, task: TaskId, outcome: Result<Outcome, StateError>) {
-        let tries = self.functions.running.remove(&task);
+    fn coordinator_ended(&mut self, task: TaskId, outcome: Result<Result<Outcome, NotReady>, StateError>) {
+        let invocation = self.functions.running.remove(&task);
         match outcome {
-            Ok(outcome) => self.note(|| format!("coordinator ends: rule {}", outcome.rule)),
+            Ok(Err(because)) => {
+                self.note(|| format!("order refused: {because}"));
+                self.count(|| "order refused".to_owned());
+                self.count_if(matches!(because, NotReady::Repeated(_)), "order brought again");
+            }
+            Ok(Ok(outcome)) => self.note(|| format!("coordinator ends: rule {}", outcome.rule)),
             Err(error) => {
                 self.note(|| format!("coordinator fails: {error}"));
-                self.retry(tries.unwrap_or(0));
+                self.retry(invocation);
             }
         }
     }
 
     /// Ends an invocation where it is; Lambda tries it again.
     pub(crate) fn kill_coordinator(&mut self, task: TaskId) {
-        if let Some(tries) = self.functions.running.remove(&task) {
+        if let Some(invocation) = self.functions.running.remove(&task) {
             self.note(|| format!("coordinator of task {} is killed", task.0));
             self.count(|| "coordinator killed".to_owned());
             self.agenda.kill(task);
-            self.retry(tries);
+            self.retry(Some(invocation));
         }
     }
 
@@ -132,9 +162,13 @@ impl World {
         }
     }
 
-    fn retry(&mut self, tries: usize) {
-        if let Some(delay) = RETRIES.get(tries) {
-            self.agenda.after(*delay, move |world| world.start_coordinator("retry", tries + 1));
+    fn retry(&mut self, failed: Option<Invocation>) {
+        let Some(failed) = failed else {
+            return;
+        };
+        if let Some(delay) = RETRIES.get(failed.tries) {
+            let again = Invocation { why: "retry", tries: failed.tries + 1, order: failed.order };
+            self.agenda.after(*delay, move |world| world.start_coordinator(again));
         }
     }
 
@@ -151,31 +185,5 @@ impl World {
         if route.wakes {
             self.wake_coordinator("event");
         }
-    }
-
-    /// The drainer begins to watch a demoted instance.
-    pub(crate) fn start_drainer(&mut self, epoch: u64, demoted: Nth) {
-        let until = self.agenda.now().saturating_add(DRAIN_FOR);
-        let start = self.dice.between(5, 500) * MS;
-        self.agenda.after(start, move |world| world.drain(epoch, demoted, until));
-    }
-
-    fn drain(&mut self, epoch: u64, demoted: Nth, until: Micros) {
-        let outdated = self.table.mode != Mode::Armed
-            || self.table.episode.as_ref().is_none_or(|episode| episode.epoch != epoch)
-            || self.meet(Service::StateTable, "Query").told != Told::Answer;
-        if outdated || self.agenda.now() >= until {
-            return;
-        }
-        let reader = self
-            .instances
-            .get(demoted)
-            .is_some_and(|instance| instance.run == Run::Up && !instance.frozen && instance.role == Role::Reader);
-        if reader {
-            let ended = self.end_sessions(demoted);
-            self.count_if(ended > 0, "stale session evicted");
-            self.functions.evicted = self.functions.evicted.saturating_add(ended);
-        }
-        self.agenda.after(DRAIN_EVERY, move |world| world.drain(epoch, demoted, until));
     }
 }

@@ -36,8 +36,9 @@ impl World {
         let limits = Limits::default();
         let asked = Phase::Open.after(Event::Asked { at: self.clock(0) }, &limits);
         let granted = self.dice.between(0, micros(limits.closing));
-        self.gate.closings = self.gate.closings.saturating_add(1);
-        self.gate.closed = Some(nth);
+        if !self.shut_gate(nth) {
+            return;
+        }
         let closing = self.gate.closings;
         self.note(|| format!("fencer: the gate on {} is closed", nth + 1));
         // Whoever dies leaves the opening to the server, whose limit runs from the grant.
@@ -47,20 +48,38 @@ impl World {
         if !dies || self.plan.flaw != Some(Flaw::GateSticks) {
             self.agenda.after(opens, move |world| world.open_gate(closing));
         }
-        self.agenda.after(granted, move |world| world.check_grant(asked));
-        self.check_block(closing, micros(limits.longest_block()));
+        self.agenda.after(granted, move |world| world.check_grant(asked, 0));
     }
 
-    fn open_gate(&mut self, closing: u64) {
-        if self.gate.closings == closing {
-            self.gate.closed = None;
+    /// The server takes a request for the lock: whoever comes now waits behind it. False while another holds it.
+    pub(super) fn shut_gate(&mut self, nth: Nth) -> bool {
+        if self.gate.closed.is_some() {
+            return false;
+        }
+        self.gate.closings = self.gate.closings.saturating_add(1);
+        self.gate.closed = Some(nth);
+        self.check_block(self.gate.closings, micros(Limits::default().longest_block()));
+        true
+    }
+
+    /// Which closing is the latest.
+    pub(super) fn gate_number(&self) -> u64 {
+        self.gate.closings
+    }
+
+    /// The transaction of this closing ends.
+    pub(super) fn open_gate(&mut self, closing: u64) {
+        if self.gate.closings == closing
+            && let Some(nth) = self.gate.closed.take()
+        {
+            self.let_in(nth);
         }
     }
 
     /// What the drainer believes after the grant is never longer than what the server allows.
-    fn check_grant(&mut self, asked: Phase) {
+    pub(super) fn check_grant(&mut self, asked: Phase, ahead_ms: i64) {
         let limits = Limits::default();
-        let by_server = self.clock(0).plus(limits.closed);
+        let by_server = self.clock(ahead_ms).plus(limits.closed);
         let believed = asked.after(Event::Granted, &limits);
         if !matches!(believed, Phase::Closed { until } if until <= by_server) {
             self.violate(
@@ -87,6 +106,7 @@ impl World {
     pub(crate) fn gate_dies_with(&mut self, nth: Nth) {
         if self.is_gate_closed(nth) {
             self.gate.closed = None;
+            self.let_in(nth);
         }
     }
 }

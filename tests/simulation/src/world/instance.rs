@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{MS, Micros, Nth, SECOND, World};
-use crate::plan::Flaw;
+use super::{MS, Micros, Nth, SECOND, World, micros};
+use crate::plan::{Flaw, Plan};
 
 /// What an instance believes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub(crate) enum Run {
     Down,
     /// The host is gone.
     HostGone,
+    /// It has paused itself, and resumes once somebody connects.
+    Paused,
+    /// It accepts connections, and answers when it has resumed.
+    Resuming,
 }
 
 /// One instance.
@@ -39,6 +43,8 @@ pub(crate) struct Instance {
     pub(crate) frozen: bool,
     pub(crate) stalled: bool,
     pub(crate) full: bool,
+    pub(crate) failing: bool,
+    pub(crate) read_only: bool,
     pub(crate) taken: bool,
     pub(crate) lag_ms: u64,
     /// Since when its server has not run.
@@ -46,16 +52,18 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(nth: Nth) -> Self {
+    pub(super) fn new(nth: Nth, plan: &Plan) -> Self {
         let role = if nth == 0 { Role::Writer } else { Role::Reader };
         Self {
             role,
-            run: Run::Up,
+            run: if plan.asleep.is_some() { Run::Paused } else { Run::Up },
             life: 0,
             generation: u64::from(nth == 0),
             frozen: false,
             stalled: false,
             full: false,
+            failing: false,
+            read_only: false,
             taken: false,
             lag_ms: 20,
             gone_since: None,
@@ -96,6 +104,8 @@ pub(crate) enum Commit {
     Reader,
     Stands,
     Full,
+    Failed,
+    ReadOnly,
 }
 
 impl World {
@@ -111,7 +121,7 @@ impl World {
     pub(crate) fn can_commit(&self, nth: Nth) -> bool {
         self.instances
             .get(nth)
-            .is_some_and(|instance| instance.run == Run::Up && !instance.frozen && !instance.stalled && !instance.full)
+            .is_some_and(|i| i.run == Run::Up && !(i.frozen || i.stalled || i.full || i.failing || i.read_only))
             && self.is_true_writer(nth)
     }
 
@@ -120,8 +130,44 @@ impl World {
         match self.instances.get(nth) {
             Some(instance) if instance.role == Role::Reader => Commit::Reader,
             Some(instance) if instance.full => Commit::Full,
+            Some(instance) if instance.failing => Commit::Failed,
+            Some(instance) if instance.read_only => Commit::ReadOnly,
             Some(instance) if !instance.stalled && self.is_true_writer(nth) => Commit::Done,
             Some(_) | None => Commit::Stands,
+        }
+    }
+
+    /// The present life of a server that takes a new session and answers on it.
+    pub(crate) fn life_of_answering(&self, nth: Nth) -> Option<u64> {
+        let answers = |i: &&Instance| i.run == Run::Up && !i.frozen && !i.taken;
+        self.instances.get(nth).filter(answers).map(|instance| instance.life)
+    }
+
+    /// Somebody tries to connect: that wakes an instance that has paused itself.
+    pub(crate) fn touch(&mut self, nth: Nth) {
+        let Some(longest) = self.plan.asleep else {
+            return;
+        };
+        let Some(instance) = self.instances.get_mut(nth).filter(|instance| instance.run == Run::Paused) else {
+            return;
+        };
+        instance.run = Run::Resuming;
+        let life = instance.life;
+        let takes = self.dice.between(SECOND, micros(longest));
+        self.note(|| format!("instance {} resumes", nth + 1));
+        self.count(|| "instance resumes for whoever connects".to_owned());
+        self.agenda.after(takes, move |world| world.resumed(nth, life));
+    }
+
+    fn resumed(&mut self, nth: Nth, life: u64) {
+        let current = self.storage.generation;
+        let resuming = |i: &&mut Instance| i.run == Run::Resuming && i.life == life;
+        if let Some(instance) = self.instances.get_mut(nth).filter(resuming) {
+            instance.run = Run::Up;
+            if instance.generation != current {
+                instance.role = Role::Reader;
+            }
+            self.note(|| format!("instance {} has resumed", nth + 1));
         }
     }
 
@@ -153,6 +199,9 @@ impl World {
 
     /// Starts the server: it recovers for `takes`, then serves in the role that the platform gives it.
     pub(crate) fn start(&mut self, nth: Nth, takes: Micros) {
+        if self.platform.is_shut_down() {
+            return;
+        }
         let writer = self.platform.writer == nth;
         let generation = self.storage.generation;
         let Some(instance) = self.instances.get_mut(nth) else {
@@ -181,6 +230,9 @@ impl World {
     /// Takes the role away: an instance that runs restarts as a reader, a frozen one learns of it later.
     pub(crate) fn demote(&mut self, nth: Nth) {
         let takes = self.dice.between(500, 3_000) * MS;
+        if self.demoted_in_place(nth) {
+            return;
+        }
         match self.instances.get(nth) {
             Some(instance) if instance.run == Run::Up && !instance.frozen => {
                 self.break_sessions(nth, true);
@@ -193,6 +245,20 @@ impl World {
         }
     }
 
+    /// Some servers change their role as they run, and keep their sessions.
+    fn demoted_in_place(&mut self, nth: Nth) -> bool {
+        let possible = self.instances.get(nth).is_some_and(|i| i.run == Run::Up && !i.frozen);
+        if !possible || !self.dice.happens(self.plan.noise.demoted_in_place) {
+            return false;
+        }
+        self.count(|| "writer demoted in place".to_owned());
+        self.gate_dies_with(nth);
+        if let Some(instance) = self.instances.get_mut(nth) {
+            instance.role = Role::Reader;
+        }
+        true
+    }
+
     /// A frozen server moves again. One that was demoted meanwhile finds out after a while.
     pub(crate) fn thaw(&mut self, nth: Nth) {
         let generation = self.storage.generation;
@@ -202,10 +268,12 @@ impl World {
         instance.frozen = false;
         let demoted = instance.role == Role::Writer && instance.generation != generation;
         let life = instance.life;
+        self.sessions_thaw(nth, life);
         if demoted {
             let notices = self.dice.between(200, 4_000) * MS;
             self.agenda.after(notices, move |world| {
-                if world.instances.get(nth).is_some_and(|instance| instance.life == life) {
+                let current = world.storage.generation;
+                if world.instances.get(nth).is_some_and(|i| i.life == life && i.generation != current) {
                     world.demote(nth);
                 }
             });

@@ -1,12 +1,16 @@
 //! The simulated world: one struct, one file for each part of it.
 
 pub(crate) mod client;
+pub(crate) mod dns;
+mod drainer;
 pub(crate) mod fault;
 pub(crate) mod function;
 pub(crate) mod gate;
 pub(crate) mod instance;
+mod password;
 pub(crate) mod platform;
 mod prober;
+pub(crate) mod quiesce;
 pub(crate) mod service;
 mod supervise;
 pub(crate) mod table;
@@ -24,12 +28,15 @@ use crate::kernel::{Agenda, Micros, Root};
 use crate::plan::Plan;
 
 use client::Clients;
+use dns::Dns;
+use drainer::Drainers;
 use fault::Faults;
 use function::Functions;
 use gate::Gate;
 use instance::{Instance, Storage};
+use password::Passwords;
 use platform::Platform;
-use prober::Prober;
+use prober::Probers;
 use service::Services;
 use supervise::Supervision;
 use table::Table;
@@ -74,10 +81,13 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     pub(crate) gate: Gate,
     pub(crate) platform: Platform,
+    pub(crate) dns: Dns,
+    pub(crate) passwords: Passwords,
     pub(crate) table: Table,
     pub(crate) services: Services,
-    pub(crate) probers: Vec<Prober>,
+    pub(crate) probers: Probers,
     pub(crate) functions: Functions,
+    pub(crate) drainers: Drainers,
     pub(crate) clients: Clients,
     pub(crate) faults: Faults,
     pub(crate) supervision: Supervision,
@@ -89,23 +99,26 @@ impl World {
     pub(crate) fn new(plan: Plan, root: Root) -> Self {
         let instances = usize::from(plan.scenario.readers).saturating_add(1);
         let names = Names::new(instances);
-        let mut dice = Dice::new(plan.seed);
-        let probers = (0..names.zones.len()).map(|_| Prober::new(instances, &plan, &mut dice)).collect();
+        let dice = Dice::new(plan.seed);
+        let zones = names.zones.len();
         let policy = Arc::new(plan.policy());
         Self {
             agenda: Agenda::default(),
             dice,
             root,
             policy,
-            instances: (0..instances).map(Instance::new).collect(),
+            instances: (0..instances).map(|nth| Instance::new(nth, &plan)).collect(),
             storage: Storage::new(instances),
             gate: Gate::default(),
             platform: Platform::new(instances),
+            dns: Dns::new(zones),
+            passwords: Passwords::default(),
             table: Table::new(plan.scenario.mode),
             services: Services::default(),
-            probers,
+            probers: Probers::default(),
             functions: Functions::default(),
-            clients: Clients::default(),
+            drainers: Drainers::default(),
+            clients: Clients::new(&plan),
             faults: Faults::new(&plan),
             supervision: Supervision::default(),
             watch: Watch::new(plan.trace),

@@ -12,6 +12,9 @@ use crate::plan::Flaw;
 /// How long a dead instance keeps its good name.
 const NOTICES_AFTER: Micros = 10 * SECOND;
 
+/// How long a stopped cluster is called starting.
+const STARTS_WITHIN: Micros = 5 * SECOND;
+
 /// Who asked for a failover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
@@ -27,6 +30,8 @@ pub(crate) struct View {
     writer: Option<Nth>,
     failing_over: bool,
     changing: bool,
+    /// The word for a cluster that cannot serve.
+    unusable: Option<&'static str>,
     statuses: Vec<&'static str>,
 }
 
@@ -44,8 +49,10 @@ pub(crate) struct Platform {
     pub(crate) failovers_fail: bool,
     pub(crate) failovers_reverse: bool,
     pub(crate) keeps_endpoint: bool,
-    /// Where the cluster endpoint leads.
-    pub(crate) endpoint: Nth,
+    /// Why the cluster is shut down.
+    shut_down: Vec<&'static str>,
+    /// Whether it is being started again.
+    starting: bool,
     /// The target of the promotion that was called last.
     pub(crate) target: Option<Nth>,
     views: Vec<(Micros, View)>,
@@ -54,8 +61,13 @@ pub(crate) struct Platform {
 
 impl Platform {
     pub(super) fn new(instances: usize) -> Self {
-        let view =
-            View { writer: Some(0), failing_over: false, changing: false, statuses: vec!["available"; instances] };
+        let view = View {
+            writer: Some(0),
+            failing_over: false,
+            changing: false,
+            unusable: None,
+            statuses: vec!["available"; instances],
+        };
         Self {
             writer: 0,
             in_flight: None,
@@ -65,7 +77,8 @@ impl Platform {
             failovers_fail: false,
             failovers_reverse: false,
             keeps_endpoint: false,
-            endpoint: 0,
+            shut_down: Vec::new(),
+            starting: false,
             target: None,
             views: vec![(0, view)],
             events: 0,
@@ -73,22 +86,63 @@ impl Platform {
     }
 }
 
+impl Platform {
+    /// Whether no server may run.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        !self.shut_down.is_empty()
+    }
+}
+
 impl World {
+    /// The whole cluster goes down, and its status says why.
+    pub(super) fn shut_down(&mut self, status: &'static str) {
+        self.platform.shut_down.push(status);
+        for nth in 0..self.instances.len() {
+            self.take_down(nth, Run::HostGone);
+        }
+    }
+
+    /// That reason is gone; without any the servers start again.
+    pub(super) fn open_up(&mut self, status: &'static str) {
+        if let Some(at) = self.platform.shut_down.iter().position(|other| *other == status) {
+            self.platform.shut_down.remove(at);
+        }
+        if self.platform.is_shut_down() {
+            return;
+        }
+        self.platform.starting = true;
+        self.agenda.after(STARTS_WITHIN, |world| {
+            world.platform.starting = false;
+            world.refresh_view();
+        });
+        for nth in 0..self.instances.len() {
+            let down = self.instances.get(nth).is_some_and(|i| matches!(i.run, Run::Down | Run::HostGone));
+            if down && !self.is_host_killed(nth) {
+                let takes = self.dice.between(2 * SECOND, STARTS_WITHIN);
+                self.start(nth, takes);
+            }
+        }
+    }
+
     fn view_now(&self) -> View {
         let now = self.agenda.now();
+        let starting = self.platform.starting.then_some("starting");
+        let unusable = self.platform.shut_down.first().copied().or(starting);
         let statuses = self.instances.iter().map(|instance| match instance.run {
+            _ if unusable.is_some() => unusable.unwrap_or_default(),
             Run::Starting => "rebooting",
             Run::Down | Run::HostGone
                 if instance.gone_since.is_some_and(|since| now.saturating_sub(since) > NOTICES_AFTER) =>
             {
                 "failed"
             }
-            Run::Up | Run::Down | Run::HostGone => "available",
+            Run::Up | Run::Down | Run::HostGone | Run::Paused | Run::Resuming => "available",
         });
         View {
             writer: (!self.platform.nameless).then_some(self.platform.writer),
             failing_over: self.platform.in_flight.is_some() && self.platform.in_flight_shown,
             changing: self.platform.changing,
+            unusable,
             statuses: statuses.collect(),
         }
     }
@@ -115,10 +169,11 @@ impl World {
 
     /// A view as the port hands it out.
     pub(crate) fn topology(&self, view: &View) -> Topology {
-        let status = match (view.failing_over, view.changing) {
-            (true, _) => ClusterStatus::FailingOver,
-            (false, true) => ClusterStatus::Changing("modifying".to_owned()),
-            (false, false) => ClusterStatus::Available,
+        let status = match (view.unusable, view.failing_over, view.changing) {
+            (Some(word), ..) => ClusterStatus::parse(word),
+            (None, true, _) => ClusterStatus::FailingOver,
+            (None, false, true) => ClusterStatus::Changing("modifying".to_owned()),
+            (None, false, false) => ClusterStatus::Available,
         };
         let members = self.names.instances.iter().zip(&view.statuses).enumerate().map(|(nth, (id, status))| Member {
             id: id.clone(),
@@ -141,7 +196,12 @@ impl World {
     /// `FailoverDBCluster`: accepted, or refused with this error code.
     pub(crate) fn fail_over(&mut self, asker: Asker, target: Option<Nth>) -> Result<(), &'static str> {
         let second = self.plan.flaw == Some(Flaw::SecondFailover);
-        if (self.platform.in_flight.is_some() && !second) || (self.platform.changing && asker != Asker::Itself) {
+        let busy = self.platform.in_flight.is_some() && !second;
+        if busy
+            || self.platform.is_shut_down()
+            || self.platform.starting
+            || (self.platform.changing && asker != Asker::Itself)
+        {
             return Err("InvalidDBClusterStateFault");
         }
         let writer = self.platform.writer;
@@ -215,12 +275,7 @@ impl World {
         self.restart_promoted(new);
         self.refresh_view();
         self.reach(Milestone::Promoted);
-        let late = self.dice.between(100, 3_000) * MS;
-        self.agenda.after(late, move |world| {
-            if world.platform.writer == new && !world.platform.keeps_endpoint {
-                world.platform.endpoint = new;
-            }
-        });
+        self.endpoint_follows(new);
     }
 
     /// The list of members is eventually consistent: for a while none of them is called the writer.

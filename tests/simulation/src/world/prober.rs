@@ -1,17 +1,17 @@
-//! The probers: one per zone, with the board of the real one, its pace and its limits.
+//! The probers: one per zone, with the board of the real one, its pace and its limits. Their runs overlap.
 
 use std::time::Duration;
 
 use steadfast_core::board::{Board, Finding};
 use steadfast_core::time::Timestamp;
 use steadfast_core::witness::Outcome;
-use steadfast_scenario::Service;
+use steadfast_scenario::{Role, Service};
 
 use super::fault::Reach;
 use super::instance::{Commit, Run};
-use super::{MS, Micros, Nth, SECOND, World};
-use crate::dice::Dice;
-use crate::plan::Plan;
+use super::password::Version;
+use super::service::Told;
+use super::{MS, Micros, Nth, SECOND, World, micros};
 
 /// Between two probes while somebody commits.
 const PACE: Micros = 500 * MS;
@@ -28,18 +28,32 @@ const HEARTBEAT: Micros = SECOND;
 const WAKE_EVERY: Micros = 5 * SECOND;
 /// Replica lag is asked with every so many probes of the writer.
 const LAG_EVERY: u64 = 4;
-/// A killed prober's next run begins with its next tick, one minute apart at most.
-const NEXT_RUN_MAX: Micros = 60 * SECOND;
 const EARLIER_AGE_MAX: Duration = Duration::from_secs(5);
+/// Between two ticks of the schedule that starts runs.
+const TICK_EVERY: Micros = 60 * SECOND;
+/// How long after a tick a run begins at least.
+const TICK_LATE: Micros = 2 * SECOND;
+/// How long a run lasts, so that two overlap: the newer one takes over.
+const RUN_FOR: Micros = 130 * SECOND;
+/// A run says nothing before it has probed every instance, or for this long.
+const SILENT_START_MAX: Micros = 2 * SECOND;
 
-/// One prober.
-pub(crate) struct Prober {
+/// All runs of all probers, those that have ended as well.
+#[derive(Default)]
+pub(crate) struct Probers(Vec<Prober>);
+
+/// A run, counted from the start of the play.
+type RunId = usize;
+
+/// One run of one zone's prober.
+struct Prober {
+    zone: Nth,
     board: Board,
     run: Timestamp,
+    began: Micros,
     ahead_ms: i64,
     alive: bool,
-    /// Counts runs: what an earlier run had planned is void.
-    life: u64,
+    password: Version,
     /// Sessions that are held, by instance.
     held: Vec<bool>,
     /// Counts plans per instance: an alarm makes a later one void.
@@ -48,112 +62,121 @@ pub(crate) struct Prober {
     woken: Option<Micros>,
 }
 
-impl Prober {
-    pub(super) fn new(instances: usize, plan: &Plan, dice: &mut Dice) -> Self {
-        let max = u64::try_from(plan.noise.skew_max.as_millis()).unwrap_or(0);
-        let ahead_ms = i64::try_from(dice.between(0, max * 2)).unwrap_or(0) - i64::try_from(max).unwrap_or(0);
-        Self {
-            board: Board::default(),
-            run: Timestamp::default(),
-            ahead_ms,
-            alive: true,
-            life: 0,
-            held: vec![false; instances],
-            planned: vec![0; instances],
-            probes: 0,
-            woken: None,
+impl Probers {
+    fn alive(&self, run: RunId) -> Option<&Prober> {
+        self.0.get(run).filter(|prober| prober.alive)
+    }
+
+    fn alive_mut(&mut self, run: RunId) -> Option<&mut Prober> {
+        self.0.get_mut(run).filter(|prober| prober.alive)
+    }
+
+    fn end(&mut self, run: RunId) {
+        if let Some(prober) = self.0.get_mut(run) {
+            prober.alive = false;
         }
     }
 }
 
 impl World {
     pub(super) fn begin_probing(&mut self) {
-        for zone in 0..self.probers.len() {
+        for zone in 0..self.names.zones.len() {
             let start = self.dice.between(0, 200) * MS;
             self.agenda.after(start, move |world| world.start_prober(zone));
         }
+        let first = self.dice.between(0, TICK_EVERY);
+        self.agenda.after(first, Self::tick_probers);
+    }
+
+    /// The schedule invokes every zone's prober; now and then it does so twice.
+    fn tick_probers(&mut self) {
+        for zone in 0..self.names.zones.len() {
+            let twice = self.dice.happens(self.plan.noise.doubles);
+            self.count_if(twice, "prober invoked twice by one tick");
+            for _ in 0..=u8::from(twice) {
+                let late = micros(self.plan.noise.start_late_max).max(TICK_LATE);
+                let delay = self.dice.between(5 * MS, late);
+                self.agenda.after(delay, move |world| world.start_prober(zone));
+            }
+        }
+        self.agenda.after(TICK_EVERY, Self::tick_probers);
     }
 
     fn start_prober(&mut self, zone: Nth) {
         let earlier = self.names.zones.get(zone).and_then(|az| self.table.reports.get(az)).cloned();
-        let Some(prober) = self.probers.get_mut(zone) else {
-            return;
-        };
-        let ahead_ms = prober.ahead_ms;
-        prober.life = prober.life.saturating_add(1);
-        let life = prober.life;
+        let ahead_ms = self.any_skew();
         let now = self.clock(ahead_ms);
         let instances = self.instances.len();
         let canary = earlier.as_ref().map(|report| report.canary).unwrap_or_default();
         let fresh = earlier.filter(|report| now.since(report.at) <= EARLIER_AGE_MAX);
-        if let Some(prober) = self.probers.get_mut(zone) {
-            prober.board = Board::new(canary, fresh.map(|report| report.sightings).unwrap_or_default());
-            prober.run = now;
-            prober.alive = true;
-            prober.woken = None;
-            prober.held = vec![false; instances];
-        }
+        let beside = self.probers.0.iter().any(|other| other.alive && other.zone == zone);
+        self.count_if(beside, "prober beside its successor");
+        let run = self.probers.0.len();
+        self.probers.0.push(Prober {
+            zone,
+            board: Board::new(canary, fresh.map(|report| report.sightings).unwrap_or_default()),
+            run: now,
+            began: self.agenda.now(),
+            ahead_ms,
+            alive: true,
+            password: self.passwords.stored(Role::Prober),
+            held: vec![false; instances],
+            planned: vec![0; instances],
+            probes: 0,
+            woken: None,
+        });
         for nth in 0..instances {
-            self.plan_probe(zone, nth, MS);
+            self.plan_probe(run, nth, MS);
         }
-        self.agenda.after(20 * MS, move |world| world.heartbeat(zone, life));
+        self.agenda.after(20 * MS, move |world| world.heartbeat(run));
     }
 
-    /// Ends the prober's run; the next one begins with a tick.
+    /// Ends the runs of the zone's prober; the next one begins with a tick.
     pub(crate) fn kill_prober(&mut self, zone: Nth) {
-        let Some(prober) = self.probers.get_mut(zone) else {
-            return;
-        };
-        prober.alive = false;
-        prober.life = prober.life.saturating_add(1);
-        let next = self.dice.between(SECOND, NEXT_RUN_MAX);
-        self.agenda.after(next, move |world| world.start_prober(zone));
+        for prober in self.probers.0.iter_mut().filter(|prober| prober.zone == zone) {
+            prober.alive = false;
+        }
     }
 
-    fn plan_probe(&mut self, zone: Nth, nth: Nth, delay: Micros) {
-        let Some(prober) = self.probers.get_mut(zone) else {
+    fn plan_probe(&mut self, run: RunId, nth: Nth, delay: Micros) {
+        let Some(number) = self.void_plans(run, nth) else {
             return;
         };
-        let life = prober.life;
-        let Some(planned) = prober.planned.get_mut(nth) else {
-            return;
-        };
-        *planned = planned.saturating_add(1);
-        let number = *planned;
         self.agenda.after(delay, move |world| {
-            let due = world
-                .probers
-                .get(zone)
-                .is_some_and(|prober| prober.alive && prober.life == life && prober.planned.get(nth) == Some(&number));
-            if due {
-                world.probe(zone, nth);
+            if world.probers.alive(run).is_some_and(|prober| prober.planned.get(nth) == Some(&number)) {
+                world.probe(run, nth);
             }
         });
     }
 
-    fn probe(&mut self, zone: Nth, nth: Nth) {
-        let held = self.probers.get(zone).and_then(|prober| prober.held.get(nth)).copied().unwrap_or(false);
-        let (outcome, takes) = self.outcome(zone, nth, held);
+    /// Makes what was planned for this instance void; the number of the next plan.
+    fn void_plans(&mut self, run: RunId, nth: Nth) -> Option<u64> {
+        let planned = self.probers.alive_mut(run)?.planned.get_mut(nth)?;
+        *planned = planned.saturating_add(1);
+        Some(*planned)
+    }
+
+    fn probe(&mut self, run: RunId, nth: Nth) {
+        let (outcome, takes) = self.outcome(run, nth);
         if takes <= 10 * MS {
-            return self.probed(zone, nth, outcome, takes);
+            return self.probed(run, nth, outcome, takes);
         }
         // Nothing else is tried on this instance until the limits have run out.
-        let life = self.probers.get(zone).map_or(0, |prober| prober.life);
-        if let Some(planned) = self.probers.get_mut(zone).and_then(|prober| prober.planned.get_mut(nth)) {
-            *planned = planned.saturating_add(1);
-        }
-        self.agenda.after(takes, move |world| {
-            if world.probers.get(zone).is_some_and(|prober| prober.alive && prober.life == life) {
-                world.probed(zone, nth, outcome, takes);
-            }
-        });
+        self.void_plans(run, nth);
+        self.agenda.after(takes, move |world| world.probed(run, nth, outcome, takes));
     }
 
     /// What a probe sent now finds, and how long it takes to find it.
-    fn outcome(&mut self, zone: Nth, nth: Nth, held: bool) -> (Outcome, Micros) {
+    fn outcome(&mut self, run: RunId, nth: Nth) -> (Outcome, Micros) {
         let quick = self.dice.between(2, 5) * MS;
+        let Some(prober) = self.probers.alive(run) else {
+            return (Outcome::Unknown, quick);
+        };
+        let held = prober.held.get(nth) == Some(&true);
+        let zone = prober.zone;
+        let refused = !held && self.refuses(Role::Prober, prober.password);
         let doubt = if held { DOUBT } else { 0 };
-        let refused = !held && self.refuses_password(steadfast_scenario::Role::Prober);
+        self.touch(nth);
         match self.reach_from_zone(zone, nth) {
             Reach::Unreachable => (Outcome::Unreachable, doubt + TCP_LIMIT),
             Reach::Silent => (Outcome::Silent, doubt + CONNECT_LIMIT),
@@ -167,21 +190,21 @@ impl World {
                 Commit::Done => (Outcome::Committing, quick),
                 Commit::Reader => (Outcome::Reading, quick),
                 Commit::Full => (Outcome::DiskFull, quick),
+                Commit::Failed => (Outcome::Failed, quick),
+                Commit::ReadOnly => (Outcome::ReadOnly, quick),
                 Commit::Stands => (Outcome::Stalled, COMMIT_LIMIT),
             },
         }
     }
 
-    fn probed(&mut self, zone: Nth, nth: Nth, outcome: Outcome, took: Micros) {
+    fn probed(&mut self, run: RunId, nth: Nth, outcome: Outcome, took: Micros) {
+        let Some((zone, ahead_ms)) = self.probers.alive(run).map(|prober| (prober.zone, prober.ahead_ms)) else {
+            return;
+        };
         // What was true when the probe was sent may have ended before its limits had.
         let committed = (outcome == Outcome::Committing && self.can_commit(nth)).then(|| self.canary(zone, nth));
         let outcome = if outcome == Outcome::Committing && committed.is_none() { Outcome::Refused } else { outcome };
-        let lag = if committed.is_some() && self.lag_is_due(zone) { self.lags(nth) } else { Vec::new() };
-        let Some(prober) = self.probers.get(zone) else {
-            return;
-        };
-        let ahead_ms = prober.ahead_ms;
-        let was_suspicious = prober.board.is_suspicious();
+        let lag = if committed.is_some() && self.lag_is_due(run) { self.lags(nth) } else { Vec::new() };
         let now = self.clock(ahead_ms);
         let sent_at = now.minus(Duration::from_micros(took));
         let answered = outcome.answered();
@@ -189,11 +212,17 @@ impl World {
             return;
         };
         let finding = Finding { sent_at, outcome, latency_ms: answered.then_some(took / MS), committed, detail: None };
-        let Some(prober) = self.probers.get_mut(zone) else {
+        let stored = self.passwords.stored(Role::Prober);
+        let Some(prober) = self.probers.alive_mut(run) else {
             return;
         };
+        let was_suspicious = prober.board.is_suspicious();
         if let Some(held) = prober.held.get_mut(nth) {
-            *held = matches!(outcome, Outcome::Committing | Outcome::Reading | Outcome::DiskFull);
+            *held = matches!(outcome, Outcome::Committing | Outcome::Reading);
+        }
+        let rotated = outcome == Outcome::BadCredentials && prober.password != stored;
+        if rotated {
+            prober.password = stored;
         }
         let changed = prober.board.record(&id, finding, now);
         for (reader, lag_ms) in lag {
@@ -202,11 +231,12 @@ impl World {
             }
         }
         let suspicious = prober.board.is_suspicious();
+        self.count_if(rotated, "prober reads a rotated password");
         if changed {
             self.note(|| format!("prober {}: instance {} is {outcome:?}", zone + 1, nth + 1));
-            self.agenda.after(MS, move |world| world.report(zone));
+            self.agenda.after(MS, move |world| world.report(run));
             if !was_suspicious {
-                self.alarm(zone, nth);
+                self.alarm(run, nth);
             }
         }
         let patient = matches!(outcome, Outcome::BadCredentials | Outcome::Stalled | Outcome::Saturated);
@@ -215,15 +245,15 @@ impl World {
             (false, true) => PACE_SUSPICIOUS,
             (false, false) => PACE,
         };
-        self.plan_probe(zone, nth, pace);
+        self.plan_probe(run, nth, pace);
     }
 
     /// A change makes the other watches look at once.
-    fn alarm(&mut self, zone: Nth, changed: Nth) {
+    fn alarm(&mut self, run: RunId, changed: Nth) {
         for nth in 0..self.instances.len() {
-            let idle = self.probers.get(zone).is_some_and(|prober| prober.held.get(nth) == Some(&true));
+            let idle = self.probers.alive(run).is_some_and(|prober| prober.held.get(nth) == Some(&true));
             if nth != changed && idle {
-                self.plan_probe(zone, nth, MS);
+                self.plan_probe(run, nth, MS);
             }
         }
     }
@@ -239,8 +269,8 @@ impl World {
         }
     }
 
-    fn lag_is_due(&mut self, zone: Nth) -> bool {
-        self.probers.get_mut(zone).is_some_and(|prober| {
+    fn lag_is_due(&mut self, run: RunId) -> bool {
+        self.probers.alive_mut(run).is_some_and(|prober| {
             prober.probes = prober.probes.saturating_add(1);
             prober.probes % LAG_EVERY == 1
         })
@@ -253,36 +283,45 @@ impl World {
 
     /// Sessions on this instance are gone. Whoever held one notices at once, if he is told.
     pub(crate) fn break_sessions(&mut self, nth: Nth, noticed: bool) {
-        for zone in 0..self.probers.len() {
-            let held = self.probers.get_mut(zone).and_then(|prober| prober.held.get_mut(nth));
-            let was_held = held.is_some_and(|held| if noticed { std::mem::take(held) } else { false });
-            if was_held && self.reach_from_zone(zone, nth) != Reach::Unreachable {
-                self.plan_probe(zone, nth, MS);
+        if !noticed {
+            return;
+        }
+        for run in 0..self.probers.0.len() {
+            let held = self.probers.alive_mut(run).and_then(|prober| prober.held.get_mut(nth));
+            let was_held = held.is_some_and(std::mem::take);
+            let zone = self.probers.alive(run).map(|prober| prober.zone);
+            if was_held && zone.is_some_and(|zone| self.reach_from_zone(zone, nth) != Reach::Unreachable) {
+                self.plan_probe(run, nth, MS);
             }
         }
     }
 
-    fn heartbeat(&mut self, zone: Nth, life: u64) {
-        if self.probers.get(zone).is_none_or(|prober| !prober.alive || prober.life != life) {
+    fn heartbeat(&mut self, run: RunId) {
+        let Some(began) = self.probers.alive(run).map(|prober| prober.began) else {
             return;
+        };
+        if self.agenda.now().saturating_sub(began) >= RUN_FOR {
+            self.count(|| "prober at the end of its run".to_owned());
+            return self.probers.end(run);
         }
-        self.report(zone);
-        self.agenda.after(HEARTBEAT, move |world| world.heartbeat(zone, life));
+        self.report(run);
+        self.agenda.after(HEARTBEAT, move |world| world.heartbeat(run));
     }
 
     /// Writes the report, and wakes the coordinator when nobody commits.
-    fn report(&mut self, zone: Nth) {
-        let Some((prober, az)) = self.probers.get(zone).zip(self.names.zones.get(zone)) else {
+    fn report(&mut self, run: RunId) {
+        let now = self.agenda.now();
+        let instances = self.instances.len();
+        let Some((prober, az)) = self.probers.alive(run).and_then(|p| Some((p, self.names.zones.get(p.zone)?))) else {
             return;
         };
-        if !prober.alive || prober.board.probed() < self.instances.len() {
+        if prober.board.probed() < instances && now.saturating_sub(prober.began) < SILENT_START_MAX {
             return;
         }
         let report = prober.board.report(az, prober.run, self.clock(prober.ahead_ms));
         let suspicious = report.suspect().is_some();
-        let now = self.agenda.now();
         let rested = prober.woken.is_none_or(|at| now.saturating_sub(at) >= WAKE_EVERY);
-        if let Some(prober) = self.probers.get_mut(zone) {
+        if let Some(prober) = self.probers.alive_mut(run) {
             match (suspicious, rested) {
                 (false, _) => prober.woken = None,
                 (true, true) => prober.woken = Some(now),
@@ -293,17 +332,31 @@ impl World {
             self.wake_coordinator("suspicion");
         }
         let meeting = self.meet(Service::StateTable, "PutItem");
-        if let Some(arrives) = meeting.arrives {
-            if self.dice.happens(self.plan.noise.reports_again) {
-                let (again, later) = (report.clone(), self.dice.between(arrives, 5 * SECOND));
-                self.count(|| "report written again later".to_owned());
-                self.agenda.after(later, move |world| {
-                    world.table.report(again);
-                });
-            }
-            self.agenda.after(arrives, move |world| {
-                world.table.report(report);
+        let Some(arrives) = meeting.arrives else {
+            return;
+        };
+        if self.dice.happens(self.plan.noise.reports_again) {
+            let (again, later) = (report.clone(), self.dice.between(arrives, 5 * SECOND));
+            self.count(|| "report written again later".to_owned());
+            self.agenda.after(later, move |world| {
+                let taken = world.table.report(again);
+                world.count_if(!taken, "late report of an earlier run refused");
             });
+        }
+        let back = meeting.answers.saturating_sub(arrives);
+        let told = matches!(meeting.told, Told::Answer | Told::SecondAnswer);
+        self.agenda.after(arrives, move |world| {
+            if !world.table.report(report) && told {
+                world.agenda.after(back, move |world| world.supersede(run));
+            }
+        });
+    }
+
+    /// A newer run of the same prober reports: this one leaves.
+    fn supersede(&mut self, run: RunId) {
+        if self.probers.alive(run).is_some() {
+            self.count(|| "prober superseded by its successor".to_owned());
+            self.probers.end(run);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use steadfast_core::episode::Episode;
+use steadfast_core::episode::{Episode, Promotion};
 use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
@@ -171,8 +171,9 @@ impl World {
     /// Nobody is credited with what he cannot have done.
     fn check_merit(&mut self, episode: &Episode, writer: &str, by: &str) {
         let ours = self.may_have_promoted(episode.epoch, writer);
-        // Whoever adopts an intention cannot know whether it was carried out.
-        let unknown = episode.promotion.as_ref().is_some_and(|p| p.target.as_str() == writer && p.refused.is_none());
+        // Whoever adopts an intention, or could not write its answer down, cannot know whether it was carried out.
+        let only = episode.promotion.as_ref().and_then(Promotion::only_target);
+        let unknown = only.is_some_and(|target| target.as_str() == writer);
         let same = episode.old_writer.as_str() == writer;
         let holds = match by {
             "steadfast" => ours || unknown,

@@ -1,0 +1,98 @@
+//! The drainer's other work: it closes the gate for a switchover, and opens it again. It may come late, or die when
+//! the gate is closed; the server ends the block by itself then.
+
+use std::sync::{Arc, Mutex};
+
+use steadfast_core::gate::{Event, Limits, Phase};
+use steadfast_core::switchover::Quiesced;
+
+use super::{MS, Micros, Nth, World, micros};
+
+/// Between two looks at those inside.
+const PAUSE: Micros = 20 * MS;
+
+/// Where the coordinator waits for the drainer's answer.
+pub(crate) type Reply = Arc<Mutex<Option<Quiesced>>>;
+
+/// One closing of the gate.
+struct Closing {
+    epoch: u64,
+    writer: Nth,
+    /// How far the drainer's clock is ahead.
+    ahead_ms: i64,
+    reply: Reply,
+}
+
+fn refused(because: &str) -> Quiesced {
+    Quiesced { because: Some(because.to_owned()), ..Quiesced::default() }
+}
+
+fn answer(reply: &Reply, quiesced: Quiesced) {
+    if let Ok(mut reply) = reply.lock() {
+        *reply = Some(quiesced);
+    }
+}
+
+impl World {
+    /// Lambda hands an order to close the gate to the drainer.
+    pub(crate) fn start_quiesce(&mut self, epoch: u64, writer: Nth, reply: Reply) {
+        let closing = Closing { epoch, writer, ahead_ms: self.any_skew(), reply };
+        let start = self.dice.between(5, 400) * MS;
+        self.agenda.after(start, move |world| world.ask_for_gate(closing));
+    }
+
+    fn ask_for_gate(&mut self, closing: Closing) {
+        if self.dice.happens(self.plan.noise.kills) {
+            return;
+        }
+        let plan = self.table.episode.as_ref().filter(|open| open.closed.is_none() && open.epoch == closing.epoch);
+        if !plan.and_then(|open| open.plan.as_ref()).is_some_and(|plan| plan.asked) {
+            return answer(&closing.reply, refused("the episode does not ask for the gate"));
+        }
+        if self.life_of_answering(closing.writer).is_none() || !self.is_true_writer(closing.writer) {
+            return answer(&closing.reply, refused("the writer does not answer"));
+        }
+        let limits = Limits::default();
+        let asked = Phase::Open.after(Event::Asked { at: self.clock(closing.ahead_ms) }, &limits);
+        if !self.shut_gate(closing.writer) {
+            return answer(&closing.reply, refused("somebody else holds the gate"));
+        }
+        let given_up = self.agenda.now().saturating_add(micros(limits.closing));
+        self.await_grant(closing, asked, given_up, limits);
+    }
+
+    /// Nobody enters any more; the lock is granted when nobody is inside.
+    fn await_grant(&mut self, closing: Closing, asked: Phase, given_up: Micros, limits: Limits) {
+        let number = self.gate_number();
+        if !self.is_gate_closed(closing.writer) {
+            return answer(&closing.reply, refused("the server ended the transaction"));
+        }
+        if self.inside(closing.writer) > 0 {
+            if self.agenda.now() >= given_up {
+                self.count(|| "gate given up".to_owned());
+                self.open_gate(number);
+                return answer(&closing.reply, refused("a transaction goes on"));
+            }
+            self.agenda.after(PAUSE, move |world| world.await_grant(closing, asked, given_up, limits));
+            return;
+        }
+        // From the grant on the server's own limit runs, whatever becomes of the drainer.
+        self.agenda.after(micros(limits.closed), move |world| world.open_gate(number));
+        self.check_grant(asked, closing.ahead_ms);
+        let dies = self.dice.happens(self.plan.noise.kills);
+        self.count_if(dies, "drainer dies behind the closed gate");
+        if !dies {
+            let gate = asked.after(Event::Granted, &limits);
+            let hold = Some(number.to_string());
+            answer(&closing.reply, Quiesced { gate, hold, ..Quiesced::default() });
+        }
+    }
+
+    /// Lambda hands an order to open the gate to the drainer.
+    pub(crate) fn start_resume(&mut self, hold: &str) {
+        if let Ok(number) = hold.parse() {
+            self.count(|| "gate opened by order".to_owned());
+            self.open_gate(number);
+        }
+    }
+}
