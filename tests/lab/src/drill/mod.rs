@@ -46,12 +46,13 @@ pub struct DrillPlan {
 impl DrillPlan {
     /// One run of the scenario as it is written.
     pub fn new(scenario: Scenario, output: &Path) -> Self {
+        let workload = workload::Plan { gated: scenario.gated, ..workload::Plan::default() };
         Self {
             scenario,
             repeat: 1,
             native: None,
             duplicate: false,
-            workload: workload::Plan { gated: scenario.gated, ..workload::Plan::default() },
+            workload,
             output: output.to_owned(),
         }
     }
