@@ -5,6 +5,7 @@ FAULT ?= kill-host
 SEEDS ?= 50000
 SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenarios/*.txt)))
 REPEAT ?= 1
+RUNS ?= 1
 TIME ?= 60s
 
 # cargo-lambda builds for a named target. The lab is built for the same one, so that both share
@@ -22,13 +23,16 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill known-fault sim simulator explain bench mutants test check pure deny lab fuzz build functions package setup clean
+.PHONY: help drill drills known-fault sim simulator explain bench mutants test check pure deny lab fuzz build functions package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 drill: known-fault build ## Carry out a scenario: FAULT=kill-host (any of tests/scenarios) REPEAT=n NATIVE=12s DUPLICATE=1
 	@exec $(LAB) drill --fault '$(FAULT)' --repeat '$(REPEAT)' $(if $(NATIVE),--native '$(NATIVE)') $(if $(DUPLICATE),--duplicate)
+
+drills: build ## Carry out every scenario in the lab, in one table: RUNS=5 repeats those that bound a time
+	@exec $(LAB) drills --runs '$(RUNS)'
 
 known-fault:
 	@case ' $(SCENARIOS) ' in *' $(FAULT) '*) ;; *) \

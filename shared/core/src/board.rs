@@ -38,6 +38,8 @@ pub struct Board {
     sightings: BTreeMap<InstanceId, Sighting>,
     /// What the run before saw last: a silence goes on over a change of runs.
     earlier: BTreeMap<InstanceId, Sighting>,
+    /// When an instance answered again after none had.
+    sighted_at: Timestamp,
     endpoint: EndpointSighting,
     canary: Canary,
     writer: Option<InstanceId>,
@@ -63,11 +65,19 @@ impl Board {
 
     /// Writes down a finding, and says whether the outcome is another than before. An unanswered probe
     /// after an unanswered one keeps the first one's time.
+    ///
+    /// What this witness did not see while it saw nothing at all says nothing of any instance: when the first one
+    /// answers again, the others are unknown until a probe that was sent since then says more. Else a cluster
+    /// that comes back as a whole, as from a pause, would look like readers without a writer.
     pub fn record(&mut self, instance: &InstanceId, finding: Finding, now: Timestamp) -> bool {
         self.tally.probes = self.tally.probes.saturating_add(1);
         self.note_commit(instance, &finding);
+        if finding.outcome.answered() && self.was_blind(instance) {
+            self.see_again(now);
+        }
         let before = self.sightings.get(instance).or_else(|| self.earlier.get(instance));
-        let outcome = finding.outcome;
+        let outdated = !finding.outcome.answered() && finding.sent_at < self.sighted_at;
+        let outcome = if outdated { Outcome::Unknown } else { finding.outcome };
         let same = before.is_some_and(|b| b.outcome == outcome || !(b.outcome.answered() || outcome.answered()));
         let known = before.filter(|before| before.outcome != Outcome::Unknown);
         let sighting = Sighting {
@@ -82,6 +92,19 @@ impl Board {
         let changed = self.sightings.get(instance).is_none_or(|before| before.outcome != outcome);
         self.sightings.insert(instance.clone(), sighting);
         changed
+    }
+
+    /// Whether this instance and all others have been probed in vain.
+    fn was_blind(&self, instance: &InstanceId) -> bool {
+        self.sightings.contains_key(instance) && !self.sightings.values().any(|seen| seen.outcome.answered())
+    }
+
+    fn see_again(&mut self, now: Timestamp) {
+        self.sighted_at = now;
+        for sighting in self.sightings.values_mut() {
+            sighting.outcome = Outcome::Unknown;
+            sighting.since = now;
+        }
     }
 
     /// Writes down what a connection through the cluster endpoint reached, and says whether that is
@@ -155,6 +178,36 @@ mod tests {
             board.record(&InstanceId::new(*instance), finding(*at, *outcome, *committed), now);
         }
         board.report(&Az::new("a"), Timestamp::default(), Timestamp::from_millis(99))
+    }
+
+    #[test]
+    fn who_saw_nothing_at_all_says_nothing_of_the_writer_until_it_has_looked_again() {
+        let (writer, reader) = (InstanceId::new("orders-1"), InstanceId::new("orders-2"));
+        let mut board = Board::default();
+        let mut record = |instance: &InstanceId, sent: u64, outcome: Outcome, now: u64| {
+            board.record(instance, finding(sent, outcome, None), Timestamp::from_millis(now));
+            let report = board.report(&Az::new("az-a"), Timestamp::default(), Timestamp::from_millis(now));
+            report.sighting(&writer).map(|seen| (seen.outcome, seen.since.as_millis()))
+        };
+        record(&reader, 1_000, Outcome::Silent, 1_250);
+        assert_eq!(record(&writer, 1_000, Outcome::Silent, 1_250), Some((Outcome::Silent, 1_000)));
+        assert_eq!(record(&reader, 16_000, Outcome::Reading, 16_010), Some((Outcome::Unknown, 16_010)));
+        // This probe was sent while nothing answered.
+        assert_eq!(record(&writer, 15_900, Outcome::Unreachable, 16_150).map(|seen| seen.0), Some(Outcome::Unknown));
+        assert_eq!(record(&writer, 16_200, Outcome::Silent, 16_450), Some((Outcome::Silent, 16_200)));
+        // From then on a silence lasts, whatever the readers do.
+        record(&reader, 16_400, Outcome::Reading, 16_410);
+        assert_eq!(record(&writer, 16_500, Outcome::Silent, 16_750), Some((Outcome::Silent, 16_200)));
+    }
+
+    #[test]
+    fn a_new_run_that_meets_the_dead_writer_first_is_not_blind() {
+        let (writer, reader) = (InstanceId::new("orders-1"), InstanceId::new("orders-2"));
+        let mut board = Board::default();
+        board.record(&writer, finding(1_000, Outcome::Refused, None), Timestamp::from_millis(1_001));
+        board.record(&reader, finding(1_000, Outcome::Reading, None), Timestamp::from_millis(1_002));
+        let report = board.report(&Az::new("az-a"), Timestamp::default(), Timestamp::from_millis(1_002));
+        assert_eq!(report.sighting(&writer).map(|seen| seen.outcome), Some(Outcome::Refused));
     }
 
     #[test]

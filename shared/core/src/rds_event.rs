@@ -33,6 +33,12 @@ pub enum Meaning {
     Broken,
     /// The platform changes the cluster on purpose.
     Maintenance,
+    /// A blue/green switchover began, ended or was called off: afterwards the cluster's name stands for another
+    /// cluster.
+    Switchover,
+    /// A Serverless v2 instance pauses at 0 ACU or resumes. Witnesses hold connections, so one that is watched
+    /// does not pause.
+    Pause,
     /// Any other event.
     Other,
 }
@@ -81,7 +87,15 @@ pub static TABLE: &[(&str, Reading)] = &[
     ("RDS-EVENT-0221", reading(Meaning::LowStorage, Some(Severity::Critical), true)),
     ("RDS-EVENT-0222", reading(Meaning::LowStorage, Some(Severity::Critical), false)),
     ("RDS-EVENT-0227", reading(Meaning::LowStorage, Some(Severity::Critical), false)),
+    ("RDS-EVENT-0259", reading(Meaning::Switchover, Some(Severity::Warning), false)),
+    ("RDS-EVENT-0260", reading(Meaning::Switchover, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0261", reading(Meaning::Switchover, Some(Severity::Warning), true)),
     ("RDS-EVENT-0288", reading(Meaning::Maintenance, Some(Severity::Info), false)),
+    ("RDS-EVENT-0370", reading(Meaning::Pause, None, false)),
+    ("RDS-EVENT-0371", reading(Meaning::Pause, None, false)),
+    ("RDS-EVENT-0372", reading(Meaning::Pause, Some(Severity::Warning), false)),
+    ("RDS-EVENT-0373", reading(Meaning::Pause, None, false)),
+    ("RDS-EVENT-0374", reading(Meaning::Pause, Some(Severity::Info), true)),
     ("RDS-EVENT-0385", reading(Meaning::TopologyChanged, None, true)),
     ("RDS-EVENT-0388", reading(Meaning::Maintenance, Some(Severity::Info), false)),
     ("RDS-EVENT-0417", reading(Meaning::Maintenance, Some(Severity::Info), false)),
@@ -126,13 +140,14 @@ pub fn read(id: Option<&str>) -> Reading {
 }
 
 /// The EventBridge pattern of the events that mean something to us, for instances and clusters
-/// whose identifier begins with `prefix`.
+/// whose identifier begins with `prefix`. A blue/green deployment has a name of AWS's making; which cluster it is
+/// about stands in its message.
 pub fn pattern(prefix: &str) -> serde_json::Value {
     let ids: Vec<&str> = TABLE.iter().map(|(id, _)| *id).collect();
     serde_json::json!({
         "source": ["aws.rds"],
-        "detail-type": ["RDS DB Cluster Event", "RDS DB Instance Event"],
-        "detail": { "EventID": ids, "SourceIdentifier": [{ "prefix": prefix }] },
+        "detail-type": ["RDS DB Cluster Event", "RDS DB Instance Event", "RDS Blue Green Deployment Event"],
+        "detail": { "EventID": ids, "SourceIdentifier": [{ "prefix": prefix }, { "prefix": "bgd-" }] },
     })
 }
 

@@ -95,9 +95,18 @@ pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
 
 /// RDS keeps identifiers in lower case; who sets ours may not.
 fn is_foreign(event: &RdsHint, cluster: &ClusterId) -> bool {
-    event.source_type == "CLUSTER"
-        && !event.identifier.is_empty()
-        && !event.identifier.eq_ignore_ascii_case(cluster.as_str())
+    let is_ours = |name: &str| name.eq_ignore_ascii_case(cluster.as_str());
+    match event.source_type.as_str() {
+        "CLUSTER" => !event.identifier.is_empty() && !is_ours(&event.identifier),
+        // Its name is the deployment's; the clusters stand in the message.
+        "BLUE_GREEN_DEPLOYMENT" => !names_in(&event.message).any(is_ours),
+        _ => false,
+    }
+}
+
+/// Every word of a message that may be an identifier.
+fn names_in(message: &str) -> impl Iterator<Item = &str> {
+    message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
 }
 
 fn rds_notice(event: &RdsHint, severity: Severity) -> Notice {
@@ -145,6 +154,22 @@ mod tests {
         assert_eq!(route(&json!({ "hello": "world" })), Route::dropped(Dropped::Unknown));
         let unlisted = route(&event("RDS-EVENT-0501", "DB_INSTANCE", "orders-1", "2026-01-01T00:00:00Z"));
         assert!(!unlisted.wakes && unlisted.notice.is_none());
+    }
+
+    #[test]
+    fn a_blue_green_switchover_is_ours_if_its_message_names_the_cluster() {
+        let switchover = |blue: &str| {
+            let mut event =
+                event("RDS-EVENT-0260", "BLUE_GREEN_DEPLOYMENT", "bgd-1234567890abcdef", "2026-01-01T00:00:00Z");
+            event["detail"]["Message"] =
+                format!("Switchover from DB cluster {blue} to {blue}-green-ab1cde completed.").into();
+            route(&event)
+        };
+        let ours = switchover("Orders");
+        assert!(ours.wakes && ours.notice.is_some_and(|notice| notice.severity == Severity::Warning));
+        for foreign in ["billing", "orders-archive"] {
+            assert_eq!(switchover(foreign), Route::dropped(Dropped::Foreign), "{foreign}");
+        }
     }
 
     #[test]

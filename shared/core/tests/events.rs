@@ -101,10 +101,10 @@ fn every_event_id_is_read_in_every_form_it_comes_in() {
     for Row { id, source_type, category, .. } in rows() {
         let arn = "arn:aws:rds:eu-central-1:123456789012:any:thing-1";
         let bridged = json!({ "id": "1", "source": "aws.rds", "detail-type": "RDS Event", "detail": {
-            "EventCategories": [category], "SourceType": source_type, "SourceArn": arn, "Message": "m",
+            "EventCategories": [category], "SourceType": source_type, "SourceArn": arn, "Message": "about thing-1",
             "Date": "2026-03-02T03:12:07.884Z", "SourceIdentifier": "thing-1", "EventID": id } });
         let notified = json!({ "Event Source": source_type, "Event Time": "2026-03-02 03:12:07.884",
-            "Source ID": "thing-1", "Source ARN": arn, "Event Message": "m",
+            "Source ID": "thing-1", "Source ARN": arn, "Event Message": "about thing-1",
             "Event ID": format!("http://docs.amazonwebservices.com/AmazonRDS/latest/UserGuide/USER_Events.html#{id}") });
         let read = rds(&bridged);
         assert_eq!(read, rds(&notified), "{id}");
@@ -152,6 +152,8 @@ fn fits(meaning: Meaning, category: &str, says: &str) -> bool {
         }
         Meaning::Broken => matches!(category, "failure" | "availability") && matches!(says, "put-into-state" | "key"),
         Meaning::Maintenance => (category, says) == ("maintenance", "started"),
+        Meaning::Switchover => matches!(category, "notification" | "failure"),
+        Meaning::Pause => category == "notification, serverless",
         Meaning::Other => false,
     }
 }

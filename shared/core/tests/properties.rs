@@ -238,6 +238,8 @@ fn every_meaning_has_an_id() {
         Meaning::LowStorage,
         Meaning::Broken,
         Meaning::Maintenance,
+        Meaning::Switchover,
+        Meaning::Pause,
     ] {
         assert!(rds_event::TABLE.iter().any(|(_, reading)| reading.meaning == meaning), "{meaning:?}");
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use steadfast_lab::assembly::{Lab, LabConfig, names};
-use steadfast_lab::drill::{self, DrillPlan, Progress};
+use steadfast_lab::drill::{self, AllPlan, DrillPlan, DrillResult, Progress};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Below the root of the checkout.
@@ -43,6 +43,14 @@ enum Command {
         /// Deliver the coordinator's next event twice in each episode.
         #[arg(long)]
         duplicate: bool,
+    },
+    /// Carry out every scenario, one after another, and show them in one table.
+    Drills {
+        /// How often each scenario is carried out that bounds the outage or the detection; the others once.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        runs: u32,
+        /// Only these scenarios; all when none is named.
+        scenarios: Vec<String>,
     },
     /// Run the lab until Ctrl-C, for `cargo lambda invoke` and manual drills.
     Up {
@@ -132,14 +140,36 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
             let mut out = std::io::stdout().lock();
             write!(out, "\n{}", drill::render(&result))?;
             writeln!(out, "result: {}", output.join("result.json").display())?;
-            let failures = result.failures();
-            for failure in &failures {
-                Console.say(&format!("FAILED: {failure}"));
-            }
-            Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(verdict(std::iter::once(&result)))
+        }
+        Command::Drills { runs, scenarios } => {
+            let folder = arguments.root.join(SCENARIOS);
+            let scenarios = if scenarios.is_empty() {
+                steadfast_scenario::load(&folder)?
+            } else {
+                scenarios.iter().map(|name| steadfast_scenario::find(&folder, name)).collect::<Result<_, _>>()?
+            };
+            let plan = AllPlan { scenarios, runs, output: config.logs.with_file_name("drill") };
+            let results = drill::drill_all(&config, &plan, &Console).await?;
+            let mut out = std::io::stdout().lock();
+            write!(out, "\n{}", drill::render_all(&results))?;
+            writeln!(out, "results: {}", plan.output.join("all.json").display())?;
+            Ok(verdict(&results))
         }
         Command::Up { invoke_port } => up(config, invoke_port).await,
     }
+}
+
+/// Says what failed, and fails if anything did.
+fn verdict<'r>(results: impl IntoIterator<Item = &'r DrillResult>) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for result in results {
+        for failure in &result.failures {
+            code = ExitCode::FAILURE;
+            Console.say(&format!("FAILED: {}: {failure}", result.fault));
+        }
+    }
+    code
 }
 
 async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error::Error>> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use steadfast_core::episode::RecoveredBy;
-use steadfast_lab::drill::{DrillError, DrillPlan, DrillResult, Progress, drill};
+use steadfast_lab::drill::{AllPlan, DrillError, DrillPlan, DrillResult, Progress, drill, drill_all, render_all};
 use steadfast_scenario::{find, parse};
 
 struct Quiet;
@@ -28,7 +28,7 @@ async fn drilled(name: &str, folder: &str, change: impl FnOnce(&mut DrillPlan)) 
     let mut plan = DrillPlan::new(scenario, &config.logs.join("drill"));
     change(&mut plan);
     let result = drill(&config, &plan, &Quiet).await.expect("the drill is carried out");
-    assert_eq!(result.failures(), Vec::<String>::new(), "{result:#?}");
+    assert_eq!(result.failures, Vec::<String>::new(), "{result:#?}");
     for run in &result.runs {
         assert!(run.audit.acknowledged > 100, "the load was real: {:?}", run.audit);
         assert_eq!(run.expectations.len(), plan.scenario.expectations.len());
@@ -101,7 +101,7 @@ async fn an_expectation_that_does_not_hold_fails_the_drill_by_name() {
     let scenario = parse("not-held", text).unwrap_or_else(|errors| panic!("{errors}"));
     let plan = DrillPlan::new(scenario, &config.logs.join("drill"));
     let result = drill(&config, &plan, &Quiet).await.expect("the drill is carried out");
-    let failures = result.failures();
+    let failures = &result.failures;
     assert_eq!(failures.len(), 2, "{failures:?}");
     assert!(failures[0].starts_with("run 1: expected `no rule 640`, seen: rules "), "{failures:?}");
     assert!(failures[1].starts_with("run 1: expected `writer same`, seen: writer orders-"), "{failures:?}");
@@ -115,4 +115,31 @@ async fn what_the_lab_cannot_do_is_refused_before_anything_starts() {
     let error = drill(&config, &DrillPlan::new(scenario, &config.logs), &Quiet).await.expect_err("refused");
     assert!(matches!(&error, DrillError::Unable(told) if told.starts_with("unable.txt:2: ")), "{error}");
     assert!(!config.logs.exists(), "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_scenario_is_drilled_although_one_cannot_be_and_another_does_not_hold() {
+    let _alone = support::alone().await;
+    let config = support::config("all");
+    let read = |name: &str, text: &str| parse(name, text).unwrap_or_else(|errors| panic!("{errors}"));
+    let scenarios = vec![
+        read("elsewhere", "# Not for the lab.\nonly simulation: it is\nexpect calls 0\n"),
+        read("unable", "# The lab cannot skew a clock.\nat 0s coordinator ahead 900ms\n"),
+        read("missed", "# It does not hold.\nat 0s kill-postgres writer\nexpect calls 1\nexpect writer same\n"),
+    ];
+    let output = config.logs.join("drill");
+    let results = drill_all(&config, &AllPlan { scenarios, runs: 3, output: output.clone() }, &Quiet).await;
+    let results = results.expect("the files are written");
+    let failures: Vec<(&str, usize, usize)> =
+        results.iter().map(|result| (result.fault.as_str(), result.runs.len(), result.failures.len())).collect();
+    assert_eq!(failures, [("unable", 0, 1), ("missed", 1, 1)], "{results:#?}");
+    assert_eq!(results[1].summary.failover_calls, 1);
+    let json = std::fs::read_to_string(output.join("all.json")).expect("all.json");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json.as_array().map(Vec::len), Some(2));
+    assert_eq!(json.pointer("/1/fault").and_then(|name| name.as_str()), Some("missed"));
+    let table = std::fs::read_to_string(output.join("all.md")).expect("all.md");
+    assert_eq!(table.lines().count(), 4, "{table}");
+    assert!(table.lines().nth(3).is_some_and(|row| row.starts_with("| missed | 1 |") && row.contains("FAILED: 1")));
+    assert!(render_all(&results).ends_with("0 of 2 scenarios met all that they expect\n"));
 }

@@ -129,6 +129,7 @@ impl Limits {
         let of_an_episode = match expectation {
             Expectation::DetectedWithin(_)
             | Expectation::RecoveredBy(_)
+            | Expectation::SessionsEvicted
             | Expectation::PersonCalled(_)
             | Expectation::Open(_) => true,
             Expectation::Calls(Bound::Exactly(calls)) => calls > 0,
@@ -206,6 +207,7 @@ fn who(expectation: Expectation) -> Option<u8> {
         | Expectation::Lost(_)
         | Expectation::Errors(_)
         | Expectation::RecoveredBy(_)
+        | Expectation::SessionsEvicted
         | Expectation::PersonCalled(_)
         | Expectation::NobodyCalled
         | Expectation::Open(_) => None,

@@ -36,6 +36,7 @@ pub(crate) const EXPECTATIONS: &[(&str, Read)] = &[
         words.literally(&["called", "by", "rule"])?;
         calling_rule(words).map(Expectation::PersonCalled)
     }),
+    ("sessions", |words| words.literally(&["evicted"]).map(|()| Expectation::SessionsEvicted)),
     ("nobody", |words| words.literally(&["called"]).map(|()| Expectation::NobodyCalled)),
     ("episode", |words| {
         words.choose("a state of the episode", &[("closed", false), ("open", true)]).map(Expectation::Open)

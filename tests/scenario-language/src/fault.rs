@@ -173,6 +173,8 @@ impl Fault {
                 | PlatformDeed::FailoversReverse
                 | PlatformDeed::ChangesCluster
                 | PlatformDeed::KeepsEndpoint
+                | PlatformDeed::PausesCluster
+                | PlatformDeed::SwitchesBlueGreen
                 | PlatformDeed::StopsCluster
                 | PlatformDeed::LosesKey,
             ) => false,

@@ -26,6 +26,7 @@ pub(crate) fn blank(name: &str) -> Scenario {
         policy: Vec::new(),
         only: None,
         lasts: Duration::from_secs(120),
+        exactly: false,
         timeline: Vec::new(),
         expectations: Vec::new(),
     }
@@ -103,6 +104,7 @@ pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
     }),
     ("lasts", |draft, line, words| {
         draft.once("lasts", line)?;
+        draft.scenario.exactly = words.take("exactly");
         draft.scenario.lasts = words.some_time()?;
         Ok(())
     }),
@@ -140,6 +142,7 @@ fn subject(expectation: Expectation) -> String {
         Expectation::Lost(_) => "lost".to_owned(),
         Expectation::Errors(_) => "errors".to_owned(),
         Expectation::RecoveredBy(_) => "recovered".to_owned(),
+        Expectation::SessionsEvicted => "sessions evicted".to_owned(),
         Expectation::PersonCalled(id) => format!("person called by rule {id}"),
         Expectation::NobodyCalled => "nobody called".to_owned(),
         Expectation::Open(_) => "episode".to_owned(),

@@ -28,6 +28,8 @@ pub struct Scenario {
     /// How long it runs, counted from the first fault; 120 s unless said otherwise. It ends earlier when
     /// nothing is left to happen.
     pub lasts: Duration,
+    /// Whether it runs for all of that, whatever is left to happen: for what arrives late.
+    pub exactly: bool,
     /// What fails when.
     pub timeline: Vec<Event>,
     /// What is expected.
@@ -117,6 +119,8 @@ pub enum Milestone {
     Promoted,
     /// The proof is written.
     Proved,
+    /// The order to end sessions that stayed on the old writer is written.
+    Evicting,
     /// The episode is closed.
     Closed,
 }
@@ -233,6 +237,10 @@ pub enum PlatformDeed {
     ChangesCluster,
     /// It does not let the cluster endpoint follow the role.
     KeepsEndpoint,
+    /// It has paused the idle cluster at 0 ACU, and resumes it: nothing answers until then.
+    PausesCluster,
+    /// It switches a blue/green deployment over.
+    SwitchesBlueGreen,
     /// The cluster is stopped, and started again at the end.
     StopsCluster,
     /// The cluster cannot get at its encryption key, and is down for as long.
@@ -284,7 +292,7 @@ pub enum Fault {
     Isolate(Zone),
     /// A role's password is refused everywhere.
     RefusePassword(Role),
-    /// A role's password is changed, and its secret holds the new one at the end.
+    /// A role's password is changed, and its secret holds the new one at the end; open sessions live on.
     RotatePassword(Role),
     /// A service fails, for one of its actions or for all.
     Fail(Service, Trouble, Option<&'static str>),
@@ -323,6 +331,8 @@ pub enum Expectation {
     Errors(Bound),
     /// Who brought the writes back, by the evidence of the last episode.
     RecoveredBy(RecoveredBy),
+    /// Sessions of an application that stayed on the old writer were ended there.
+    SessionsEvicted,
     /// A person was called for this rule.
     PersonCalled(u16),
     /// No person was called.

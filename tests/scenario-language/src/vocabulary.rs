@@ -59,6 +59,7 @@ vocabulary!("a milestone", Milestone,
     "called" => Milestone::Called,
     "promoted" => Milestone::Promoted,
     "proved" => Milestone::Proved,
+    "evicting" => Milestone::Evicting,
     "closed" => Milestone::Closed,
 );
 
@@ -86,6 +87,8 @@ vocabulary!("something the platform does", PlatformDeed,
     "reverses-failovers" => PlatformDeed::FailoversReverse,
     "changes-cluster" => PlatformDeed::ChangesCluster,
     "keeps-endpoint" => PlatformDeed::KeepsEndpoint,
+    "pauses-cluster" => PlatformDeed::PausesCluster,
+    "switches-blue-green" => PlatformDeed::SwitchesBlueGreen,
     "stops-cluster" => PlatformDeed::StopsCluster,
     "loses-key" => PlatformDeed::LosesKey,
 );

@@ -62,7 +62,9 @@ impl Scenario {
         for (threshold, value) in &self.policy {
             lines.push(format!("policy {} {}", threshold.word(), Time(*value)));
         }
-        if self.lasts != default.lasts {
+        if self.exactly {
+            lines.push(format!("lasts exactly {}", Time(self.lasts)));
+        } else if self.lasts != default.lasts {
             lines.push(format!("lasts {}", Time(self.lasts)));
         }
         if let Some(only) = &self.only {
@@ -226,6 +228,7 @@ impl Display for Expectation {
             Self::Lost(bound) => write!(f, "lost {bound}"),
             Self::Errors(bound) => write!(f, "errors {bound}"),
             Self::RecoveredBy(by) => write!(f, "recovered by {}", by.word()),
+            Self::SessionsEvicted => f.write_str("sessions evicted"),
             Self::PersonCalled(rule) => write!(f, "person called by rule {rule}"),
             Self::NobodyCalled => f.write_str("nobody called"),
             Self::Open(true) => f.write_str("episode open"),

@@ -86,6 +86,7 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
         policy,
         only: None,
         lasts: Duration::from_secs(dice.between(30, 90)),
+        exactly: false,
         timeline,
         expectations: Vec::new(),
     }

@@ -42,6 +42,7 @@ fn instead(expectation: Expectation, report: &Report) -> Option<String> {
         Expectation::RecoveredBy(by) => {
             (report.recovered_by == Some(by), format!("recovered by {:?}", report.recovered_by))
         }
+        Expectation::SessionsEvicted => (report.evicted > 0, format!("{} sessions evicted", report.evicted)),
         Expectation::PersonCalled(rule) => (report.people.contains(&rule), people(report)),
         Expectation::NobodyCalled => (report.people.is_empty(), people(report)),
         Expectation::Open(open) => (report.open == open, format!("open: {}", report.open)),

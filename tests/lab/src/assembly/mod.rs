@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
+use steadfast_aws::secret::Credentials;
 use steadfast_aws::state::Table;
 use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
 use steadfast_core::topology::ClusterId;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -100,6 +101,8 @@ pub struct Lab {
     pub resources: Resources,
     /// How to reach the emulator.
     pub aws: SdkConfig,
+    /// By secret: what it is going to hold.
+    rotating: Mutex<BTreeMap<String, Credentials>>,
     emulator: Emulator,
     data: RdsData,
     wires: JoinSet<()>,
@@ -131,8 +134,9 @@ impl Lab {
         resources::bootstrap(&aws, &resources, data.address(), &cluster_arn).await?;
         let table = Table::new(aws_sdk_dynamodb::Client::new(&aws), names::TABLE.to_owned());
         let services = Services::start(emulator.address(), lambda.address()).await?;
-        let (events, wires) = (EventDelivery::default(), JoinSet::new());
-        let mut lab = Self { cluster, rds, lambda, services, events, table, resources, aws, emulator, data, wires };
+        let (events, rotating, wires) = (EventDelivery::default(), Mutex::default(), JoinSet::new());
+        let mut lab =
+            Self { cluster, rds, lambda, services, events, table, resources, aws, rotating, emulator, data, wires };
         lab.create_functions(config).await?;
         lab.wire(events_in);
         lab.set_mode(config.mode, "the lab is ready for a drill").await?;
@@ -155,6 +159,30 @@ impl Lab {
         let order = json!({ "cluster": names::CLUSTER, "hint": "operator", "order": "set_mode", "mode": mode,
             "reason": reason });
         self.invoke(names::COORDINATOR, &order).await.map(|_| ())
+    }
+
+    /// Gives the role of a secret a new password in the database. The secret keeps the old one, which is refused
+    /// from now on; sessions that are open live on.
+    ///
+    /// # Errors
+    ///
+    /// When the writer or Secrets Manager does not answer.
+    pub async fn begin_rotation(&self, secret_arn: &str) -> Result<(), AssemblyError> {
+        let renewed = resources::renew(&self.cluster, &self.aws, secret_arn).await?;
+        self.rotating.lock().await.insert(secret_arn.to_owned(), renewed);
+        Ok(())
+    }
+
+    /// Ends [`Self::begin_rotation`]: the secret holds the new password.
+    ///
+    /// # Errors
+    ///
+    /// When Secrets Manager does not answer.
+    pub async fn end_rotation(&self, secret_arn: &str) -> Result<(), AssemblyError> {
+        match self.rotating.lock().await.remove(secret_arn) {
+            Some(renewed) => resources::store(&self.aws, secret_arn, &renewed).await,
+            None => Ok(()),
+        }
     }
 
     /// Invokes a function and waits for its answer.

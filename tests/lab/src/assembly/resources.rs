@@ -123,6 +123,23 @@ pub(crate) async fn credentials(aws: &SdkConfig, arn: &str) -> Result<Credential
         .map_err(|error| AssemblyError::Call { action: "GetSecretValue", cause: error.to_string() })
 }
 
+/// Gives the role of a secret a new password in the database, and returns it.
+pub(super) async fn renew(cluster: &Cluster, aws: &SdkConfig, arn: &str) -> Result<Credentials, AssemblyError> {
+    let password = uuid::Uuid::new_v4().simple().to_string();
+    let renewed = Credentials { password, ..credentials(aws, arn).await? };
+    let admin = cluster.admin(cluster.writer()).await?;
+    admin.batch_execute(&format!("ALTER ROLE {} PASSWORD '{}'", renewed.username, scram(&renewed))).await?;
+    Ok(renewed)
+}
+
+/// Writes credentials into their secret.
+pub(super) async fn store(aws: &SdkConfig, arn: &str, credentials: &Credentials) -> Result<(), AssemblyError> {
+    let text = secret_text(&credentials.username, &credentials.password);
+    let put = aws_sdk_secretsmanager::Client::new(aws).put_secret_value().secret_id(arn).secret_string(text);
+    put.send().await.map_err(call("PutSecretValue"))?;
+    Ok(())
+}
+
 /// What PostgreSQL stores of a password.
 pub(crate) fn scram(credentials: &Credentials) -> String {
     postgres_protocol::password::scram_sha_256(credentials.password.as_bytes())
@@ -172,11 +189,16 @@ async fn create_secret(
     username: &str,
 ) -> Result<String, AssemblyError> {
     let password = uuid::Uuid::new_v4().simple().to_string();
-    let text = json!({ "engine": "postgres", "username": username, "password": password, "dbname": names::DATABASE,
-        "host": names::cluster_endpoint(), "port": names::PORT })
-    .to_string();
+    let text = secret_text(username, &password);
     let created = client.create_secret().name(name).secret_string(text).send().await.map_err(call("CreateSecret"))?;
     Ok(created.arn().unwrap_or_default().to_owned())
+}
+
+/// A database secret as Secrets Manager's own rotation writes it.
+fn secret_text(username: &str, password: &str) -> String {
+    json!({ "engine": "postgres", "username": username, "password": password, "dbname": names::DATABASE,
+        "host": names::cluster_endpoint(), "port": names::PORT })
+    .to_string()
 }
 
 /// One schedule per scheduled function. The emulator's scheduler reaches no function of ours, so

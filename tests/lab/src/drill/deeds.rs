@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use steadfast_aws::state::{PARTITION_KEY, SORT_KEY};
 use steadfast_core::mode::Mode;
-use steadfast_scenario::{Trouble, Zone};
+use steadfast_scenario::{Role, Trouble, Zone};
 
 use super::DrillError;
 use super::inject::{Injection, Stage, lasting};
-use crate::assembly::{AssemblyError, call, names};
+use crate::assembly::{AssemblyError, Lab, call, names};
 use crate::lambda::LambdaError;
 use crate::postgres::NodeState;
-use crate::rds::FaultKind;
+use crate::rds::{FaultKind, Pause};
 
 /// The item of the lease in the state table.
 const LEASE: &str = "lease";
@@ -69,6 +69,48 @@ pub(super) fn password(role: &'static str) -> Option<Injection> {
             }
         },
     )
+}
+
+/// A role gets a new password, which its secret holds only at the end.
+pub(super) fn rotation(role: Role) -> Option<Injection> {
+    let secret = move |lab: &Lab| match role {
+        Role::Prober => lab.resources.prober_secret_arn.clone(),
+        Role::Application => lab.resources.application_secret_arn.clone(),
+    };
+    lasting(
+        None,
+        async move |stage| Ok(stage.lab.begin_rotation(&secret(stage.lab)).await?),
+        async move |stage| Ok(stage.lab.end_rotation(&secret(stage.lab)).await?),
+    )
+}
+
+/// 0 ACU: nothing runs, and who connects waits until it does. The first to connect resumes the cluster, and
+/// the probers connect all the time.
+pub(super) async fn pause_cluster(stage: &Stage<'_>) -> Result<(), DrillError> {
+    let lab = stage.lab;
+    for id in writer_first(stage) {
+        lab.rds.say_of_pause(&id, Pause::Initiated);
+        lab.cluster.freeze(&id).await?;
+        lab.rds.say_of_pause(&id, Pause::Paused);
+        lab.rds.say_of_pause(&id, Pause::ResumeInitiated);
+    }
+    Ok(())
+}
+
+/// The cluster has resumed.
+pub(super) async fn resume_cluster(stage: &Stage<'_>) -> Result<(), DrillError> {
+    for id in writer_first(stage) {
+        stage.lab.cluster.thaw(&id).await?;
+        stage.lab.rds.say_of_pause(&id, Pause::Resumed);
+    }
+    Ok(())
+}
+
+/// A writer without readers would not wait for them, and readers follow a writer that runs.
+fn writer_first(stage: &Stage<'_>) -> Vec<String> {
+    let mut ids = names::INSTANCES.map(str::to_owned).to_vec();
+    ids.sort_by_key(|id| id != stage.lab.cluster.writer());
+    ids
 }
 
 /// The control plane goes wrong for an action, or for all with `*`.

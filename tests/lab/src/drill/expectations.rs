@@ -44,6 +44,8 @@ pub(super) struct Shown {
     pub(super) errors: u64,
     /// Who ended the last episode.
     pub(super) recovered_by: Option<RecoveredBy>,
+    /// For each client that stays with the old writer, how often its session there was ended.
+    pub(super) evicted: Vec<u64>,
     /// Subjects of the messages that call a person now.
     pub(super) people: Vec<String>,
     /// Whether the last episode is open; None without one.
@@ -77,6 +79,10 @@ pub(super) fn judge(expectation: Expectation, shown: &Shown) -> Judged {
         Expectation::RecoveredBy(by) => {
             let seen = shown.recovered_by.map_or("nobody".to_owned(), |by| format!("{by:?}").to_lowercase());
             (shown.recovered_by == Some(by), format!("recovered by {seen}"))
+        }
+        Expectation::SessionsEvicted => {
+            let held = !shown.evicted.is_empty() && shown.evicted.iter().all(|times| *times > 0);
+            (held, format!("sessions evicted by client: {}", list(shown.evicted.iter())))
         }
         Expectation::PersonCalled(rule) => {
             let ending = format!("rule {rule}");
@@ -137,6 +143,7 @@ mod tests {
             lost: 0,
             errors: 0,
             recovered_by: Some(RecoveredBy::Steadfast),
+            evicted: vec![2, 1],
             people: vec!["[critical] orders: you are needed, rule 425".to_owned()],
             open: Some(false),
         }
@@ -168,6 +175,10 @@ mod tests {
             assert_eq!(held(fails, &failover()), [Some(false)], "{fails}");
         }
         assert_eq!(held("expect nobody called", &failover()), [Some(false)]);
+        assert_eq!(held("expect sessions evicted", &failover()), [Some(true)]);
+        for kept in [vec![], vec![1, 0]] {
+            assert_eq!(held("expect sessions evicted", &Shown { evicted: kept, ..failover() }), [Some(false)]);
+        }
         assert_eq!(held("expect nobody called", &Shown { people: Vec::new(), ..failover() }), [Some(true)]);
     }
 
@@ -181,6 +192,7 @@ mod tests {
             "expect writer other",
             "expect detected within 24h",
             "expect recovered by itself",
+            "expect sessions evicted",
         ] {
             assert_eq!(held(statement, &nothing), [Some(false)], "{statement}");
         }

@@ -71,6 +71,7 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Isolate(zone) => path(None, move |_| [outward(zone), inward(zone)].concat()),
         Fault::RefusePassword(Role::Prober) => deeds::password(names::PROBER_ROLE),
         Fault::RefusePassword(Role::Application) => deeds::password(names::APPLICATION),
+        Fault::RotatePassword(role) => deeds::rotation(role),
         Fault::Fail(Service::Rds, trouble, action) => deeds::control_plane(trouble, action.unwrap_or("*")),
         Fault::Fail(Service::StateTable, trouble, action) => service(services::Service::StateTable, trouble, action),
         Fault::Fail(Service::Notifier, trouble, action) => service(services::Service::Notifier, trouble, action),
@@ -98,6 +99,10 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Platform(PlatformDeed::KeepsEndpoint) => {
             platform(|rds| rds.keep_endpoint(true), |rds| rds.keep_endpoint(false))
         }
+        Fault::Platform(PlatformDeed::PausesCluster) => lasting(None, deeds::pause_cluster, deeds::resume_cluster),
+        Fault::Platform(PlatformDeed::SwitchesBlueGreen) => {
+            platform(|rds| rds.begin_switchover(), |rds| rds.complete_switchover())
+        }
         Fault::Operator(OperatorDeed::Sets(mode)) => at_once(None, async move |s| deeds::set_mode(s, mode).await),
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),
         Fault::Operator(OperatorDeed::DeletesLease) => at_once(None, deeds::delete_lease),
@@ -105,7 +110,6 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
         | Fault::FailCommits(_)
         | Fault::RefuseWrites(_)
-        | Fault::RotatePassword(_)
         | Fault::Platform(PlatformDeed::StopsCluster | PlatformDeed::LosesKey) => None,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use steadfast_aws::clock;
 use steadfast_core::episode::Episode;
 use steadfast_core::time::Timestamp;
 use steadfast_scenario::Milestone;
@@ -60,6 +61,7 @@ impl Seen {
             self.reach(Milestone::Opened, Some(episode.opened_at));
             self.reach(Milestone::Intended, episode.promotion.as_ref().map(|promotion| promotion.at));
             self.reach(Milestone::Proved, episode.proved_at);
+            self.reach(Milestone::Evicting, episode.evicted.then(clock::now));
             self.reach(Milestone::Closed, episode.closed.as_ref().map(|closed| closed.at));
         } else {
             // It was closed between two looks.

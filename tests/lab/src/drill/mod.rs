@@ -1,14 +1,17 @@
 //! Drills: a fault under load, then what the clients, the evidence and the platform say about it.
 
+mod all;
 mod deeds;
 mod expectations;
 mod inject;
+mod lateness;
 mod milestones;
 mod over;
 mod phases;
 mod result;
 mod run;
 mod setup;
+mod summary;
 mod table;
 mod timeline;
 mod witnesses;
@@ -17,14 +20,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use steadfast_core::policy::Policy;
-use steadfast_scenario::{Scenario, Threshold};
+use steadfast_scenario::{Expectation, Scenario, Threshold};
 
+pub use all::{AllPlan, drill_all};
 pub use expectations::Judged;
 pub use result::{ClientOutage, DrillResult, RunResult, Spread, Summary};
+pub use summary::render_all;
 pub use table::render;
 
 use crate::assembly::{AssemblyError, Lab, LabConfig};
-use crate::workload;
+use crate::workload::{self, Route};
 
 /// What to drill.
 #[derive(Clone, Debug)]
@@ -46,15 +51,11 @@ pub struct DrillPlan {
 impl DrillPlan {
     /// One run of the scenario as it is written.
     pub fn new(scenario: Scenario, output: &Path) -> Self {
-        let workload = workload::Plan { gated: scenario.gated, ..workload::Plan::default() };
-        Self {
-            scenario,
-            repeat: 1,
-            native: None,
-            duplicate: false,
-            workload,
-            output: output.to_owned(),
+        let mut workload = workload::Plan { gated: scenario.gated, ..workload::Plan::default() };
+        if scenario.expectations.contains(&Expectation::SessionsEvicted) {
+            workload.routes.extend([Route::Pinned; 2]);
         }
+        Self { scenario, repeat: 1, native: None, duplicate: false, workload, output: output.to_owned() }
     }
 
     /// When the platform fails over by itself; None: never.
@@ -90,27 +91,39 @@ pub trait Progress: Sync {
 pub async fn drill(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -> Result<DrillResult, DrillError> {
     setup::check(&plan.scenario)?;
     // The result of an earlier drill must not be taken for this one's.
-    result::remove(&plan.output)?;
+    result::remove(&plan.output.join(result::FILE))?;
+    let (result, broken) = carry_out(lab, plan, progress).await;
+    result.write(&plan.output)?;
+    broken.map_or(Ok(result), Err)
+}
+
+/// All runs, and why it broke off, if it did.
+async fn carry_out(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -> (DrillResult, Option<DrillError>) {
     let mut runs = Vec::new();
     for number in 1..=plan.repeat {
         progress.say(&format!("run {number} of {}: {}", plan.repeat, plan.scenario.name));
-        progress.say("  starting PostgreSQL, its control plane, local AWS and the functions");
-        let logs = fresh_folder(&lab.logs.join(format!("{}-{number}", plan.scenario.name)))?;
-        let lab = Lab::start(&LabConfig { logs: logs.clone(), ..setup::configured(lab, plan) }).await?;
-        workload::create(&lab).await?;
-        let run = run::run(&lab, &logs, plan, number, progress).await;
-        lab.shutdown().await;
-        match run {
+        match one_run(lab, plan, number, progress).await {
             Ok(run) => runs.push(run),
-            Err(error) => {
-                DrillResult::new(plan, runs).write(&plan.output)?;
-                return Err(error);
-            }
+            Err(error) => return (DrillResult::new(plan, runs, Some(&error)), Some(error)),
         }
     }
-    let result = DrillResult::new(plan, runs);
-    result.write(&plan.output)?;
-    Ok(result)
+    (DrillResult::new(plan, runs, None), None)
+}
+
+/// One run in a lab of its own.
+async fn one_run(
+    lab: &LabConfig,
+    plan: &DrillPlan,
+    number: u32,
+    progress: &dyn Progress,
+) -> Result<RunResult, DrillError> {
+    progress.say("  starting PostgreSQL, its control plane, local AWS and the functions");
+    let logs = fresh_folder(&lab.logs.join(format!("{}-{number}", plan.scenario.name)))?;
+    let lab = Lab::start(&LabConfig { logs: logs.clone(), ..setup::configured(lab, plan) }).await?;
+    workload::create(&lab).await?;
+    let run = run::run(&lab, &logs, plan, number, progress).await;
+    lab.shutdown().await;
+    run
 }
 
 /// An empty folder: a log holds one run.

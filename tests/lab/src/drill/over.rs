@@ -75,6 +75,7 @@ fn needed_episodes(expectation: Expectation) -> u64 {
         Expectation::Rule(_)
         | Expectation::DetectedWithin(_)
         | Expectation::RecoveredBy(_)
+        | Expectation::SessionsEvicted
         | Expectation::PersonCalled(_)
         | Expectation::Open(_) => 1,
         Expectation::Calls(Bound::Exactly(calls)) => calls.min(1),
@@ -94,10 +95,15 @@ pub(super) fn stays_open(scenario: &Scenario) -> bool {
     scenario.expectations.contains(&Expectation::Open(true))
 }
 
-/// The clients that a fault keeps away to the end: those of the cluster endpoint, if it stays behind.
+/// The clients that a fault keeps away to the end: those of the cluster endpoint, if it stays behind, and those
+/// that never look for another writer.
 fn is_kept_away(scenario: &Scenario, route: Route) -> bool {
     let stays = |event: &Event| event.fault == Fault::Platform(PlatformDeed::KeepsEndpoint) && event.end == End::Never;
-    route == Route::ClusterEndpoint && scenario.timeline.iter().any(stays)
+    match route {
+        Route::Instances => false,
+        Route::ClusterEndpoint => scenario.timeline.iter().any(stays),
+        Route::Pinned => true,
+    }
 }
 
 /// Waits until the run is over; says whether writes flow and no episode is open.
@@ -127,7 +133,7 @@ pub(super) async fn until_over(
             calm = now_calm.map(|calm| (calm, now));
             flowing = None;
         }
-        if let Some((kind, began)) = calm {
+        if let Some((kind, began)) = calm.filter(|_| !scenario.exactly) {
             flowing = flowing.or_else(|| since(began).then_some(now));
             let flows = flowing.is_some_and(|from| since(from.plus(COOL_DOWN)));
             let quiet = now.since(began) >= QUIET;

@@ -1,7 +1,6 @@
 //! The result of a drill as JSON.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Serialize;
 use steadfast_core::episode::RecoveredBy;
@@ -9,6 +8,9 @@ use steadfast_core::episode::RecoveredBy;
 use super::expectations::Judged;
 use super::{DrillError, DrillPlan};
 use crate::workload::{Audit, Route};
+
+/// The file that holds the result of a drill.
+pub(super) const FILE: &str = "result.json";
 
 /// How long one client stood still.
 #[derive(Clone, Debug, Serialize)]
@@ -68,6 +70,10 @@ pub struct RunResult {
     pub evidence_file: PathBuf,
     /// Whether writes flowed at the end and no episode was open.
     pub recovered: bool,
+    /// How late the machine itself was at worst, in seconds: how long it took a thread of the lab to be woken and
+    /// to write a page to the disk. What is slower than expected while this is large is no fault of what was
+    /// drilled.
+    pub machine_late_s: f64,
     /// All counts of the audit.
     pub audit: Audit,
     /// What the scenario expects, and what became of it.
@@ -161,13 +167,13 @@ pub struct DrillResult {
     pub runs: Vec<RunResult>,
     /// All of them together.
     pub summary: Summary,
-    /// How long the platform was given.
-    #[serde(skip)]
-    grace: Duration,
+    /// What is wrong, run by run; empty when the drill passes.
+    pub failures: Vec<String>,
 }
 
 impl DrillResult {
-    pub(super) fn new(plan: &DrillPlan, runs: Vec<RunResult>) -> Self {
+    /// The result of these runs; `broken` is why there are no more of them.
+    pub(super) fn new(plan: &DrillPlan, runs: Vec<RunResult>, broken: Option<&DrillError>) -> Self {
         let summary = Summary {
             outage_s: Spread::of(runs.iter().map(|run| run.outage_s)),
             detected_s: Spread::of(runs.iter().filter_map(|run| run.detected_s)),
@@ -177,39 +183,42 @@ impl DrillResult {
             failover_calls: runs.iter().map(|run| run.failover_calls).sum(),
             application_errors: runs.iter().map(|run| run.application_errors).sum(),
         };
+        let mut failures = failures(plan, &runs);
+        failures.extend(broken.map(|error| format!("run {}: broke off: {error}", runs.len() + 1)));
         Self {
             fault: plan.scenario.name.clone(),
             native_s: plan.platform().map(|native| native.as_secs_f64()),
             duplicated_invocation: plan.duplicate,
             runs,
             summary,
-            grace: plan.grace(),
+            failures,
         }
-    }
-
-    /// What is wrong, run by run; empty when the drill passes.
-    pub fn failures(&self) -> Vec<String> {
-        let platforms_turn = self.native_s.is_some_and(|native| native < self.grace.as_secs_f64());
-        let mut failures = Vec::new();
-        for (run, number) in self.runs.iter().zip(1..) {
-            failures.extend(run.failures().into_iter().map(|what| format!("run {number}: {what}")));
-            if platforms_turn && run.failover_calls > 0 {
-                failures.push(format!("run {number}: FailoverDBCluster was called in the platform's time"));
-            }
-        }
-        failures
     }
 
     pub(super) fn write(&self, output: &Path) -> Result<(), DrillError> {
-        write_json(&output.join("result.json"), self)
+        write_json(&output.join(FILE), self)
     }
 }
 
-/// Removes the result of an earlier drill.
-pub(super) fn remove(output: &Path) -> Result<(), DrillError> {
-    let path = output.join("result.json");
-    match std::fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(DrillError::Write { path, source }),
+/// What is wrong, run by run.
+fn failures(plan: &DrillPlan, runs: &[RunResult]) -> Vec<String> {
+    let platforms_turn = plan.platform().is_some_and(|native| native < plan.grace());
+    let mut failures = Vec::new();
+    for (run, number) in runs.iter().zip(1..) {
+        failures.extend(run.failures().into_iter().map(|what| format!("run {number}: {what}")));
+        if platforms_turn && run.failover_calls > 0 {
+            failures.push(format!("run {number}: FailoverDBCluster was called in the platform's time"));
+        }
+    }
+    failures
+}
+
+/// Removes a file of an earlier drill.
+pub(super) fn remove(path: &Path) -> Result<(), DrillError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(DrillError::Write { path: path.to_owned(), source })
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -217,11 +226,17 @@ pub(super) fn remove(output: &Path) -> Result<(), DrillError> {
 /// Writes a value as indented JSON, making the folder if it is missing.
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DrillError> {
     let failed = |source| DrillError::Write { path: path.to_owned(), source };
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
+    text.push('\n');
+    write_text(path, &text)
+}
+
+/// Writes a text, making the folder if it is missing.
+pub(super) fn write_text(path: &Path, text: &str) -> Result<(), DrillError> {
+    let failed = |source| DrillError::Write { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
-    text.push('\n');
     std::fs::write(path, text).map_err(failed)
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::expectations::{self, Judged, Shown};
+use super::lateness::Lateness;
 use super::milestones::{self, Seen};
 use super::phases::{self, Phases};
 use super::result::{ClientOutage, RunResult};
@@ -20,7 +21,7 @@ use super::timeline::Timeline;
 use super::{DrillError, DrillPlan, Progress, over, witnesses};
 use crate::assembly::{AssemblyError, Lab, names};
 use crate::postgres::NodeState;
-use crate::workload::{Audit, Diary, Fate, Workload, audit};
+use crate::workload::{Audit, Diary, Fate, Route, Workload, audit};
 
 /// Every client must have worked this long before the fault.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -44,9 +45,13 @@ pub(super) async fn run(
     }
     sleep(moment()).await;
     let timeline = Timeline::new(lab, &plan.scenario, progress);
+    let folder = lab.cluster.ca_file().parent().unwrap_or(logs);
+    let unwritable = |source| DrillError::Write { path: folder.to_owned(), source };
+    let lateness = Lateness::begin(folder).map_err(unwritable)?;
     let played = play(lab, plan, before, &timeline, &workload, progress).await;
     let diaries = workload.stop().await;
     let ended_at = clock::now();
+    let machine_late = lateness.end();
     let writer = running_writer(lab);
     // Also after a run that broke off: nothing may stay behind.
     let ended = timeline.end_all().await;
@@ -72,6 +77,7 @@ pub(super) async fn run(
         episodes,
         diaries,
         audit: found,
+        machine_late,
     };
     let people = witnesses::people_called(lab).await?;
     let logged = witnesses::logged_rules(logs, run.fault_at, run.ended_at)?;
@@ -156,6 +162,8 @@ struct Ran<'l> {
     episodes: Vec<Vec<Entry>>,
     diaries: Vec<Diary>,
     audit: Audit,
+    /// How late the machine was at worst.
+    machine_late: Duration,
 }
 
 impl Ran<'_> {
@@ -191,6 +199,7 @@ impl Ran<'_> {
             chain_verified,
             evidence_file: self.evidence_file.clone(),
             recovered: self.complete,
+            machine_late_s: self.machine_late.as_secs_f64(),
             audit: self.audit.clone(),
             expectations: Vec::new(),
             needless: phases::took_effect(self.lab, self.fault_at).saturating_sub(self.episodes.len() as u64),
@@ -212,6 +221,7 @@ impl Ran<'_> {
             lost: self.audit.lost,
             errors: result.application_errors,
             recovered_by: result.recovered_by,
+            evicted: self.diaries.iter().filter(|diary| diary.route == Route::Pinned).map(|d| d.evicted).collect(),
             people,
             open: self.episode.as_ref().map(Episode::is_open),
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::result::{DrillResult, RunResult, Spread};
+use crate::workload::Route;
 
 /// Columns: seconds after the fault, then the outage and the counts.
 const HEADS: [&str; 12] = [
@@ -31,7 +32,8 @@ pub fn render(result: &DrillResult) -> String {
 }
 
 fn row(fault: &str, run: &RunResult) -> Vec<String> {
-    let slowest = run.clients.iter().map(|client| client.outage_s).fold(0.0, f64::max);
+    let free = run.clients.iter().filter(|client| client.route != Route::Pinned);
+    let slowest = free.map(|client| client.outage_s).fold(0.0, f64::max);
     vec![
         fault.to_owned(),
         optional(run.detected_s),
@@ -90,10 +92,11 @@ fn unasked(number: usize) -> String {
     }
 }
 
-fn route(route: crate::workload::Route) -> &'static str {
+fn route(route: Route) -> &'static str {
     match route {
-        crate::workload::Route::Instances => "instances",
-        crate::workload::Route::ClusterEndpoint => "cluster-dns",
+        Route::Instances => "instances",
+        Route::ClusterEndpoint => "cluster-dns",
+        Route::Pinned => "pinned",
     }
 }
 

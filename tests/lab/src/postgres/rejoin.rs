@@ -58,7 +58,12 @@ impl Cluster {
             streaming(node, writer).await?;
             self.join_quorum(&mut roles, index).await
         };
-        if let Err(error) = joined.await {
+        // A promotion waits for the roles, and must not wait for a node that nobody feeds any more.
+        let joined = tokio::select! {
+            joined = joined => joined,
+            error = ended(writer) => Err(error),
+        };
+        if let Err(error) = joined {
             // Not left running half way: nobody would lead it to the next writer.
             node.kill().await?;
             return Err(error);
@@ -206,6 +211,16 @@ impl Cluster {
         // What is there now is worth nothing, also when the copy fails half way.
         set_lineage(roles, index, Lineage::Unknown);
         copy(node, writer).await
+    }
+}
+
+/// Waits until the writer does not run any more.
+async fn ended(writer: &Node) -> ClusterError {
+    loop {
+        if let Err(error) = writer.require_running() {
+            return error;
+        }
+        tokio::time::sleep(POLL).await;
     }
 }
 

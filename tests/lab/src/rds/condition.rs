@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::event::RdsEvent;
 use super::log::Trigger;
 use super::nodes::Nodes;
 use super::server::Rds;
@@ -20,6 +21,19 @@ pub enum Failovers {
     /// is brought back and promoted again (RDS-EVENT-0070). One that cannot be brought back,
     /// because its host is lost, leaves the role to the target.
     Reverse(Duration),
+}
+
+/// What happens to an instance that is paused at 0 ACU (Aurora guide, "Scaling to zero ACUs").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// It is being paused.
+    Initiated,
+    /// It is paused.
+    Paused,
+    /// Somebody connects: it is being resumed.
+    ResumeInitiated,
+    /// It has resumed.
+    Resumed,
 }
 
 /// Why the platform does not fail over now.
@@ -46,6 +60,27 @@ impl<N: Nodes> Rds<N> {
         let target = run.target.clone();
         platform.tasks.spawn(Arc::clone(platform).fail_over(run));
         Ok(target)
+    }
+
+    /// Tells of an instance that pauses. Its status stays `available`.
+    pub fn say_of_pause(&self, instance: &str, pause: Pause) {
+        let core = &self.platform().core;
+        core.emit(RdsEvent::pause(&core.config, instance, pause));
+    }
+
+    /// A blue/green switchover begins: the cluster is about to be renamed. What status the cluster has before
+    /// that is nowhere documented.
+    pub fn begin_switchover(&self) {
+        let core = &self.platform().core;
+        core.force_status("renaming");
+        core.emit(RdsEvent::switchover_started(&core.config));
+    }
+
+    /// The switchover has ended: the cluster's name stands for the green cluster.
+    pub fn complete_switchover(&self) {
+        let core = &self.platform().core;
+        core.force_status("available");
+        core.emit(RdsEvent::switchover_completed(&core.config));
     }
 
     /// While kept, the cluster endpoint stays where it is whoever becomes the writer. Afterwards

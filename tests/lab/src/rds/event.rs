@@ -3,8 +3,12 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::condition::Pause;
 use super::config::PlatformConfig;
 use super::xml::{iso8601, now_ms};
+
+/// The lab's only blue/green deployment.
+const DEPLOYMENT: &str = "bgd-lab7steadfast0000";
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub enum SourceType {
     Cluster,
     /// One instance.
     Instance,
+    /// A blue/green deployment.
+    BlueGreen,
 }
 
 impl SourceType {
@@ -22,6 +28,7 @@ impl SourceType {
         match self {
             Self::Cluster => "CLUSTER",
             Self::Instance => "DB_INSTANCE",
+            Self::BlueGreen => "BLUE_GREEN_DEPLOYMENT",
         }
     }
 
@@ -31,6 +38,7 @@ impl SourceType {
         match self {
             Self::Cluster => "db-cluster",
             Self::Instance => "db-instance",
+            Self::BlueGreen => "blue-green-deployment",
         }
     }
 
@@ -38,6 +46,7 @@ impl SourceType {
         match self {
             Self::Cluster => "RDS DB Cluster Event",
             Self::Instance => "RDS DB Instance Event",
+            Self::BlueGreen => "RDS Blue Green Deployment Event",
         }
     }
 }
@@ -136,6 +145,40 @@ impl RdsEvent {
         event
     }
 
+    pub(super) fn pause(config: &PlatformConfig, instance: &str, pause: Pause) -> Self {
+        let (id, message) = match pause {
+            Pause::Initiated => ("RDS-EVENT-0370", "Initiated pause for the DB instance."),
+            Pause::Paused => ("RDS-EVENT-0372", "Successfully paused the DB instance."),
+            Pause::ResumeInitiated => ("RDS-EVENT-0373", "Initiated resume for the DB instance."),
+            Pause::Resumed => ("RDS-EVENT-0374", "Successfully resumed the DB instance."),
+        };
+        let event = Self::instance(config, id, message, instance);
+        Self { category: "notification, serverless", ..event }
+    }
+
+    pub(super) fn switchover_started(config: &PlatformConfig) -> Self {
+        let (blue, green) = (&config.identifier, green(config));
+        Self::deployment(config, "RDS-EVENT-0259", format!("Switchover from DB cluster {blue} to {green} started."))
+    }
+
+    pub(super) fn switchover_completed(config: &PlatformConfig) -> Self {
+        let (blue, green) = (&config.identifier, green(config));
+        let message = format!(
+            "Switchover from DB cluster {blue} to {green} completed. Renamed {blue} to {blue}-old1 and {green} to {blue}."
+        );
+        Self::deployment(config, "RDS-EVENT-0260", message)
+    }
+
+    fn deployment(config: &PlatformConfig, event_id: &'static str, message: String) -> Self {
+        Self {
+            category: "notification",
+            source_type: SourceType::BlueGreen,
+            identifier: DEPLOYMENT.to_owned(),
+            arn: format!("arn:aws:rds:{}:{}:deployment:{DEPLOYMENT}", config.region, config.account),
+            ..Self::cluster(config, event_id, message)
+        }
+    }
+
     fn cluster(config: &PlatformConfig, event_id: &'static str, message: String) -> Self {
         Self {
             envelope_id: Uuid::new_v4(),
@@ -161,4 +204,9 @@ impl RdsEvent {
             ..Self::cluster(config, event_id, message.to_owned())
         }
     }
+}
+
+/// The cluster of the green environment, named as RDS names it.
+fn green(config: &PlatformConfig) -> String {
+    format!("{}-green-lab7ab", config.identifier)
 }

@@ -5,14 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use steadfast_aws::clock;
+use steadfast_aws::secret::Credentials;
 use steadfast_core::gate;
 use steadfast_core::time::Timestamp;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client as Session, Config, Error};
 
 use super::{Diary, Route, Shared, hosts, schema};
-use crate::assembly::names;
+use crate::assembly::{credentials, names};
 
 /// One host of several may hang: the next is tried after this.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -58,12 +61,20 @@ pub(super) struct Client {
     diary: Diary,
     /// Since when the transfer that is made again has failed.
     held: Option<Timestamp>,
+    /// Whether the present session has been refused a write because it is on a reader.
+    on_reader: bool,
+}
+
+/// A session, and how its connection ends.
+struct Connected {
+    session: Session,
+    connection: JoinHandle<Result<(), Error>>,
 }
 
 impl Client {
     pub(super) fn new(shared: Arc<Shared>, client: usize, route: Route, run: &str, think: Duration) -> Self {
-        let diary = Diary { client, route, transfers: Vec::new(), refused_connections: 0 };
-        Self { shared, run: run.to_owned(), think, diary, held: None }
+        let diary = Diary { client, route, transfers: Vec::new(), refused_connections: 0, evicted: 0 };
+        Self { shared, run: run.to_owned(), think, diary, held: None, on_reader: false }
     }
 
     /// Transfers until told to stop.
@@ -78,54 +89,106 @@ impl Client {
                 }
                 continue;
             };
-            if self.transfer(&connected).await {
+            if self.transfer(&connected.session).await {
                 session = Some(connected);
+            } else {
+                self.note_end(connected).await;
             }
             sleep(self.think).await;
         }
         self.diary
     }
 
-    async fn connect(&self) -> Option<Session> {
+    async fn connect(&self) -> Option<Connected> {
+        let credentials = self.shared.credentials.lock().await.clone();
         let mut config = Config::new();
         config
-            .user(&self.shared.credentials.username)
-            .password(&self.shared.credentials.password)
+            .user(&credentials.username)
+            .password(&credentials.password)
             .dbname(names::DATABASE)
             .application_name(format!("bank-{}", self.diary.client))
             .port(names::PORT)
             .ssl_mode(SslMode::Require)
             .connect_timeout(CONNECT_TIMEOUT)
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
+            .target_session_attrs(match self.diary.route {
+                Route::Instances | Route::ClusterEndpoint => TargetSessionAttrs::ReadWrite,
+                Route::Pinned => TargetSessionAttrs::Any,
+            })
             .load_balance_hosts(LoadBalanceHosts::Random);
         for host in hosts(self.diary.route) {
             let address = self.shared.resolver.addresses(&host).await.ok()?.into_iter().next()?;
             config.host(host).hostaddr(address);
         }
-        let (session, connection) = timeout(CONNECT_LIMIT, config.connect(self.shared.tls.clone())).await.ok()?.ok()?;
-        // Ends when the session is dropped or the connection breaks.
-        tokio::spawn(connection);
-        Some(session)
+        match timeout(CONNECT_LIMIT, config.connect(self.shared.tls.clone())).await.ok()? {
+            // The connection ends when the session is dropped or it breaks.
+            Ok((session, connection)) => Some(Connected { session, connection: tokio::spawn(connection) }),
+            Err(error) => {
+                if error.code() == Some(&SqlState::INVALID_PASSWORD) {
+                    self.renew_password(&credentials).await;
+                }
+                None
+            }
+        }
+    }
+
+    /// Reads the secret again, unless another client has done so.
+    async fn renew_password(&self, refused: &Credentials) {
+        let mut known = self.shared.credentials.lock().await;
+        if known.password != refused.password {
+            return;
+        }
+        match credentials(&self.shared.aws, &self.shared.secret_arn).await {
+            Ok(current) => *known = current,
+            Err(error) => tracing::warn!(%error, "the application's secret cannot be read again"),
+        }
+    }
+
+    /// A session that was of no more use: somebody may have ended it.
+    async fn note_end(&mut self, connected: Connected) {
+        if !std::mem::take(&mut self.on_reader) {
+            return;
+        }
+        let Connected { session, connection } = connected;
+        drop(session);
+        let ended = timeout(STATEMENT_DEADLINE, connection).await;
+        let by_force = matches!(&ended, Ok(Ok(Err(error))) if error.code() == Some(&SqlState::ADMIN_SHUTDOWN));
+        if by_force {
+            self.diary.evicted += 1;
+        }
+    }
+
+    /// Whether a session stays although a write was refused: one that never asks for the role does.
+    async fn stays(&mut self, session: &Session, refused: bool) -> bool {
+        if !refused || self.diary.route != Route::Pinned {
+            return false;
+        }
+        self.on_reader = true;
+        matches!(timeout(STATEMENT_DEADLINE, session.batch_execute("ROLLBACK")).await, Ok(Ok(())))
+    }
+
+    /// Everything of a transfer up to COMMIT; None when an answer does not come in time.
+    async fn prepared(&self, session: &Session, key: &str, number: u64) -> Option<Result<(), Error>> {
+        let gated = self.shared.gated;
+        let patience = if gated { GATE_DEADLINE } else { STATEMENT_DEADLINE };
+        if let Err(error) = timeout(patience, begin(session, gated)).await.ok()? {
+            return Some(Err(error));
+        }
+        timeout(STATEMENT_DEADLINE, prepare(session, key, self.diary.client as u64, number)).await.ok()
     }
 
     /// One transfer; false when the session can no longer be used.
     async fn transfer(&mut self, session: &Session) -> bool {
         let number = self.diary.transfers.len() as u64;
         let key = format!("{}-{}-{number}", self.run, self.diary.client);
-        let prepared = async {
-            timeout(
-                if self.shared.gated { GATE_DEADLINE } else { STATEMENT_DEADLINE },
-                begin(session, self.shared.gated),
-            )
-            .await
-            .ok()?
-            .ok()?;
-            let prepared = prepare(session, &key, self.diary.client as u64, number);
-            timeout(STATEMENT_DEADLINE, prepared).await.ok()?.ok()
-        };
-        let fate = match prepared.await {
-            None => Fate::Failed,
-            Some(()) => match timeout(STATEMENT_DEADLINE, session.batch_execute("COMMIT")).await {
+        let prepared = self.prepared(session, &key, number).await;
+        let refused =
+            matches!(&prepared, Some(Err(error)) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION));
+        if self.stays(session, refused).await {
+            return true;
+        }
+        let fate = match prepared {
+            None | Some(Err(_)) => Fate::Failed,
+            Some(Ok(())) => match timeout(STATEMENT_DEADLINE, session.batch_execute("COMMIT")).await {
                 Ok(Ok(())) => Fate::Acknowledged,
                 Ok(Err(error)) if error.as_db_error().is_some_and(|db| !is_fatal(db.code().code())) => Fate::Failed,
                 Ok(Err(_)) | Err(_) => Fate::InDoubt,

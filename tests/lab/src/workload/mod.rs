@@ -14,6 +14,7 @@ use std::time::Duration;
 use steadfast_aws::resolver::Resolver;
 use steadfast_aws::secret::Credentials;
 use steadfast_core::time::Timestamp;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -31,6 +32,8 @@ pub enum Route {
     Instances,
     /// The cluster endpoint by DNS.
     ClusterEndpoint,
+    /// The instance endpoint of the writer of the start, whatever role it has, as a pool that never asks.
+    Pinned,
 }
 
 /// Which clients there are.
@@ -63,13 +66,18 @@ pub struct Diary {
     pub transfers: Vec<Transfer>,
     /// Connection attempts that failed.
     pub refused_connections: u64,
+    /// Sessions that were ended by somebody while they were on a reader.
+    pub evicted: u64,
 }
 
 /// What the clients share.
 struct Shared {
     tls: MakeRustlsConnect,
     resolver: Resolver,
-    credentials: Credentials,
+    aws: aws_config::SdkConfig,
+    secret_arn: String,
+    /// Read anew when the password is refused: it may have been rotated.
+    credentials: Mutex<Credentials>,
     acknowledged: Vec<std::sync::atomic::AtomicU64>,
     gated: bool,
     stop: AtomicBool,
@@ -91,7 +99,11 @@ impl Workload {
         let shared = Arc::new(Shared {
             tls: MakeRustlsConnect::new(steadfast_aws::postgres::tls_config(lab.cluster.ca_file())?),
             resolver: Resolver::new(Some(lab.cluster.resolver_address(0)))?,
-            credentials: crate::assembly::credentials(&lab.aws, &lab.resources.application_secret_arn).await?,
+            aws: lab.aws.clone(),
+            secret_arn: lab.resources.application_secret_arn.clone(),
+            credentials: Mutex::new(
+                crate::assembly::credentials(&lab.aws, &lab.resources.application_secret_arn).await?,
+            ),
             acknowledged: plan.routes.iter().map(|_| 0.into()).collect(),
             gated: plan.gated,
             stop: AtomicBool::new(false),
@@ -129,5 +141,7 @@ fn hosts(route: Route) -> Vec<String> {
     match route {
         Route::Instances => names::INSTANCES.map(names::instance_endpoint).into(),
         Route::ClusterEndpoint => vec![names::cluster_endpoint()],
+        // Every fresh lab has its first instance as the writer.
+        Route::Pinned => names::INSTANCES.first().map(|id| names::instance_endpoint(id)).into_iter().collect(),
     }
 }

@@ -156,6 +156,7 @@ fn expectations() -> impl Strategy<Value = Vec<Expectation>> {
                 Expectation::Writer(who),
                 Expectation::RecoveredBy(by),
                 Expectation::Open(open),
+                Expectation::SessionsEvicted,
                 people,
             ]);
             let count = all.len();
@@ -180,14 +181,27 @@ fn only() -> impl Strategy<Value = Option<Only>> {
 pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
     let words =
         ("[a-z0-9]{1,8}(-[a-z0-9]{1,8}){0,4}", "[A-Za-zé#.,]{1,9}( [a-z#]{1,9}){0,5}(\n{1,2}[a-z#-]{1,9}){0,3}");
-    let setup = (word(), proptest::option::of(time_or_none()), policy(), only(), time(), any::<bool>());
+    let setup = (word(), proptest::option::of(time_or_none()), policy(), only(), time(), any::<bool>(), any::<bool>());
     let timeline = proptest::collection::vec(event(), 0..6);
     (words, setup, timeline, expectations()).prop_map(|((name, why), setup, mut timeline, expectations)| {
-        let (mode, platform, policy, only, lasts, gated) = setup;
+        let (mode, platform, policy, only, lasts, exactly, gated) = setup;
         if let Some(first) = timeline.first_mut() {
             first.at = Moment::At(Duration::ZERO);
         }
         let lasts = lasts.saturating_add(Duration::from_secs(120)).min(Duration::from_secs(86_400));
-        Scenario { name, why, readers: READERS, gated, mode, platform, policy, only, lasts, timeline, expectations }
+        Scenario {
+            name,
+            why,
+            readers: READERS,
+            gated,
+            mode,
+            platform,
+            policy,
+            only,
+            lasts,
+            exactly,
+            timeline,
+            expectations,
+        }
     })
 }

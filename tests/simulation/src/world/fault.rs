@@ -330,7 +330,16 @@ impl World {
             PlatformDeed::FailsOver => {}
             PlatformDeed::FailoversFail => self.platform.failovers_fail = begins,
             PlatformDeed::FailoversReverse => self.platform.failovers_reverse = begins,
-            PlatformDeed::ChangesCluster => self.platform.changing = begins,
+            PlatformDeed::ChangesCluster | PlatformDeed::SwitchesBlueGreen => self.platform.changing = begins,
+            PlatformDeed::PausesCluster => {
+                for nth in 0..self.instances.len() {
+                    if begins {
+                        self.set(Some(nth), |instance| instance.frozen = instance.run == Run::Up);
+                    } else {
+                        self.thaw(nth);
+                    }
+                }
+            }
             PlatformDeed::KeepsEndpoint => {
                 self.platform.keeps_endpoint = begins;
                 if !begins {

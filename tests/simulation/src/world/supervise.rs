@@ -78,7 +78,7 @@ impl World {
         match self.supervision.phase {
             Phase::Play => {
                 let until = WARM_UP.saturating_add(micros(self.plan.scenario.lasts));
-                let calm = self.faults.to_come == 0 && quiet >= micros(self.plan.calm);
+                let calm = !self.plan.scenario.exactly && self.faults.to_come == 0 && quiet >= micros(self.plan.calm);
                 if calm || now >= until {
                     self.end_play();
                 }

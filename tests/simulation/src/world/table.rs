@@ -128,6 +128,7 @@ impl World {
             self.note(|| format!("written {} {:?} {}", entry.epoch, entry.kind, brief(&entry)));
             let kind = entry.kind;
             let intends_promotion = is_intention(&entry, "FailoverDBCluster");
+            let intends_eviction = is_intention(&entry, "evict");
             self.table.evidence.insert((entry.epoch, entry.seq), entry);
             match kind {
                 Kind::Opened => {
@@ -135,6 +136,7 @@ impl World {
                     self.reach(Milestone::Opened);
                 }
                 Kind::Intended if intends_promotion => self.reach(Milestone::Intended),
+                Kind::Intended if intends_eviction => self.reach(Milestone::Evicting),
                 Kind::Proved => self.reach(Milestone::Proved),
                 Kind::Closed => self.reach(Milestone::Closed),
                 Kind::Intended | Kind::Adopted | Kind::Decided | Kind::Answered => {}
