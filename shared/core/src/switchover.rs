@@ -252,7 +252,7 @@ fn is_owner(snapshot: &Snapshot, open: &Episode) -> bool {
 
 /// The only target of a plan whose call has yet to be made, while the writer serves: if it fails meanwhile, any
 /// safe candidate will do.
-pub fn planned_target<'s>(snapshot: &'s Snapshot, writer: WriterState) -> Option<&'s InstanceId> {
+pub fn planned_target(snapshot: &Snapshot, writer: WriterState) -> Option<&InstanceId> {
     let open = snapshot.open_episode().filter(|open| open.promotion.is_none())?;
     open.plan.as_ref().filter(|_| writer == WriterState::Committing).map(|plan| &plan.target)
 }

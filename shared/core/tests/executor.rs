@@ -11,6 +11,7 @@ use steadfast_core::decision::decide;
 use steadfast_core::diagnosis::*;
 use steadfast_core::episode::*;
 use steadfast_core::evidence::Kind;
+use steadfast_core::executor::{Executor, Patience};
 use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
 use steadfast_core::policy::Policy;
@@ -136,6 +137,14 @@ fn a_writer_that_is_being_rebooted_is_not_replaced() {
     seen.topology.as_mut().unwrap().what.members[0].status = "rebooting".to_owned();
     let d = decide(&seen, &Policy::default());
     assert_ne!(d.verdict, Verdict::FailOver, "rule {}", d.rule);
+}
+
+fn go(w: &W, p: &Policy, me: &str, secs: u64) -> Result<steadfast_core::executor::Outcome, StateError> {
+    let until = w.now().plus(Duration::from_secs(secs));
+    block(
+        Executor::new(w, p, ClusterId::new("orders"), Owner::new(me))
+            .run(Patience { until, suspicion: Duration::from_secs(15) }),
+    )
 }
 
 #[test]

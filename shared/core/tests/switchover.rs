@@ -56,7 +56,7 @@ fn reported(now: Timestamp, moved: Option<Timestamp>) -> Vec<WitnessReport> {
 
 fn switch(w: &W, order: &Ordered, secs: u64) -> Result<Result<Ended, NotReady>, StateError> {
     let until = w.now().plus(Duration::from_secs(secs));
-    let policy = Policy::default();
+    let policy = no_grace();
     let patience = Patience { until, suspicion: Duration::from_secs(15) };
     block(Executor::new(w, &policy, ClusterId::new("orders"), Owner::new("me")).switch_over(order, patience))
 }
@@ -219,8 +219,7 @@ fn a_pause_before_the_call_stops_it() {
 /// The state after each write, as the next coordinator would find it.
 #[test]
 fn whoever_adopts_it_before_the_call_ends_it_with_the_old_writer() {
-    let w = healthy();
-    let snapshot = snapshot((w.reports)(NOW));
+    let snapshot = unanimous(Outcome::Committing, ago(60_000));
     let order = order(None);
     let diagnosis = decide(&snapshot, &Policy::default()).diagnosis;
     let cluster = ClusterId::new("orders");

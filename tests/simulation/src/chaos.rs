@@ -151,7 +151,7 @@ fn order(dice: &mut Dice, timeline: &mut Vec<Event>) {
             event.at = Moment::After(milestone, ms(dice, 0, 150));
             event.end = match event.end {
                 End::Until(until, time) if until <= milestone => End::Until(Milestone::Closed, time),
-                end => end,
+                end @ (End::Never | End::For(_) | End::Until(..)) => end,
             };
         }
     }

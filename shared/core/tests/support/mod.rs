@@ -20,7 +20,6 @@ pub(crate) fn ago(millis: u64) -> Timestamp {
 }
 
 /// Policy of the lab: the platform does nothing by itself, so it gets no grace.
-#[allow(dead_code, reason = "not every test program needs it")]
 pub(crate) fn no_grace() -> Policy {
     Policy { platform_grace: Duration::ZERO, ..Policy::default() }
 }
@@ -88,7 +87,6 @@ pub(crate) fn snapshot(reports: Vec<WitnessReport>) -> Snapshot {
 }
 
 /// All witnesses see the same of the writer.
-#[allow(dead_code, reason = "not every test program needs it")]
 pub(crate) fn unanimous(writer: Outcome, since: Timestamp) -> Snapshot {
     snapshot(AZS.map(|az| report(az, writer, since)).into())
 }

@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::Entry;
-use steadfast_core::executor::{Executor, Patience};
 use steadfast_core::gate::{Event, Limits, Phase};
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
 use steadfast_core::mode::Mode;
 use steadfast_core::notice::Notice;
-use steadfast_core::policy::Policy;
 use steadfast_core::ports::*;
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
@@ -246,12 +244,4 @@ pub(crate) fn world(outcome: Outcome, describe_ms: u64, load_ms: u64) -> W {
         load_ms,
         reports: Box::new(reports(outcome, NOW.minus(Duration::from_secs(2)))),
     }
-}
-#[allow(dead_code, reason = "not every test program needs it")]
-pub(crate) fn go(w: &W, p: &Policy, me: &str, secs: u64) -> Result<steadfast_core::executor::Outcome, StateError> {
-    let until = w.now().plus(Duration::from_secs(secs));
-    block(
-        Executor::new(w, p, ClusterId::new("orders"), Owner::new(me))
-            .run(Patience { until, suspicion: Duration::from_secs(15) }),
-    )
 }
