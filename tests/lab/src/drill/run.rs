@@ -53,6 +53,8 @@ pub(super) async fn run(
     let ended_at = clock::now();
     let machine_late = lateness.end();
     let writer = running_writer(lab);
+    // Before anything is mended: the next coordinator would go on with what is mended.
+    let stood = what_stands(lab, before).await;
     // Also after a run that broke off: nothing may stay behind.
     let ended = timeline.end_all().await;
     let complete = played?;
@@ -62,8 +64,7 @@ pub(super) async fn run(
         lab.cluster.recover_all().await?;
     }
     let found = audit(lab, &diaries, &run).await?;
-    let episodes = witnesses::evidence(lab, before).await?;
-    let latest = lab.state().await?.episode.filter(|episode| episode.epoch > before);
+    let (episodes, latest) = stood?;
     let recorded = episodes.last().map(Vec::as_slice).unwrap_or_default();
     let run = Ran {
         lab,
@@ -109,6 +110,17 @@ async fn play(
         stopped = milestones::follow(lab, before, timeline, &sender, progress) => match stopped? {},
         stopped = faults => match stopped? {},
         complete = over::until_over(plan, timeline, workload, &seen) => Ok(complete),
+    }
+}
+
+/// The evidence of every episode after epoch `before`, and the latest of them as it stood then.
+async fn what_stands(lab: &Lab, before: u64) -> Result<(Vec<Vec<Entry>>, Option<Episode>), DrillError> {
+    loop {
+        let latest = lab.state().await?.episode;
+        let episodes = witnesses::evidence(lab, before).await?;
+        if lab.state().await?.episode == latest {
+            return Ok((episodes, latest.filter(|episode| episode.epoch > before)));
+        }
     }
 }
 
