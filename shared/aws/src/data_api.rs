@@ -86,7 +86,7 @@ impl DataApi {
             Ok(_) => Ok(()),
             Err(error) => match call_error("RollbackTransaction", &error) {
                 CallError::Refused { code, .. } if has_ended(&code) => Ok(()),
-                failed => Err(failed),
+                failed @ (CallError::Refused { .. } | CallError::Unanswered { .. }) => Err(failed),
             },
         }
     }

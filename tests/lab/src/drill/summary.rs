@@ -83,10 +83,11 @@ fn rules(result: &DrillResult) -> String {
 
 /// What a failure on a machine that stands still is worth shows beside it.
 fn verdict(result: &DrillResult) -> String {
-    let late = result.runs.iter().map(|run| run.machine_late_s).fold(0.0, f64::max);
-    match result.failures.len() {
-        0 => "passed".to_owned(),
-        failures => format!("FAILED: {failures} (machine late by {late:.2} s)"),
+    let late = result.runs.iter().map(|run| run.machine_late_s).reduce(f64::max);
+    match (result.failures.len(), late) {
+        (0, _) => "passed".to_owned(),
+        (failures, None) => format!("FAILED: {failures}"),
+        (failures, Some(late)) => format!("FAILED: {failures} (machine late by {late:.2} s)"),
     }
 }
 
