@@ -7,13 +7,14 @@ use serde::Serialize;
 use serde_json::json;
 use steadfast_aws::postgres::{ConnectLimits, Session, Target};
 use steadfast_aws::{clock, log, secret};
+use steadfast_core::debris::Holder;
 use steadfast_core::metric;
 use steadfast_core::mode::Mode;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::InstanceId;
 
-use crate::FUNCTION;
 use crate::setup::Setup;
+use crate::{FUNCTION, debris};
 
 /// Between two looks at the demoted instance.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,7 +27,8 @@ const STATEMENT: Duration = Duration::from_secs(3);
 /// Ends the sessions of `$1` that are not in the middle of a commit that waits for replication:
 /// ending such a wait would show a commit as done that is not replicated. Keeps invariant 6.
 const EVICT: &str = "\
-    SELECT pid, usename::text, application_name, host(client_addr), state, pg_terminate_backend(pid) \
+    SELECT pid, usename::text, application_name, host(client_addr), state, pg_terminate_backend(pid), \
+      extract(epoch FROM clock_timestamp() - state_change)::bigint \
     FROM pg_stat_activity \
     WHERE pg_is_in_recovery() AND backend_type = 'client backend' AND usename = ANY ($1::text[]) AND pid <> pg_backend_pid() \
       AND wait_event IS DISTINCT FROM 'SyncRep'";
@@ -39,6 +41,20 @@ pub(crate) struct Evicted {
     application: String,
     address: Option<String>,
     state: Option<String>,
+    /// How long it had been in that state.
+    idle_seconds: i64,
+}
+
+impl Evicted {
+    fn holder(&self) -> Holder {
+        Holder {
+            pid: self.pid,
+            role: self.role.clone(),
+            application: self.application.clone(),
+            address: self.address.clone(),
+            seconds: self.idle_seconds,
+        }
+    }
 }
 
 /// How an eviction ended.
@@ -60,6 +76,7 @@ pub(crate) async fn evict(setup: &Setup, epoch: u64, demoted: &InstanceId, until
     let until = until.min(clock::now().plus(setup.watch));
     let credentials = secret::credentials(&setup.secrets, &setup.secret).await?;
     let mut known: Option<Target> = None;
+    let mut told = false;
     while clock::now() < until {
         if let Some(because) = outdated(setup, epoch).await? {
             report.because = because;
@@ -78,11 +95,18 @@ pub(crate) async fn evict(setup: &Setup, epoch: u64, demoted: &InstanceId, until
                 Err(error) => report.because = error.to_string(),
             }
         }
+        if !told && let Some((writer, left)) = debris::look(setup, demoted, &credentials).await {
+            told = true;
+            log::audit(FUNCTION, "debris", &json!({ "writer": writer, "left": left }));
+            debris::tell(setup, left.notice(&setup.cluster, epoch, &writer)).await;
+        }
         tokio::time::sleep(PAUSE).await;
     }
     if report.reached {
         report.because = "watched to the end".to_owned();
     }
+    let ended: Vec<Holder> = report.evicted.iter().map(Evicted::holder).collect();
+    debris::tell(setup, steadfast_core::debris::stayed(&setup.cluster, epoch, demoted, &ended)).await;
     Ok(report)
 }
 
@@ -144,6 +168,7 @@ async fn sweep(setup: &Setup, session: &Session, report: &mut Report) -> Result<
             application: row.try_get(2)?,
             address: row.try_get(3)?,
             state: row.try_get(4)?,
+            idle_seconds: row.try_get::<_, Option<i64>>(6)?.unwrap_or_default(),
         };
         log::audit(FUNCTION, "session_ended", &json!(evicted));
         report.evicted.push(evicted);

@@ -4,6 +4,7 @@
 //! Woken by: the coordinator. Runs in the VPC, over direct connections to instances. Never acts on
 //! an instance that is the writer, nor on a session that waits for synchronous replication.
 
+mod debris;
 mod evict;
 mod quiesce;
 mod setup;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
 use steadfast_aws::data_api::DataApi;
+use steadfast_aws::notifier::Topic;
 use steadfast_aws::postgres::Connector;
 use steadfast_aws::resolver::Resolver;
 use steadfast_aws::settings::{SettingError, Settings};
@@ -29,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) roles: Vec<String>,
     pub(crate) connector: Connector,
     pub(crate) watch: Duration,
+    /// None to tell nobody what a failover leaves behind.
+    pub(crate) topic: Option<Topic>,
     /// None where no Data API serves: then no gate can be held.
     pub(crate) data: Option<DataApi>,
     pub(crate) gate: Limits,
@@ -47,6 +50,7 @@ impl Setup {
         let dns = settings.parsed("STEADFAST_DNS_SERVER", "an address with a port, such as 169.254.169.253:53")?;
         let watch = settings.duration("STEADFAST_EVICT_FOR", Duration::from_secs(60))?;
         let cluster_arn = settings.optional("STEADFAST_CLUSTER_ARN");
+        let topic = settings.optional("STEADFAST_TOPIC_ARN");
         let gate = gate(&settings)?;
         let connector = Connector::new(&ca_file, Resolver::new(dns)?)?;
         let config = clients::shared().await;
@@ -62,6 +66,7 @@ impl Setup {
             roles,
             connector,
             watch,
+            topic: topic.map(|arn| Topic::new(clients::sns(&config), arn)),
             data,
             gate,
         })

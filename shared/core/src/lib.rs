@@ -9,11 +9,12 @@
 //! 5. [`decision`]: **what we do**: [`decision::decide`] over the numbered rules of [`rules`].
 //! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom; [`switchover`]
 //!    behind the [`gate`]: the same on purpose.
-//! 7. [`evidence`], [`metric`], [`notice`]: what can be proved and told afterwards.
+//! 7. [`evidence`], [`metric`], [`notice`], [`debris`]: what can be proved and told afterwards.
 
 pub mod board;
 pub mod candidate;
 pub mod classify;
+pub mod debris;
 pub mod decision;
 pub mod diagnosis;
 pub mod episode;

@@ -69,6 +69,7 @@ pub(super) fn specs(
     ];
     let mut drainer = database(cluster, 0, &resources.drainer_secret_arn);
     drainer.push(("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()));
+    drainer.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
     drainer.push(("STEADFAST_CLUSTER_ARN", endpoints.cluster_arn.clone()));
     drainer.push(("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", endpoints.data)));
     let mut specs = vec![
