@@ -1,6 +1,6 @@
 //! What a failover leaves behind is told to people, each with whose it is.
 
-#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
 
 mod support;
 
