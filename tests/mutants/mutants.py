@@ -52,7 +52,7 @@ CHECKS = [
     ("shared/core/src/switchover.rs", "self.called_off.is_none() && now < self.until && (!self.asked || self.covers_call(now, policy))",
      ["now < self.until && (!self.asked || self.covers_call(now, policy))", "self.called_off.is_none() && (!self.asked || self.covers_call(now, policy))",
       "self.called_off.is_none() && now < self.until"], "when a plan ends"),
-    ("shared/core/src/switchover.rs", "plan.request == order.request", ["false"], "an order that comes again"),
+    ("shared/core/src/switchover.rs", "taken.request == order.request", ["false"], "an order that comes again"),
     ("shared/core/src/switchover.rs", "facts.mode != Mode::Armed", ["false"], "an order while not armed"),
     ("shared/core/src/switchover.rs", "facts.writer != WriterState::Committing", ["false"], "an order for a failed writer"),
     ("shared/core/src/switchover.rs", "facts.platform != Platform::Idle", ["false"], "an order during a change"),

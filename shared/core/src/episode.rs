@@ -49,6 +49,18 @@ pub struct PastPromotion {
     pub cause: WriterState,
 }
 
+/// An order to switch over that an earlier episode took. Lambda may bring it again hours later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastOrder {
+    /// The invocation that brought it.
+    pub request: String,
+    /// The epoch of the episode that took it.
+    pub epoch: u64,
+}
+
+/// How many orders are remembered: more than a person gives while Lambda may still bring one again.
+const ORDERS_KEPT: usize = 32;
+
 /// Who brought the writes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,6 +120,9 @@ pub struct Episode {
     pub closed: Option<Closed>,
     /// Our promotions in earlier episodes, within the anti-flap window.
     pub past: Vec<PastPromotion>,
+    /// The orders that earlier episodes took.
+    #[serde(default)]
+    pub past_orders: Vec<PastOrder>,
     /// The last link of its evidence chain.
     pub evidence: Head,
     /// One more at each write: a write is valid only over the version it saw.
@@ -141,6 +156,7 @@ impl Episode {
             rule: 0,
             closed: None,
             past: previous.map(|episode| episode.past_promotions(now, policy)).unwrap_or_default(),
+            past_orders: previous.map(Self::orders_taken).unwrap_or_default(),
             evidence: Head::default(),
             version: previous.map_or(0, |episode| episode.version),
         }
@@ -157,6 +173,14 @@ impl Episode {
         let mut past: Vec<_> = self.past.iter().cloned().chain(own).collect();
         past.retain(|promotion| now.since(promotion.at) < policy.budget_window);
         past
+    }
+
+    /// The latest orders that were taken, this episode's included.
+    pub fn orders_taken(&self) -> Vec<PastOrder> {
+        let own = self.plan.iter().map(|plan| PastOrder { request: plan.request.clone(), epoch: self.epoch });
+        let all: Vec<_> = self.past_orders.iter().cloned().chain(own).collect();
+        let forgotten = all.len().saturating_sub(ORDERS_KEPT);
+        all.into_iter().skip(forgotten).collect()
     }
 
     /// The highest epoch that the episode knows of: the lease may have been deleted since.

@@ -11,6 +11,7 @@ use crate::decision::{self, Decision};
 use crate::diagnosis::WriterState;
 use crate::episode::{self, Closed, Episode, Promotion};
 use crate::evidence::{Entry, Kind};
+use crate::gate::Phase;
 use crate::lease::{Lease, LeaseState};
 use crate::metric;
 use crate::notice::{self, Notice};
@@ -394,7 +395,10 @@ impl<'w, W: World> Executor<'w, W> {
         let Some((lease, open)) = self.owned(snapshot) else {
             return Ok(());
         };
-        let resumed = with_plan(open.clone(), |plan| plan.resumed = true);
+        let resumed = with_plan(open.clone(), |plan| {
+            plan.resumed = true;
+            plan.gate = Phase::Open;
+        });
         let seen = Some(open.version);
         let records = [(Kind::Intended, json!({ "action": "resume" }))];
         let episode = self.write_returning(Under::Held(lease), resumed, seen, decision, &records).await?;

@@ -162,9 +162,9 @@ fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
             Progress::Ready(Action::Promote { target: target.clone() })
         }
         (Verdict::CallHuman, _) if human_is_due(snapshot, decision) => Progress::Ready(Action::CallHuman),
+        (Verdict::Hold, _) => open_when_paused(snapshot, decision),
         (
             Verdict::Rest
-            | Verdict::Hold
             | Verdict::StandBy
             | Verdict::LookAgain
             | Verdict::TakeLease
@@ -176,6 +176,15 @@ fn promote(snapshot: &Snapshot, decision: &Decision) -> Progress {
             | Verdict::CallHuman,
             _,
         ) => Progress::Blocked,
+    }
+}
+
+/// Whoever pauses us before the call has nobody wait at a gate that serves no purpose any more.
+fn open_when_paused(snapshot: &Snapshot, decision: &Decision) -> Progress {
+    let called = snapshot.open_episode().and_then(|open| open.promotion.as_ref());
+    match resume(snapshot, decision) {
+        ready @ Progress::Ready(_) if called.is_none_or(|promotion| promotion.refused.is_some()) => ready,
+        Progress::Ready(_) | Progress::Done | Progress::Blocked => Progress::Blocked,
     }
 }
 

@@ -133,8 +133,8 @@ pub enum NotReady {
     /// Nobody is fit.
     #[error("no candidate is safe: {0}")]
     NoCandidate(String),
-    /// This order was taken before, by the same invocation.
-    #[error("this order was carried out before, in episode {0}")]
+    /// This order was taken before, by the same invocation, and carried out or called off.
+    #[error("this order was taken before, in episode {0}")]
     Repeated(u64),
 }
 
@@ -156,8 +156,8 @@ impl NotReady {
 pub fn preflight(snapshot: &Snapshot, decision: &Decision, order: &Ordered) -> Result<InstanceId, NotReady> {
     let facts = decision.facts;
     if let Some(last) = &snapshot.episode {
-        if last.plan.as_ref().is_some_and(|plan| plan.request == order.request) {
-            return Err(NotReady::Repeated(last.epoch));
+        if let Some(taken) = last.orders_taken().iter().find(|taken| taken.request == order.request) {
+            return Err(NotReady::Repeated(taken.epoch));
         }
         if last.is_open() {
             return Err(NotReady::Episode(last.epoch));
@@ -218,7 +218,7 @@ impl Plan {
 
     /// Whether nobody can be inside when the call that is made now arrives.
     pub fn covers_call(&self, now: Timestamp, policy: &Policy) -> bool {
-        self.gate.covers(now, CALL_LIMIT, policy.clock_skew_max)
+        !self.resumed && self.gate.covers(now, CALL_LIMIT, policy.clock_skew_max)
     }
 
     /// Whether its next step can still be taken at `now`: the gate is closed once, and a gate that no longer
@@ -241,6 +241,8 @@ pub fn planned(snapshot: &Snapshot, policy: &Policy) -> Planned {
     match &open.promotion {
         Some(promotion) if promotion.refused.is_none() => Planned::No,
         Some(_) => Planned::Off,
+        // Once its end has begun, a plan is not taken up again: the gate may have been opened.
+        None if open.proved_at.is_some() || plan.resumed => Planned::Off,
         None if is_owner(snapshot, open) && plan.stands(snapshot.now, policy) => Planned::Due,
         None => Planned::Off,
     }

@@ -146,6 +146,38 @@ fn an_order_that_comes_again_is_not_carried_out_again() {
     assert_eq!(w.i.lock().unwrap().fail_overs.len(), 1, "another call would move the role on");
 }
 
+/// Lambda brings an order of a failed invocation again minutes or hours later, when other episodes have come and gone.
+#[test]
+fn an_order_that_comes_again_after_another_episode_is_not_carried_out_again() {
+    let w = healthy();
+    let _done = switch(&w, &order(None), 60).unwrap().unwrap();
+    let first = episode(&w);
+    let diagnosis = decide(&unanimous(Outcome::Committing, ago(60_000)), &Policy::default()).diagnosis;
+    let (cluster, old, now) = (ClusterId::new("orders"), InstanceId::new("r1"), w.now());
+    let mut later = Episode::open(&cluster, first.epoch + 1, &diagnosis, old, Some(&first), now, &Policy::default());
+    later.closed = first.closed.clone();
+    w.i.lock().unwrap().state.episode = Some(later);
+    assert_eq!(switch(&w, &order(None), 60).unwrap(), Err(NotReady::Repeated(first.epoch)));
+    assert_eq!(w.i.lock().unwrap().fail_overs.len(), 1, "another call would move the role on");
+}
+
+#[test]
+fn the_latest_orders_are_remembered_through_many_episodes() {
+    let diagnosis = decide(&unanimous(Outcome::Committing, ago(60_000)), &Policy::default()).diagnosis;
+    let (cluster, policy) = (ClusterId::new("orders"), Policy::default());
+    let mut last: Option<Episode> = None;
+    for epoch in 1..=50_u64 {
+        let writer = InstanceId::new(WRITER);
+        let mut open = Episode::open(&cluster, epoch, &diagnosis, writer, last.as_ref(), NOW, &policy);
+        let ordered = Ordered { request: format!("request-{epoch}"), ..order(None) };
+        open.plan = (epoch % 2 == 0).then(|| Plan::new(&ordered, InstanceId::new("r1"), NOW));
+        last = Some(open);
+    }
+    let taken = last.unwrap().orders_taken();
+    assert_eq!((taken.len(), taken[0].epoch, taken[24].epoch), (25, 2, 50));
+    assert_eq!(taken[24].request, "request-50");
+}
+
 #[test]
 fn a_gate_that_does_not_close_calls_it_off() {
     for answer in [
@@ -212,7 +244,9 @@ fn a_pause_before_the_call_stops_it() {
         let w = healthy();
         w.i.lock().unwrap().pause_before = Some(action);
         let _ended = switch(&w, &order(None), 60);
-        assert!(w.i.lock().unwrap().fail_overs.is_empty(), "paused before {action}");
+        let i = w.i.lock().unwrap();
+        assert!(i.fail_overs.is_empty(), "paused before {action}");
+        assert_eq!(i.resumes.len(), i.quiesces.len(), "nobody waits at the gate when paused before {action}");
     }
 }
 
@@ -235,6 +269,28 @@ fn whoever_adopts_it_before_the_call_ends_it_with_the_old_writer() {
         adopted.lease.as_mut().unwrap().epoch = 6;
         assert_eq!(decide(&adopted, &Policy::default()).rule, 335, "and its own coordinator goes on");
     }
+}
+
+/// The gate was opened since the control plane was mute for a moment; when it answers again, the gate is still open.
+#[test]
+fn a_plan_whose_end_has_begun_is_not_taken_up_again() {
+    let mut snapshot = unanimous(Outcome::Committing, ago(60_000));
+    snapshot.lease.as_mut().unwrap().epoch = 6;
+    let diagnosis = decide(&snapshot, &Policy::default()).diagnosis;
+    let (cluster, writer) = (ClusterId::new("orders"), InstanceId::new(WRITER));
+    let opened = Episode::open(&cluster, 6, &diagnosis, writer, None, ago(1_000), &Policy::default());
+    let mut plan = Plan::new(&order(None), InstanceId::new("r1"), ago(1_000));
+    (plan.asked, plan.hold) = (true, Some("tx".into()));
+    plan.gate = Phase::Closed { until: NOW.plus(Duration::from_secs(18)) };
+    let mut rule_with = |resumed: bool, proved_at: Option<Timestamp>| {
+        let plan = Some(Plan { resumed, ..plan.clone() });
+        snapshot.episode = Some(Episode { plan, proved_at, ..opened.clone() });
+        decide(&snapshot, &Policy::default()).rule
+    };
+    assert_eq!(rule_with(false, None), 335);
+    assert_eq!(rule_with(true, None), 337);
+    assert_eq!(rule_with(false, Some(NOW)), 337);
+    assert!(!Plan { resumed: true, ..plan }.covers_call(NOW, &Policy::default()));
 }
 
 #[test]

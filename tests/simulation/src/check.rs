@@ -198,14 +198,20 @@ impl World {
     }
 
     /// Whether the promotion that stands is a switchover that an operator ordered.
-    fn is_planned(&self) -> bool {
+    pub(crate) fn is_planned(&self) -> bool {
         let latest = self.table.episode.as_ref();
         latest.is_some_and(|episode| episode.plan.is_some() && episode.cause == WriterState::Committing)
     }
 
-    /// A planned promotion cuts nobody off.
+    /// A planned promotion cuts nobody off: nobody is inside, and nobody could have entered. Transactions are short
+    /// in this world, so that one would seldom be caught inside.
     fn check_nobody_inside(&mut self, when: &str) {
-        let inside = self.inside(self.platform.writer);
+        let writer = self.platform.writer;
+        let inside = self.inside(writer);
+        let old = self.table.episode.as_ref().map(|episode| episode.old_writer.clone());
+        if old.is_some_and(|old| self.nth(&old) == Some(writer)) && self.is_gate_let_go(writer) {
+            self.violate(Invariant::NobodyInside, format!("the gate is open when a switchover {when}"));
+        }
         if inside > 0 {
             let what = format!("{inside} protected transactions are inside when a switchover {when}");
             self.violate(Invariant::NobodyInside, what);

@@ -184,4 +184,6 @@ pub enum Flaw {
     GateSticks,
     /// The drainer ends sessions without asking what the instance is.
     DrainsBlindly,
+    /// The drainer says that the gate is closed, and lets go of it.
+    HollowGate,
 }

@@ -133,6 +133,14 @@ fn a_gate_that_sticks_is_found_out() {
     assert!(broken_by(Flaw::GateSticks).contains(&Invariant::BlocksEnd));
 }
 
+#[test]
+fn a_gate_that_is_closed_in_word_alone_is_found_out() {
+    let scenario = scenario("planned-switchover");
+    let report = run(Plan { flaw: Some(Flaw::HollowGate), ..Plan::of(scenario) });
+    let broken: BTreeSet<Invariant> = report.violations.iter().map(|violation| violation.invariant).collect();
+    assert!(broken.contains(&Invariant::NobodyInside), "{broken:?}");
+}
+
 /// Tries invariant 12.
 #[test]
 fn a_drainer_that_asks_nobody_for_the_role_ends_sessions_on_the_writer() {

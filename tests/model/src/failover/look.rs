@@ -214,6 +214,7 @@ fn real_episode(episode: &Episode) -> steadfast_core::episode::Episode {
         rule: episode.rule,
         closed: episode.closed.map(|writer| Closed { at: NOW, writer: instance(writer), by: RecoveredBy::Platform }),
         past: Vec::new(),
+        past_orders: Vec::new(),
         evidence: Head::default(),
         version: 1,
     }

@@ -10,6 +10,8 @@ use crate::plan::Flaw;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Gate {
     closed: Option<Nth>,
+    /// Whether the latest one ended with its server.
+    died: bool,
     /// Counts closings: what was planned for an earlier one is void.
     closings: u64,
 }
@@ -58,6 +60,7 @@ impl World {
         }
         self.gate.closings = self.gate.closings.saturating_add(1);
         self.gate.closed = Some(nth);
+        self.gate.died = false;
         self.check_block(self.gate.closings, micros(Limits::default().longest_block()));
         true
     }
@@ -106,7 +109,13 @@ impl World {
     pub(crate) fn gate_dies_with(&mut self, nth: Nth) {
         if self.is_gate_closed(nth) {
             self.gate.closed = None;
+            self.gate.died = true;
             self.let_in(nth);
         }
+    }
+
+    /// Whether the gate on this instance is open although its server has not ended.
+    pub(crate) fn is_gate_let_go(&self, nth: Nth) -> bool {
+        !self.is_gate_closed(nth) && !self.gate.died
     }
 }

@@ -253,6 +253,9 @@ impl World {
             self.platform_sees_gone(old);
             return;
         }
+        let cut_off = self.is_planned() && self.inside(old) > 0;
+        self.count_if(cut_off, "gate opens before the role moves, and a switchover cuts somebody off");
+        self.count_if(self.is_planned() && !self.is_gate_closed(old), "gate is open when the role moves");
         self.move_role(old, target);
         self.emit("RDS-EVENT-0071", "Completed failover to DB instance", Some(target));
         if self.platform.failovers_reverse {

@@ -7,6 +7,7 @@ use steadfast_core::gate::{Event, Limits, Phase};
 use steadfast_core::switchover::Quiesced;
 
 use super::{MS, Micros, Nth, World, micros};
+use crate::plan::Flaw;
 
 /// Between two looks at those inside.
 const PAUSE: Micros = 20 * MS;
@@ -85,6 +86,9 @@ impl World {
             let gate = asked.after(Event::Granted, &limits);
             let hold = Some(number.to_string());
             answer(&closing.reply, Quiesced { gate, hold, ..Quiesced::default() });
+        }
+        if self.plan.flaw == Some(Flaw::HollowGate) {
+            self.open_gate(number);
         }
     }
 
