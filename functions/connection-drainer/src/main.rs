@@ -33,7 +33,7 @@ pub(crate) enum Request {
     /// End read-write sessions on this instance, which lost the writer role in this episode.
     Evict { cluster: ClusterId, epoch: u64, demoted: InstanceId },
     /// Close the gate on this instance, which writes, for the switchover of this episode.
-    Quiesce { cluster: ClusterId, epoch: u64, writer: InstanceId },
+    Quiesce { cluster: ClusterId, epoch: u64, writer: InstanceId, until: Timestamp },
     /// Open the gate that this transaction holds.
     Resume { cluster: ClusterId, epoch: u64, hold: String },
 }
@@ -57,8 +57,8 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
             log::audit(FUNCTION, "evicted", &json!(report));
             Ok(json!(report))
         }
-        Request::Quiesce { epoch, writer, .. } => {
-            let quiesced = quiesce::quiesce(setup, epoch, &writer).await;
+        Request::Quiesce { epoch, writer, until, .. } => {
+            let quiesced = quiesce::quiesce(setup, epoch, &writer, until).await;
             log::audit(FUNCTION, "quiesced", &json!(quiesced));
             Ok(json!(quiesced))
         }

@@ -17,33 +17,40 @@ use steadfast_core::topology::InstanceId;
 
 use crate::FUNCTION;
 use crate::setup::Setup;
-use crate::stragglers::{Stragglers, begun};
+use crate::stragglers::{Stragglers, begun, is_held};
 
 /// Between two looks at those inside.
 const PAUSE: Duration = Duration::from_millis(20);
 const CONNECT: ConnectLimits = ConnectLimits { tcp: Duration::from_secs(1), total: Duration::from_secs(2) };
 /// One look at those inside.
 const LOOK: Duration = Duration::from_secs(1);
+/// Nobody waits for a gate that closes later than asked.
+const LATE: &str = "closing the gate took longer than the coordinator waits";
 /// What the network may add to the server's own limits.
 const NETWORK: Duration = Duration::from_secs(1);
 
 /// Closes the gate on `writer`, which must be the instance that writes; returns what came of it. A failure is no
 /// error: the gate is open then, and the answer says why.
 ///
+/// Whoever asked has given up by `until`: a gate that would be closed for nobody is opened.
+///
 /// Cancelling it leaves the gate to the server's limits.
-pub(crate) async fn quiesce(setup: &Setup, epoch: u64, writer: &InstanceId) -> Quiesced {
-    match close(setup, epoch, writer).await {
+pub(crate) async fn quiesce(setup: &Setup, epoch: u64, writer: &InstanceId, until: Timestamp) -> Quiesced {
+    match close(setup, epoch, writer, until).await {
         Ok(quiesced) => quiesced,
         Err(because) => Quiesced { because: Some(because), ..Quiesced::default() },
     }
 }
 
-async fn close(setup: &Setup, epoch: u64, writer: &InstanceId) -> Result<Quiesced, String> {
+async fn close(setup: &Setup, epoch: u64, writer: &InstanceId, until: Timestamp) -> Result<Quiesced, String> {
     let data = setup.data.as_ref().ok_or("STEADFAST_CLUSTER_ARN is not set, so there is no Data API to hold a gate")?;
     is_asked_for(setup, epoch).await?;
     let session = watch(setup, writer).await?;
     let mut stragglers = Stragglers::new(&session, &setup.roles, begun(&session, LOOK).await?);
     let transaction = data.begin().await.map_err(|error| error.to_string())?;
+    if clock::now() >= until {
+        return open(setup, &transaction, &mut stragglers, LATE.to_owned()).await;
+    }
     let limits = &setup.gate;
     let held = async {
         data.execute(&transaction, &settings(limits), NETWORK).await?;
@@ -67,13 +74,25 @@ async fn close(setup: &Setup, epoch: u64, writer: &InstanceId) -> Result<Quiesce
     };
     // Both go on side by side: the lock waits for those inside, and the escalation moves them.
     let (granted, left) = tokio::join!(closing, left);
-    match granted.map_err(|error| error.to_string()).and(left) {
+    let closed = match granted.map_err(|error| error.to_string()).and(left) {
+        Ok(()) => is_rightly_closed(&session, until).await,
+        Err(because) => Err(because),
+    };
+    match closed {
         Ok(()) => {
             let gate = asked.after(gate::Event::Granted, limits);
             Ok(Quiesced { gate, hold: Some(transaction), because: None, stragglers: stragglers.met() })
         }
         Err(because) => open(setup, &transaction, &mut stragglers, because).await,
     }
+}
+
+/// The Data API reaches whoever writes now: the role may have moved since, and the gate be closed on another.
+async fn is_rightly_closed(session: &Session, until: Timestamp) -> Result<(), String> {
+    if !is_held(session, LOOK).await? {
+        return Err("the gate is not closed on this instance: another one writes by now".to_owned());
+    }
+    if clock::now() < until { Ok(()) } else { Err(LATE.to_owned()) }
 }
 
 /// Lets go of what was asked for. Should that fail, the server does it.

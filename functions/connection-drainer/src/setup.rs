@@ -1,5 +1,6 @@
 //! Settings and clients, made once at the cold start.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use steadfast_aws::clients;
@@ -11,13 +12,18 @@ use steadfast_aws::resolver::Resolver;
 use steadfast_aws::settings::{SettingError, Settings};
 use steadfast_aws::state::Table;
 use steadfast_core::gate::Limits;
+use steadfast_core::policy::Policy;
+use steadfast_core::ports::CALL_LIMIT;
 use steadfast_core::topology::ClusterId;
 
 /// Left of the invocation's time when the drainer stops.
 pub(crate) const MARGIN: Duration = Duration::from_secs(2);
 
-/// The longest that closing the gate may be set to take.
-const CLOSING_MAX: Duration = Duration::from_secs(5);
+/// What closing the gate may be set to take. The server takes a limit of 0 ms for none at all.
+const CLOSING: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(5);
+
+/// The longest that the gate may be set to stay closed.
+const CLOSED_MAX: Duration = Duration::from_secs(60);
 
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
@@ -83,12 +89,20 @@ fn gate(settings: &Settings<'_>) -> Result<Limits, SettingError> {
         cancel_after: or_never(settings, "STEADFAST_CANCEL_AFTER", default.cancel_after)?,
         terminate_after: or_never(settings, "STEADFAST_TERMINATE_AFTER", default.terminate_after)?,
     };
-    if gate.closing > CLOSING_MAX {
-        let wanted = "at most 5s: the coordinator waits no longer, and protected transactions wait as long";
-        let value = format!("{:?}", gate.closing);
-        return Err(SettingError::Malformed { name: "STEADFAST_GATE_CLOSING", value, wanted });
+    if !CLOSING.contains(&gate.closing) {
+        let wanted = "100ms to 5s: the coordinator waits no longer, and protected transactions wait as long";
+        return Err(unfit("STEADFAST_GATE_CLOSING", gate.closing, wanted));
+    }
+    let needed = gate.closing.saturating_add(CALL_LIMIT).saturating_add(Policy::default().clock_skew_max);
+    if gate.closed <= needed || gate.closed > CLOSED_MAX {
+        let wanted = "more than STEADFAST_GATE_CLOSING and 6s for the call together, and at most 60s";
+        return Err(unfit("STEADFAST_GATE_CLOSED", gate.closed, wanted));
     }
     Ok(gate)
+}
+
+fn unfit(name: &'static str, value: Duration, wanted: &'static str) -> SettingError {
+    SettingError::Malformed { name, value: format!("{value:?}"), wanted }
 }
 
 /// A duration, or `never`.
@@ -114,13 +128,29 @@ mod tests {
     #[test]
     fn each_limit_of_the_gate_can_be_set() {
         let default = Limits::default();
-        let four = Duration::from_secs(4);
+        let (four, forty) = (Duration::from_secs(4), Duration::from_secs(40));
         assert_eq!(with("NONE", ""), Ok(default.clone()));
         assert_eq!(with("STEADFAST_GATE_CLOSING", "4s"), Ok(Limits { closing: four, ..default.clone() }));
-        assert_eq!(with("STEADFAST_GATE_CLOSED", "4s"), Ok(Limits { closed: four, ..default.clone() }));
+        assert_eq!(with("STEADFAST_GATE_CLOSED", "40s"), Ok(Limits { closed: forty, ..default.clone() }));
         assert_eq!(with("STEADFAST_WARN_AFTER", "4s"), Ok(Limits { warn_after: four, ..default.clone() }));
         assert_eq!(with("STEADFAST_CANCEL_AFTER", "4s"), Ok(Limits { cancel_after: Some(four), ..default.clone() }));
         assert_eq!(with("STEADFAST_TERMINATE_AFTER", "never"), Ok(Limits { terminate_after: None, ..default }));
+    }
+
+    #[test]
+    fn a_gate_without_a_limit_of_the_servers_is_refused() {
+        for unlimited in ["0s", "900us"] {
+            assert!(with("STEADFAST_GATE_CLOSING", unlimited).is_err(), "closing {unlimited}");
+            assert!(with("STEADFAST_GATE_CLOSED", unlimited).is_err(), "closed {unlimited}");
+        }
+    }
+
+    #[test]
+    fn a_gate_that_cannot_cover_the_call_or_stays_closed_for_long_is_refused() {
+        assert!(with("STEADFAST_GATE_CLOSED", "9s").is_err(), "3 s, the call's 5 s and 1 s of skew: never called");
+        assert!(with("STEADFAST_GATE_CLOSED", "9001ms").is_ok());
+        assert!(with("STEADFAST_GATE_CLOSED", "60s").is_ok());
+        assert!(with("STEADFAST_GATE_CLOSED", "61s").is_err());
     }
 
     #[test]

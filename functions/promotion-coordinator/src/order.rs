@@ -49,9 +49,9 @@ async fn ended(setup: &Setup, order: &Ordered) -> Result<Value, Error> {
             "because": "a later episode has begun; look at the evidence" }));
     };
     let writer = episode.closed.map(|closed| closed.writer);
+    // While the episode is open, nobody knows.
+    let switched_over = writer.as_ref().map(|writer| *writer == plan.target);
     let refused = episode.promotion.and_then(|promotion| promotion.refused);
-    Ok(
-        json!({ "cluster": setup.cluster, "episode": episode.epoch, "switched_over": writer.as_ref() == Some(&plan.target),
-        "writer": writer, "target": plan.target, "because": plan.called_off.or(refused) }),
-    )
+    Ok(json!({ "cluster": setup.cluster, "episode": episode.epoch, "switched_over": switched_over,
+        "writer": writer, "target": plan.target, "because": plan.called_off.or(refused) }))
 }

@@ -33,7 +33,7 @@ pub struct World {
     pub topic: Topic,
 }
 
-/// The drainer's own limits for the gate and its connections, and a cold start.
+/// How long the drainer is waited for. It opens a gate that it closes later than a second before.
 const QUIESCE_LIMIT: Duration = Duration::from_secs(9);
 /// One call of the Data API, and a cold start.
 const RESUME_LIMIT: Duration = Duration::from_secs(5);
@@ -87,7 +87,9 @@ impl Drainer for World {
     }
 
     async fn quiesce(&self, cluster: &ClusterId, epoch: u64, writer: &InstanceId) -> Result<Quiesced, CallError> {
-        let request = json!({ "action": "quiesce", "cluster": cluster, "epoch": epoch, "writer": writer });
+        let until = clock::now().plus(QUIESCE_LIMIT.saturating_sub(Duration::from_secs(1)));
+        let request =
+            json!({ "action": "quiesce", "cluster": cluster, "epoch": epoch, "writer": writer, "until": until });
         self.drainer.ask(&request, QUIESCE_LIMIT).await
     }
 

@@ -294,6 +294,20 @@ fn a_plan_whose_end_has_begun_is_not_taken_up_again() {
 }
 
 #[test]
+fn a_call_that_was_made_is_watched_and_not_taken_for_called_off() {
+    let mut snapshot = unanimous(Outcome::Committing, ago(60_000));
+    let diagnosis = decide(&snapshot, &Policy::default()).diagnosis;
+    let (cluster, writer) = (ClusterId::new("orders"), InstanceId::new(WRITER));
+    let opened = Episode::open(&cluster, 7, &diagnosis, writer, None, ago(1_000), &Policy::default());
+    let mut plan = Plan::new(&order(None), InstanceId::new("r1"), ago(1_000));
+    plan.asked = true;
+    plan.gate = Phase::Closed { until: NOW.plus(Duration::from_secs(18)) };
+    let promotion = opened.next_promotion(InstanceId::new("r1"), 7, ago(100));
+    snapshot.episode = Some(Episode { plan: Some(plan), promotion: Some(promotion), ..opened });
+    assert_eq!(decide(&snapshot, &Policy::default()).rule, 350);
+}
+
+#[test]
 fn a_writer_that_fails_before_the_call_is_failed_over_as_ever() {
     let mut w = healthy();
     w.reports = Box::new(|now| {
