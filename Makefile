@@ -62,6 +62,7 @@ simulator: setup
 
 test: setup check pure functions ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace --exclude steadfast-lab
+	$(CARGO) build $(RELEASE) --package steadfast-lab --example echo-lambda
 	$(CARGO) test $(RELEASE) --package steadfast-lab --lib --bins --tests
 
 check: ## Format and lints
