@@ -10,20 +10,26 @@ use crate::topology::{Az, InstanceId, Member, Topology};
 use crate::witness::Outcome;
 
 /// Why an instance may not be promoted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// It is the writer that failed.
+    #[error("it is the writer to be replaced")]
     OldWriter,
     /// The control plane calls it the writer already: its own failover is on the way.
+    #[error("the control plane calls it the writer already")]
     NamedWriter,
     /// The control plane would reject it: its status.
+    #[error("its status is {0}")]
     Status(String),
     /// Fewer than a quorum of witnesses see it answer as a reader: how many do.
+    #[error("it answers as a reader to {0} Availability Zones, fewer than a quorum")]
     Unseen(usize),
     /// Its last known lag in milliseconds.
+    #[error("it lags by {0} ms")]
     Lagging(u64),
     /// A call of unknown fate names another target; a second one with this target could flip the roles.
+    #[error("another instance is the only target that may be called")]
     OtherTarget,
 }
 
@@ -34,6 +40,13 @@ pub struct Refused {
     pub instance: InstanceId,
     /// Why.
     pub because: Refusal,
+}
+
+/// The refused in words; None when nobody was refused.
+pub fn reasons(refused: &[Refused]) -> Option<String> {
+    let words: Vec<String> =
+        refused.iter().map(|refused| format!("{} ({})", refused.instance, refused.because)).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// The chosen target, those that would have done, and the refused.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::candidate;
 use crate::decision::Decision;
 use crate::diagnosis::WriterState;
 use crate::episode::{Episode, RecoveredBy};
@@ -130,8 +131,6 @@ fn what_follows(decision: &Decision) -> &'static str {
 
 /// No rule can make it better.
 pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
-    let refused: Vec<String> =
-        decision.refused.iter().map(|refused| format!("{} ({:?})", refused.instance, refused.because)).collect();
     Notice {
         severity: Severity::Critical,
         subject: format!("{}: you are needed, rule {}", episode.cluster, decision.rule),
@@ -144,7 +143,7 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
             episode.epoch,
             episode.old_writer,
             decision.diagnosis.writer,
-            if refused.is_empty() { "none".to_owned() } else { refused.join(", ") }
+            candidate::reasons(&decision.refused).unwrap_or_else(|| "none".to_owned())
         ),
     }
 }

@@ -59,7 +59,7 @@ impl Snapshot {
         }
         let named = self.fresh_topology(policy)?.writer().map(|writer| writer.id.clone());
         match self.replaced_lately(policy) {
-            Some((old, new)) if named.as_ref() == Some(old) => Some(new.clone()),
+            Some((old, new)) if named.as_ref() == Some(old) && !self.writes_again(old, policy) => Some(new.clone()),
             Some(_) | None => named,
         }
     }
@@ -71,6 +71,18 @@ impl Snapshot {
         let closed = episode.closed.as_ref()?;
         let lately = self.now.since(closed.at) < policy.topology_lag_max;
         (lately && closed.writer != episode.old_writer).then_some((&episode.old_writer, &closed.writer))
+    }
+
+    /// Whether the role has moved back since the latest episode ended: the latest commit that anybody counted knows
+    /// of was acknowledged there, and not before that end by any clock.
+    fn writes_again(&self, instance: &InstanceId, policy: &Policy) -> bool {
+        let Some(closed) = self.episode.as_ref().and_then(|episode| episode.closed.as_ref()) else {
+            return false;
+        };
+        let sightings = self.counted_reports(policy).flat_map(|report| &report.sightings);
+        let commits = sightings.filter_map(|sighting| Some((sighting.committed_at?, &sighting.instance)));
+        let latest = commits.max_by_key(|(at, _)| *at);
+        latest.is_some_and(|(at, by)| by == instance && at > closed.at.plus(policy.clock_skew_max))
     }
 
     /// Whether a report is young enough to count; one from the future is by a clock that is wrong.

@@ -3,10 +3,11 @@
 //! It is an episode like any other, with a [`Plan`]: the gate is closed, nobody is inside, and only then the
 //! one call is made. Whoever adopts its episode carries nothing out, and brings it to its end.
 
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::candidate::Refusal;
+use serde::{Deserialize, Serialize};
+
+use crate::candidate::{self, Refusal};
 use crate::decision::Decision;
 use crate::diagnosis::WriterState;
 use crate::episode::Episode;
@@ -122,19 +123,19 @@ pub enum NotReady {
     #[error("the control plane is {0:?}, not idle; wait until it is")]
     Platform(Platform),
     /// The target writes already.
-    #[error("{0} is the writer already")]
+    #[error("{0} is the writer already; name a reader, or leave the target out")]
     Writes(InstanceId),
     /// The named target is unfit.
-    #[error("{0} cannot take over: {1:?}")]
+    #[error("{0} cannot take over: {1}; name another target, or leave it out")]
     Unfit(InstanceId, Refusal),
     /// There is no such instance.
-    #[error("{0} is no member of the cluster")]
+    #[error("{0} is no member of the cluster; name one of its readers, or leave the target out")]
     Unknown(InstanceId),
     /// Nobody is fit.
-    #[error("no candidate is safe: {0}")]
+    #[error("no candidate is safe: {0}; mend one of them first")]
     NoCandidate(String),
     /// This order was taken before, by the same invocation, and carried out or called off.
-    #[error("this order was taken before, in episode {0}")]
+    #[error("this order was taken before, in episode {0}; invoke again to order another switchover")]
     Repeated(u64),
 }
 
@@ -177,8 +178,12 @@ pub fn preflight(snapshot: &Snapshot, decision: &Decision, order: &Ordered) -> R
     }
     match &order.target {
         Some(named) => fit(decision, named).map(|()| named.clone()),
-        None => decision.target.clone().ok_or_else(|| NotReady::NoCandidate(refusals(decision))),
+        None => decision.target.clone().ok_or_else(|| NotReady::NoCandidate(none_is_fit(decision))),
     }
+}
+
+fn none_is_fit(decision: &Decision) -> String {
+    candidate::reasons(&decision.refused).unwrap_or_else(|| "the cluster has no reader".to_owned())
 }
 
 fn fit(decision: &Decision, named: &InstanceId) -> Result<(), NotReady> {
@@ -192,12 +197,6 @@ fn fit(decision: &Decision, named: &InstanceId) -> Result<(), NotReady> {
         Some(refused) => Err(NotReady::Unfit(named.clone(), refused.because.clone())),
         None => Err(NotReady::Unknown(named.clone())),
     }
-}
-
-fn refusals(decision: &Decision) -> String {
-    let refused: Vec<String> =
-        decision.refused.iter().map(|refused| format!("{} ({:?})", refused.instance, refused.because)).collect();
-    if refused.is_empty() { "there is no reader".to_owned() } else { refused.join(", ") }
 }
 
 impl Plan {

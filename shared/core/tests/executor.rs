@@ -123,6 +123,27 @@ fn a_control_plane_that_names_a_replaced_writer_starts_no_second_failover() {
     assert_ne!(d2.verdict, Verdict::FailOver, "rules {} then {} target {:?}", d.rule, d2.rule, d2.target);
 }
 #[test]
+fn a_commit_proves_that_the_role_has_moved_back_to_a_replaced_writer() {
+    // r1 took over ten seconds ago; the control plane names w.
+    let mut seen = unanimous(Outcome::Committing, ago(3_000));
+    let mut last = ep(&unanimous(Outcome::Unreachable, ago(40_000)), ago(40_000));
+    last.closed = Some(Closed { at: ago(10_000), writer: InstanceId::new("r1"), by: RecoveredBy::Steadfast });
+    seen.episode = Some(last.clone());
+    let policy = Policy::default();
+    assert_eq!(decide(&seen, &policy).rule, 310, "w commits, as the control plane says");
+    // A commit that may be from before the failover proves nothing.
+    last.closed.as_mut().unwrap().at = ago(900);
+    seen.episode = Some(last.clone());
+    assert_eq!(seen.presumed_writer(&policy), Some(InstanceId::new("r1")));
+    // Nor does one that another instance's is younger than.
+    last.closed.as_mut().unwrap().at = ago(10_000);
+    seen.episode = Some(last);
+    seen.reports[0].sightings[1] = sighting("r1", Outcome::Committing, ago(8_000));
+    seen.reports[0].sightings[1].committed_at = Some(ago(50));
+    assert_eq!(seen.presumed_writer(&policy), Some(InstanceId::new("r1")));
+}
+
+#[test]
 fn a_report_from_the_future_does_not_count() {
     let mut seen = unanimous(Outcome::Refused, ago(3_000));
     for r in &mut seen.reports {

@@ -75,7 +75,11 @@ async fn what_a_switchover_leaves_behind_is_told_with_whose_it_is() {
     assert!(told.contains("idle in transaction: forgotten report"), "{told}");
     assert!(told.contains("holds an advisory lock from before: forgotten report"), "{told}");
     let again = lab.invoke(names::COORDINATOR, &order).await.expect("the coordinator answers");
-    assert_eq!(again["because"], json!(format!("{new} is the writer already")), "{again}");
+    assert_eq!(
+        again["because"],
+        json!(format!("{new} is the writer already; name a reader, or leave the target out")),
+        "{again}"
+    );
     assert_ne!(lab.cluster.writer(), old);
     lab.shutdown().await;
 }
