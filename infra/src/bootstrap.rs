@@ -6,8 +6,8 @@ use steadfast_aws::secret::Credentials;
 
 use crate::script;
 
-/// The schema that ships.
-const SCHEMA: &str = include_str!("../schema/0001_steadfast.sql");
+/// The schema that ships, in the order of its versions. Each may be run again.
+pub const SCHEMA: [&str; 2] = [include_str!("../schema/0001_steadfast.sql"), include_str!("../schema/0002_ledger.sql")];
 
 /// The database to make ready, and as whom.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub enum BootstrapError {
 ///
 /// The first statement that failed.
 pub async fn bootstrap(client: &Client, database: &Database, logins: &[Login]) -> Result<(), BootstrapError> {
-    for statement in script::statements(SCHEMA) {
+    for statement in SCHEMA.into_iter().flat_map(script::statements) {
         run(client, database, &statement).await.map_err(|cause| BootstrapError::Statement {
             statement: statement.lines().next().unwrap_or_default().to_owned(),
             cause,

@@ -73,6 +73,15 @@ impl Cluster {
         self.attach(id).await
     }
 
+    /// Undoes [`Self::freeze`] and nothing else: an old writer goes on as it believes.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the node is unknown.
+    pub fn wake(&self, id: &str) -> Result<(), ClusterError> {
+        self.node_at(self.index_of(id)?).thaw();
+        Ok(())
+    }
+
     /// Ends every fault of a node's settings, of its connections and of the way to it.
     pub(super) async fn end_lasting_faults(&self) -> Result<(), ClusterError> {
         self.reconnect_all()?;

@@ -10,7 +10,7 @@ use super::error::ClusterError;
 use super::node::{Node, NodeState, POLL, START_LIMIT};
 use super::quorum::{Lineage, Roles, without};
 use super::rejoin;
-use super::settings::Retry;
+use super::settings::{self, Retry};
 use super::standby::{Lsn, Progress};
 
 /// A fast shutdown takes a fraction of a second, unless a receiver is frozen.
@@ -25,6 +25,9 @@ pub enum Fence {
     Kill,
     /// A fast shutdown, which also hands every standby the whole log.
     Orderly,
+    /// Only its standbys are taken away, so that none of its commits is acknowledged any more. It goes on as it
+    /// believes, or stays frozen.
+    Leave,
 }
 
 /// Where a target gets what it lacks.
@@ -84,6 +87,16 @@ impl Cluster {
         self.promote_with(target, Fence::Orderly).await
     }
 
+    /// Promotes `target` and leaves the old writer in its belief, as a network does that tells nobody. Its commits
+    /// are acknowledged no more, since its standbys are gone; reads it answers. [`Self::wake`] lets a frozen one go on,
+    /// and [`Self::attach`] ends it.
+    ///
+    /// # Errors
+    /// As [`Self::promote`], and when a standby that may have acknowledged commits cannot be asked.
+    pub async fn promote_beside(&self, target: &str) -> Result<Promotion, ClusterError> {
+        self.promote_with(target, Fence::Leave).await
+    }
+
     async fn promote_with(&self, target: &str, fence: Fence) -> Result<Promotion, ClusterError> {
         let start = Instant::now();
         let index = self.index_of(target)?;
@@ -99,7 +112,10 @@ impl Cluster {
         }
         let (node, old) = (self.node_at(index), self.node_at(roles.writer));
         node.require_running()?;
-        fence_off(old, fence).await?;
+        match fence {
+            Fence::Kill | Fence::Orderly => fence_off(old, fence).await?,
+            Fence::Leave => self.take_standbys_from(&roles)?,
+        }
         let fenced = start.elapsed();
         let (mine, theirs) = tokio::join!(settled(node, old), self.consult(&roles, index));
         let mine = mine?;
@@ -180,6 +196,10 @@ impl Cluster {
                 Err(error) => tracing::warn!(%error, "the old writer's disk is asked instead"),
             }
         }
+        if matches!(old.state(), NodeState::Running | NodeState::Frozen) {
+            // Its disk may still change.
+            return Err(ClusterError::CommitsMissing { target: node.id.clone(), floor: roles.floor, reached });
+        }
         let reached = self.salvage(node, old, mine.replayed).await?;
         if roles.floor != Lsn::UNKNOWN && reached < roles.floor {
             return Err(ClusterError::CommitsMissing { target: node.id.clone(), floor: roles.floor, reached });
@@ -202,6 +222,16 @@ impl Cluster {
         tokio::time::timeout(START_LIMIT, waited)
             .await
             .unwrap_or_else(|_| Err(target.timeout("what the other standby has", START_LIMIT)))
+    }
+
+    fn take_standbys_from(&self, roles: &Roles) -> Result<(), ClusterError> {
+        for (index, standby) in self.nodes().iter().enumerate().filter(|(index, _)| *index != roles.writer) {
+            if roles.lineage.get(index) == Some(&Lineage::Follows) {
+                self.write_file(&standby.layout.upstream(), &settings::alone(&self.node_at(roles.writer).id))?;
+                standby.reload();
+            }
+        }
+        Ok(())
     }
 
     fn installed(&self, roles: &mut Roles, writer: usize, quorum: Vec<usize>, reached: Lsn) {
@@ -230,6 +260,7 @@ async fn fence_off(old: &Node, fence: Fence) -> Result<(), ClusterError> {
             old.shut_down(SHUTDOWN_LIMIT).await
         }
         (Fence::Kill | Fence::Orderly, _) => old.kill().await,
+        (Fence::Leave, _) => Ok(()),
     }
 }
 

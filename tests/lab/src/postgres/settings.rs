@@ -176,6 +176,11 @@ lab.writer_id = '{writer}'
     )
 }
 
+/// A standby that follows nobody.
+pub(super) fn alone(writer: &str) -> String {
+    format!("primary_conninfo = ''\nlab.writer_id = '{writer}'\n")
+}
+
 /// A standby that takes the write-ahead log from another node's disk.
 pub(super) fn salvage(log: &Path) -> String {
     format!("primary_conninfo = ''\nrestore_command = 'cp \"{}/%f\" \"%p\"'\n", log.display())

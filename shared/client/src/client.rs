@@ -1,0 +1,247 @@
+//! The client: what an application holds, one per process and database.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use deadpool::managed::{BuildError, Object, Pool};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::call::Call;
+use crate::commit::Step;
+use crate::config::{Config, Credentials};
+use crate::coverage::{Coverage, CoverageReport};
+use crate::decide;
+use crate::error::{Cause, Error, HoldError};
+use crate::hold::Hold;
+use crate::key::Key;
+use crate::outcome::{Fate, Options, Outcome, Recorded};
+use crate::pool::WriterSessions;
+use crate::source::Source;
+use crate::transaction::Tx;
+
+/// Runs protected transactions. Cheap to clone; the last one that is dropped ends its task and its sessions.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    hold: Hold,
+    coverage: Arc<Coverage>,
+    keeper: JoinHandle<()>,
+    emptier: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.keeper.abort();
+        self.emptier.abort();
+    }
+}
+
+impl Client {
+    /// Begins to look for the writer, and returns at once: the first calls are held until it is proved. Must be
+    /// called on a tokio runtime with time and network, which the client uses until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the pool cannot be built with these limits.
+    pub fn start(config: Config) -> Result<Self, BuildError> {
+        let sessions = config.limits.sessions;
+        let source = Arc::new(Source::new(config, Uuid::new_v4()));
+        let manager = WriterSessions::new(Arc::clone(&source));
+        let pool = Pool::builder(manager).max_size(sessions).runtime(deadpool::Runtime::Tokio1).build()?;
+        let keeper = tokio::spawn({
+            let source = Arc::clone(&source);
+            async move { source.keep().await }
+        });
+        let emptier = tokio::spawn(empty(Arc::clone(&source), pool.clone()));
+        let coverage = Arc::default();
+        Ok(Self { inner: Arc::new(Inner { hold: Hold::new(source, pool), coverage, keeper, emptier }) })
+    }
+
+    /// Runs a transaction under a key: applied once, whatever fails, or certainly not.
+    ///
+    /// The closure may run several times, and the part before its first statement also when the key is applied
+    /// already. What it returns is recorded in the ledger as JSON, so that whoever comes with the same key gets it;
+    /// keep it small. It must return the errors of its statements.
+    ///
+    /// Safe to cancel before its COMMIT is sent: nothing is applied then. Afterwards the COMMIT is awaited in the
+    /// background all the same; whether it took effect is told by [`Self::outcome`], or by a call with the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]. All but [`Error::Undecided`] and [`Error::Unreadable`] mean that nothing was applied.
+    pub async fn transaction<T, E, F, Fut>(&self, key: Key, closure: F) -> Result<Outcome<T>, Error<E>>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.transaction_with(key, &Options::default(), closure).await
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::transaction`].
+    pub async fn transaction_with<T, E, F, Fut>(
+        &self,
+        key: Key,
+        options: &Options,
+        closure: F,
+    ) -> Result<Outcome<T>, Error<E>>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        Call::new(&self.inner.hold, &self.inner.coverage, key, options.clone()).run(closure).await
+    }
+
+    /// Runs a transaction whose statements are known beforehand, in one round trip: beginning, gate, ledger, steps and
+    /// COMMIT. The value is the number of rows that each step changed; nothing is recorded, so it is empty when the
+    /// key was found applied.
+    ///
+    /// What must hold must be an error in SQL: nobody looks at the row counts before the COMMIT. Cancel safety as of
+    /// [`Self::transaction`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::transaction`].
+    pub async fn send(
+        &self,
+        key: Key,
+        steps: impl Into<Arc<[Step]>>,
+    ) -> Result<Outcome<Vec<u64>>, Error<std::convert::Infallible>> {
+        let options = Options::default();
+        Call::new(&self.inner.hold, &self.inner.coverage, key, options).send(steps.into()).await
+    }
+
+    /// What became of a key, asked by a commit on the proved writer. [`Fate::Open`] is no promise: an attempt may be
+    /// under way. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer by the deadline of a call, or the key is older than [`crate::KEY_AGE_MAX`].
+    pub async fn outcome(&self, key: Key) -> Result<Fate, Cause> {
+        check_age(key)?;
+        decide::ask(&self.inner.hold, key, self.deadline()).await.map(fate)
+    }
+
+    /// Gives a key up, unless it is applied: then it never will be. Waits for an attempt under way on the same server.
+    /// Safe to cancel; it may have been done then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::outcome`].
+    pub async fn abandon(&self, key: Key) -> Result<Fate, Cause> {
+        check_age(key)?;
+        decide::give_up(&self.inner.hold, key, self.deadline()).await.map(fate)
+    }
+
+    /// A session with the proved writer, for reads and whatever needs no protection. It was heard as the writer within
+    /// [`crate::Limits::prove_every`] and [`crate::Limits::silence`], and ends by itself when another one is proved;
+    /// reads may be older by no more than that. For reads that must not be old at all use a transaction: its commit
+    /// is the proof. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// When there is no writer by the deadline of a call, or too many calls wait already.
+    pub async fn session(&self) -> Result<Object<WriterSessions>, HoldError> {
+        self.inner.hold.session(self.deadline()).await
+    }
+
+    /// Runs one statement without protection and counts it as such ([`CoverageReport::unprotected`]). Not safe to
+    /// cancel: it may run to its end.
+    ///
+    /// # Errors
+    ///
+    /// When there is no session, or the driver's error; whether it took effect is unknown then.
+    pub async fn unprotected(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, Cause> {
+        let session = self.session().await?;
+        let done = async {
+            let statement = session.statement(sql).await?;
+            session.plain().execute(&statement, parameters).await
+        };
+        let rows = done.await.map_err(|error| Cause::Database(Arc::new(error)))?;
+        self.inner.coverage.unprotected();
+        Ok(rows)
+    }
+
+    /// Waits until a writer is proved. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::session`].
+    pub async fn ready(&self) -> Result<(), HoldError> {
+        self.session().await.map(drop)
+    }
+
+    /// What a pool of the application's own needs to hold sessions with the proved writer only.
+    #[must_use]
+    pub fn sessions(&self) -> WriterSessions {
+        WriterSessions::new(Arc::clone(&self.inner.hold.source))
+    }
+
+    /// The fencing epoch: the highest one that was proved.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.inner.hold.source.epoch()
+    }
+
+    /// How many calls wait for a writer.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.inner.hold.held()
+    }
+
+    /// What was protected so far, and what was not and why.
+    #[must_use]
+    pub fn coverage(&self) -> CoverageReport {
+        self.inner.coverage.report()
+    }
+
+    /// New connections log in with these from now on, as after a rotation.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        let known = &self.inner.hold.source.config.credentials;
+        *known.write().unwrap_or_else(std::sync::PoisonError::into_inner) = credentials;
+    }
+
+    /// The oldest key that this process may still ask for: the ledger keeps rows from then on, also when the process
+    /// is gone. Reaches the database with the next proof.
+    pub fn keep_since(&self, oldest: Option<SystemTime>) {
+        self.inner.hold.source.keep_since(oldest);
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.inner.hold.source.config.limits.call
+    }
+}
+
+/// Drops idle sessions of an old epoch as soon as a higher one is proved.
+async fn empty(source: Arc<Source>, pool: Pool<WriterSessions>) {
+    let mut fence = source.fence();
+    while fence.changed().await.is_ok() {
+        let epoch = *fence.borrow_and_update();
+        pool.retain(|session, _| session.epoch() >= epoch);
+    }
+}
+
+fn check_age(key: Key) -> Result<(), Cause> {
+    let age = SystemTime::now().duration_since(key.made()).unwrap_or_default();
+    if age > crate::KEY_AGE_MAX { Err(Cause::Expired { age }) } else { Ok(()) }
+}
+
+fn fate(recorded: Recorded) -> Fate {
+    match recorded {
+        Recorded::Applied(_) => Fate::Applied,
+        Recorded::GivenUp => Fate::Abandoned,
+        Recorded::Nothing => Fate::Open,
+    }
+}

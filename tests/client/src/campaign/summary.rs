@@ -1,0 +1,138 @@
+//! The campaign in numbers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::control::Control;
+use super::fault::{Fault, Injector};
+use super::truth::Truth;
+use super::workload::Diary;
+use crate::checker::Anomaly;
+use crate::history::Told;
+
+/// `target/campaign/summary.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Faults of the writer.
+    pub faults: u64,
+    /// Of each kind.
+    pub faults_by_kind: BTreeMap<Fault, u64>,
+    /// Transactions whose call said that they are applied.
+    pub acknowledged: u64,
+    /// COMMITs that were in doubt.
+    pub in_doubt: u64,
+    /// Of the transactions in doubt: decided as applied.
+    pub in_doubt_applied: u64,
+    /// Decided as not applied.
+    pub in_doubt_not_applied: u64,
+    /// Calls that ended undecided, and were asked for again at the end.
+    pub undecided_calls: u64,
+    /// Transactions that even then had no outcome.
+    pub unresolved: u64,
+    /// Decided otherwise than the database shows.
+    pub resolved_wrong: u64,
+    /// Transactions applied more than once.
+    pub duplicated: u64,
+    /// Acknowledged transactions that are not in the database.
+    pub lost: u64,
+    /// Transactions in the database that were told not to be applied.
+    pub phantom: u64,
+    /// Writes that an old writer acknowledged after another one was promoted.
+    pub zombie_writes: u64,
+    /// How often an old writer was awake and asked, over a connection without the client.
+    pub zombies_asked: u64,
+    /// How often it answered a read.
+    pub zombie_reads_without_client: u64,
+    /// Reads through the client outside of transactions.
+    pub reads: u64,
+    /// Of these, older than an acknowledgement before them.
+    pub stale_reads: u64,
+    /// By how much at most, in milliseconds.
+    pub stalest_read_ms: u64,
+    /// How often the client refused an old writer.
+    pub fenced: u64,
+    /// Attempts beyond the first, conflicts included.
+    pub replays: u64,
+    /// Calls that said that nothing was applied, by their words.
+    pub not_applied: BTreeMap<String, u64>,
+    /// Sum of all balances; transfers keep it at 0.
+    pub money: i64,
+    /// Transactions that the checker looked at.
+    pub checked_transactions: u64,
+    /// What it found.
+    pub anomalies: Vec<Anomaly>,
+    /// Longest gap between two acknowledgements of all workers around a fault: min, median and max in milliseconds.
+    pub stall_ms: BTreeMap<Fault, [u64; 3]>,
+    /// How long it all took, in seconds.
+    pub seconds: u64,
+    /// The broken client, which shows that the judges see.
+    pub control: Option<Control>,
+}
+
+impl Summary {
+    pub(super) fn new(
+        stalls: &[(Fault, Duration)],
+        diary: &Diary,
+        truth: &Truth,
+        injector: &Injector<'_>,
+        anomalies: Vec<Anomaly>,
+        took: Duration,
+    ) -> Self {
+        let verdict = truth.judge(diary);
+        let decided = |how: bool| diary.doubts.values().filter(|(_, decided)| *decided == Some(how)).count() as u64;
+        let told = |told: Told| diary.entries.iter().filter(|entry| entry.told == told).count() as u64;
+        let mut by_kind: BTreeMap<Fault, Vec<u64>> = BTreeMap::new();
+        for (fault, stall) in stalls {
+            by_kind.entry(*fault).or_default().push(u64::try_from(stall.as_millis()).unwrap_or(u64::MAX));
+        }
+        let mut not_applied = BTreeMap::new();
+        for error in diary.entries.iter().filter_map(|entry| entry.error.clone()) {
+            *not_applied.entry(error).or_default() += 1;
+        }
+        Self {
+            faults: stalls.len() as u64,
+            faults_by_kind: by_kind.iter().map(|(fault, times)| (*fault, times.len() as u64)).collect(),
+            acknowledged: told(Told::Applied),
+            in_doubt: diary.doubts.values().map(|(times, _)| times).sum(),
+            in_doubt_applied: decided(true),
+            in_doubt_not_applied: decided(false),
+            undecided_calls: diary.undecided_at_first,
+            unresolved: told(Told::Nothing),
+            resolved_wrong: verdict.resolved_wrong,
+            duplicated: verdict.duplicated,
+            lost: verdict.lost,
+            phantom: verdict.phantom,
+            zombie_writes: injector.zombie_writes,
+            zombies_asked: injector.zombies,
+            zombie_reads_without_client: injector.zombie_reads,
+            reads: diary.reads,
+            stale_reads: diary.stale_reads,
+            stalest_read_ms: u64::try_from(diary.stalest.as_millis()).unwrap_or(u64::MAX),
+            fenced: diary.fenced,
+            replays: diary.replays,
+            not_applied,
+            money: truth.money,
+            checked_transactions: diary.entries.iter().filter(|entry| !entry.operations.is_empty()).count() as u64,
+            anomalies,
+            stall_ms: by_kind.into_iter().map(|(fault, times)| (fault, spread(times))).collect(),
+            seconds: took.as_secs(),
+            control: None,
+        }
+    }
+
+    /// Whether every promise was kept, and the judges saw the broken client break them.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let kept = [self.unresolved, self.resolved_wrong, self.duplicated, self.lost, self.phantom, self.zombie_writes];
+        let seen = self.control.as_ref().is_none_or(Control::is_caught);
+        kept.iter().all(|count| *count == 0) && self.money == 0 && self.anomalies.is_empty() && seen
+    }
+}
+
+fn spread(mut times: Vec<u64>) -> [u64; 3] {
+    times.sort_unstable();
+    let at = |index: usize| times.get(index).copied().unwrap_or_default();
+    [at(0), at(times.len() / 2), at(times.len().saturating_sub(1))]
+}
