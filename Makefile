@@ -7,6 +7,7 @@ SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenario
 REPEAT ?= 1
 RUNS ?= 1
 TIME ?= 60s
+FAULTS ?= 500
 
 # cargo-lambda builds for a named target. The lab is built for the same one, so that both share
 # one build of every dependency.
@@ -17,13 +18,14 @@ CARGO := cargo
 RELEASE := --locked --release --target $(HOST)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LAB := $(TARGET)/$(HOST)/release/lab
+CLIENT_LAB := $(TARGET)/$(HOST)/release/client-lab
 LAMBDA := .venv/bin/cargo-lambda lambda
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill drills known-fault sim simulator explain bench mutants test check pure deny lab fuzz build functions package setup clean
+.PHONY: help drill drills known-fault sim simulator explain bench campaign bench-client client-lab mutants test check pure deny lab fuzz build functions package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,16 @@ explain: simulator ## Say what evidence or events mean, line by line: EVENTS=fil
 
 bench: setup ## Simulated failovers per second on one core
 	$(CARGO) bench --locked --package steadfast-simulation --bench failovers
+
+campaign: client-lab ## Kill, freeze and move the writer under load, and ask what became of every transaction: FAULTS=500
+	@exec $(CLIENT_LAB) campaign --faults '$(FAULTS)'
+	@exec $(CLIENT_LAB) compare
+
+bench-client: client-lab ## What protection costs: the client and plain tokio-postgres in turns
+	@exec $(CLIENT_LAB) bench
+
+client-lab: setup
+	@$(CARGO) build --quiet $(RELEASE) --package steadfast-campaign
 
 mutants: setup ## Delete or weaken each rule and each lease check in turn: which ones do the tests miss?
 	@exec python3 tests/mutants/mutants.py

@@ -63,14 +63,19 @@ impl Source {
 
     /// Finds the writer, keeps an eye on it, and finds the next one. Never returns.
     pub(crate) async fn keep(&self) {
+        let (mut endpoint, mut session) = search::search(self).await;
         loop {
-            let (endpoint, session) = search::search(self).await;
             let writer = self.publish(endpoint, &session);
             if let Err(error) = search::learn_instances(self, &session).await {
                 tracing::debug!(%error, "the instances are not learned anew");
             }
-            let cause = guard::guard(self, &writer, session).await;
-            self.give_up(&cause);
+            (endpoint, session) = match guard::guard(self, &writer, session).await {
+                guard::End::Succeeded(endpoint, session) => (endpoint, *session),
+                guard::End::Lost(cause) => {
+                    self.give_up(&cause);
+                    search::search(self).await
+                }
+            };
         }
     }
 
@@ -139,9 +144,11 @@ impl Source {
     fn publish(&self, endpoint: Endpoint, session: &Session) -> Arc<Writer> {
         let writer = Arc::new(Writer { endpoint, node: session.node().to_owned(), epoch: session.epoch() });
         self.fence.send_modify(|highest| *highest = (*highest).max(writer.epoch));
-        let before = self.standing.send_replace(Standing::Proved(Arc::clone(&writer)));
-        if let Standing::Searching { since } = before {
-            let after = since.elapsed();
+        let after = match self.standing.send_replace(Standing::Proved(Arc::clone(&writer))) {
+            Standing::Searching { since } => Some(since.elapsed()),
+            Standing::Proved(before) => (*before != *writer).then_some(Duration::ZERO),
+        };
+        if let Some(after) = after {
             self.config.tell(&Event::WriterProved { node: writer.node.clone(), epoch: writer.epoch, after });
         }
         writer

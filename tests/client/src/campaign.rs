@@ -63,12 +63,17 @@ struct Shared {
     progress: workload::Progress,
 }
 
-/// Carries out so many faults under load and judges the result. `tell` hears of every round.
+/// Carries out so many faults under load, or fewer if they take longer than `limit`, and judges the result. `tell`
+/// hears of every round.
 ///
 /// # Errors
 ///
 /// [`CampaignError`].
-pub async fn campaign(faults: usize, tell: impl Fn(usize, Fault, Duration)) -> Result<Summary, CampaignError> {
+pub async fn campaign(
+    faults: usize,
+    limit: Duration,
+    tell: impl Fn(usize, Fault, Duration),
+) -> Result<Summary, CampaignError> {
     let began = Instant::now();
     let payments = Payments::start(TABLES).await?;
     let shared =
@@ -77,6 +82,10 @@ pub async fn campaign(faults: usize, tell: impl Fn(usize, Fault, Duration)) -> R
     let mut injector = Injector::new(&payments);
     let mut stalls = Vec::new();
     for number in 0..faults {
+        if began.elapsed() > limit {
+            tracing::error!(number, "the time is over before all faults are done");
+            break;
+        }
         shared.round.store(i32::try_from(number).unwrap_or(i32::MAX), Ordering::Relaxed);
         shared.progress.more(GENEROUS, 20).await;
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..60))).await;

@@ -111,20 +111,43 @@ impl Payments {
     ///
     /// The driver's error.
     pub async fn plain(&self, id: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        let address = self.cluster.proxy_address(VIEW, id).map_err(std::io::Error::other);
-        let address = address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 1)));
-        let (client, connection) = tokio_postgres::Config::new()
-            .host(instance_endpoint(id))
-            .hostaddr(address.ip())
-            .port(address.port())
+        self.connect(&[id]).await
+    }
+
+    /// An ordinary connection to whichever instance accepts writes.
+    ///
+    /// # Errors
+    ///
+    /// The driver's error.
+    pub async fn plain_to_any(&self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        self.connect(&INSTANCES).await
+    }
+
+    async fn connect(&self, ids: &[&str]) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let mut config = tokio_postgres::Config::new();
+        config
             .user(APPLICATION)
             .password(PASSWORD)
             .dbname(DATABASE)
-            .ssl_mode(tokio_postgres::config::SslMode::Require)
-            .connect(MakeRustlsConnect::new(self.tls.clone()))
-            .await?;
+            .connect_timeout(Duration::from_millis(500))
+            .ssl_mode(tokio_postgres::config::SslMode::Require);
+        if ids.len() > 1 {
+            config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
+        }
+        for id in ids {
+            // An unknown instance has no address, and connecting to it fails.
+            let address = self.cluster.proxy_address(VIEW, id).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 1)));
+            config.host(instance_endpoint(id)).hostaddr(address.ip()).port(address.port());
+        }
+        let (client, connection) = config.connect(MakeRustlsConnect::new(self.tls.clone())).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// The application's secret, as Secrets Manager would hold it.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        serde_json::json!({ "username": APPLICATION, "password": PASSWORD }).to_string()
     }
 
     /// Any instance but the present writer.

@@ -4,4 +4,5 @@ pub mod bench;
 pub mod campaign;
 pub mod checker;
 pub mod cluster;
+pub mod compare;
 pub mod history;

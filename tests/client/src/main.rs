@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use steadfast_campaign::{bench, campaign};
+use steadfast_campaign::{bench, campaign, compare};
 
 /// Tries what the client promises, and measures what it costs.
 #[derive(Debug, Parser)]
@@ -21,6 +21,15 @@ enum Command {
         /// How many faults.
         #[arg(long, default_value_t = 500)]
         faults: usize,
+        /// No further fault after so many minutes.
+        #[arg(long, default_value_t = 90)]
+        minutes: u64,
+    },
+    /// What an application sees of a failover with the client and without; writes target/campaign/seen.json.
+    Compare {
+        /// Faults of each kind.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
     },
     /// The client against plain tokio-postgres, in turns; writes target/bench/client.json.
     Bench {
@@ -39,7 +48,8 @@ type Failure = Box<dyn std::error::Error>;
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::ERROR).init();
     let done = match Arguments::parse().command {
-        Command::Campaign { faults } => run_campaign(faults).await,
+        Command::Campaign { faults, minutes } => run_campaign(faults, Duration::from_secs(60 * minutes)).await,
+        Command::Compare { repetitions } => run_compare(repetitions).await,
         Command::Bench { repetitions, slice } => run_bench(repetitions, Duration::from_millis(slice)).await,
     };
     match done {
@@ -52,8 +62,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run_campaign(faults: usize) -> Result<bool, Failure> {
-    let mut summary = campaign::campaign(faults, |number, fault, stall| {
+async fn run_campaign(faults: usize, limit: Duration) -> Result<bool, Failure> {
+    let mut summary = campaign::campaign(faults, limit, |number, fault, stall| {
         say(&format!("{:>4} of {faults}: {fault:?}, writes stood still for {} ms", number + 1, stall.as_millis()));
     })
     .await?;
@@ -62,6 +72,14 @@ async fn run_campaign(faults: usize) -> Result<bool, Failure> {
     write(Path::new("target/campaign/summary.json"), &serde_json::to_string_pretty(&summary)?)?;
     say(&serde_json::to_string_pretty(&summary)?);
     Ok(summary.is_clean())
+}
+
+async fn run_compare(repetitions: usize) -> Result<bool, Failure> {
+    let seen = compare::compare(repetitions).await?;
+    let text = serde_json::to_string_pretty(&seen)?;
+    write(Path::new("target/campaign/seen.json"), &text)?;
+    say(&text);
+    Ok(seen.iter().all(|seen| seen.with_client.errors == 0))
 }
 
 async fn run_bench(repetitions: usize, slice: Duration) -> Result<bool, Failure> {

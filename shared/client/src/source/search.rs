@@ -16,7 +16,7 @@ use crate::topology;
 const READER_PAUSE: Duration = Duration::from_millis(25);
 /// Between two attempts to reach an instance, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
-const PAUSE_MAX: Duration = Duration::from_millis(1_000);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// The first instance that proves itself, with the session that did.
 pub(super) async fn search(source: &Source) -> (Endpoint, Session) {
