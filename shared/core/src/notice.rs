@@ -60,7 +60,7 @@ pub fn opened(episode: &Episode, decision: &Decision) -> Notice {
         severity: Severity::Warning,
         subject: format!("{}: the writer {} has failed", episode.cluster, episode.old_writer),
         body: format!(
-            "Episode {} of cluster {} is open. State of the writer {}: {:?}, seen by a quorum of Availability Zones. \
+            "Episode {} of {} is open. State of the writer {}: {:?}, seen by a quorum of Availability Zones. \
              {}",
             episode.epoch,
             episode.cluster,
@@ -81,7 +81,7 @@ pub fn ordered(episode: &Episode) -> Notice {
         severity: Severity::Info,
         subject: format!("{}: switchover from {} to {target} begins", episode.cluster, episode.old_writer),
         body: format!(
-            "Episode {} of cluster {} is a planned switchover from {} to {target}: {reason}. Protected transactions \
+            "Episode {} of {} is a planned switchover from {} to {target}: {reason}. Protected transactions \
              wait at the gate for some seconds at most. The next message says how it ended.",
             episode.epoch, episode.cluster, episode.old_writer
         ),
@@ -107,7 +107,7 @@ fn switched(episode: &Episode, plan: &Plan, writer: &InstanceId) -> Notice {
         severity,
         subject,
         body: format!(
-            "Episode {} of cluster {} is closed. A commit on {writer} proved that writes flow, {how}. The switchover \
+            "Episode {} of {} is closed. A commit on {writer} proved that writes flow, {how}. The switchover \
              was ordered with the reason: {}. FailoverDBCluster was called {} times; the gate is open. Evidence: {} \
              entries, last hash {}.",
             episode.epoch,
@@ -148,8 +148,8 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
     }
 }
 
-/// An episode ended.
-pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice {
+/// An episode ended; `call` is what the call that moves the role is named.
+pub fn closed(episode: &Episode, writer: &InstanceId, call: &str, now: Timestamp) -> Notice {
     if let Some(plan) = episode.plan.as_ref().filter(|_| episode.cause == WriterState::Committing) {
         return switched(episode, plan, writer);
     }
@@ -163,8 +163,8 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
         severity: Severity::Warning,
         subject: format!("{}: writes flow again on {writer}", episode.cluster),
         body: format!(
-            "Episode {} of cluster {} is closed. A commit on {writer} proved it {} ms after the failure was first \
-             seen; {how}. FailoverDBCluster was called {} times. Evidence: {} entries, last hash {}.",
+            "Episode {} of {} is closed. A commit on {writer} proved it {} ms after the failure was first \
+             seen; {how}. {call} was called {} times. Evidence: {} entries, last hash {}.",
             episode.epoch,
             episode.cluster,
             proved.since(episode.failed_since).as_millis(),
@@ -181,7 +181,7 @@ pub fn standing_by(cluster: &ClusterId, lease: &Lease, decision: &Decision) -> N
         severity: Severity::Warning,
         subject: format!("{cluster}: the writer has failed; another coordinator holds the lease"),
         body: format!(
-            "The writer of cluster {cluster} is {:?}. The lease of epoch {} belongs to {} until {} (milliseconds since \
+            "The writer of {cluster} is {:?}. The lease of epoch {} belongs to {} until {} (milliseconds since \
              the Unix epoch) and has not been renewed lately, so its owner may be gone; this coordinator does nothing \
              to the cluster. If no other message follows, fail over by hand, or set `expires_at` of the item `lease` \
              of this cluster in the state table to 0 and Steadfast takes over.",
@@ -199,7 +199,7 @@ pub fn state_lost(cluster: &ClusterId, error: &str) -> Notice {
         severity: Severity::Critical,
         subject: format!("{cluster}: the state table does not answer; Steadfast acts on nothing"),
         body: format!(
-            "The state of cluster {cluster} could not be read or written: {error}. Without it Steadfast cannot know \
+            "The state of {cluster} could not be read or written: {error}. Without it Steadfast cannot know \
              who may act, so it does nothing to the cluster. Check DynamoDB and the function's permissions; watch the \
              writer yourself until this is mended."
         ),

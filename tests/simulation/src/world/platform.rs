@@ -1,7 +1,7 @@
 //! The platform: its control plane, its own failover, its events.
 
 use serde_json::{Value, json};
-use steadfast_core::topology::{ClusterStatus, InstanceId, Member, Topology};
+use steadfast_core::topology::{ClusterStatus, Deployment, InstanceId, Member, Topology};
 use steadfast_scenario::Milestone;
 
 use super::instance::{Role, Run};
@@ -186,6 +186,7 @@ impl World {
         });
         Topology {
             cluster: self.names.cluster.clone(),
+            deployment: Deployment::Cluster,
             status,
             endpoint: "orders.cluster".to_owned(),
             port: 5432,
