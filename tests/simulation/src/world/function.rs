@@ -9,7 +9,7 @@ use steadfast_core::hint;
 use steadfast_core::ports::StateError;
 use steadfast_core::route::{self};
 use steadfast_core::switchover::{NotReady, Ordered};
-use steadfast_core::topology::Owner;
+use steadfast_core::topology::{Deployment, Owner};
 use steadfast_scenario::Service;
 
 use super::{MS, Micros, SECOND, World, micros};
