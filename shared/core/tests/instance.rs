@@ -18,6 +18,7 @@ use steadfast_core::executor::{Executor, Patience};
 use steadfast_core::hint;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::*;
+use steadfast_core::rds_event::{self, Meaning};
 use steadfast_core::route::{self, Dropped};
 use steadfast_core::rules::Verdict;
 use steadfast_core::snapshot::Snapshot;
@@ -350,4 +351,22 @@ fn the_events_of_the_instance_wake_and_those_of_others_do_not() {
     }
     let told = choose(&event("RDS-EVENT-0034", "DB_INSTANCE", "orders")).notice.unwrap();
     assert_eq!(told.subject, "orders: RDS-EVENT-0034 FailoverAbandoned");
+}
+
+#[test]
+fn its_events_are_known_by_their_sentence_when_they_come_without_an_id() {
+    for (message, meaning) in [
+        ("Multi-AZ instance failover started.", Meaning::FailoverStarted),
+        ("Multi-AZ failover to standby complete - DNS propagation may take a few minutes.", Meaning::FailoverCompleted),
+        ("Multi-AZ instance failover completed", Meaning::FailoverCompleted),
+        ("Multi-AZ instance activation started", Meaning::FailoverStarted),
+        ("Multi-AZ instance activation completed", Meaning::FailoverCompleted),
+        ("Recovered from partial failover", Meaning::Recovery),
+        (
+            "Abandoning user requested failover since a failover recently occurred on the database instance.",
+            Meaning::FailoverAbandoned,
+        ),
+    ] {
+        assert_eq!(rds_event::read_event(None, message).meaning, meaning, "{message}");
+    }
 }

@@ -101,11 +101,10 @@ async fn the_platform_fails_over_by_itself_and_says_nothing_before() {
     lab.nodes.hold_promotions(true);
     lab.nodes.set_health(HOSTS[0], NodeHealth::HostDown);
     until("a failover", async || {
-        let began = !lab.rds.promotions().is_empty();
-        began || {
-            assert_eq!(described(&lab).await.db_instance_status(), Some("available"));
-            false
-        }
+        let shown = described(&lab).await;
+        let begun = !lab.rds.promotions().is_empty();
+        assert!(begun || shown.db_instance_status() == Some("available"), "{shown:?}");
+        begun
     })
     .await;
     lab.nodes.hold_promotions(false);
