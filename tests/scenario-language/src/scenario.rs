@@ -44,9 +44,6 @@ impl Scenario {
     pub fn keeps_out(&self, place: Interpreter) -> Option<&str> {
         match &self.only {
             Some(only) if only.place != place => Some(&only.because),
-            Some(_) | None if self.deployment == Deployment::Instance && place == Interpreter::Simulation => {
-                Some("the simulated world holds clusters alone")
-            }
             Some(_) | None => None,
         }
     }

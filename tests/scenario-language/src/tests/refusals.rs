@@ -160,11 +160,11 @@ fn a_scenario_without_a_reason_is_refused() {
 }
 
 #[test]
-fn a_multi_az_instance_runs_in_the_lab_alone() {
+fn a_multi_az_instance_runs_where_the_scenario_says() {
     use crate::scenario::Interpreter;
     let scenario = parse("multi-az", "# why\ndeployment multi-az\nat 0s kill-host writer\n").expect("a scenario");
     assert_eq!(scenario.keeps_out(Interpreter::Lab), None);
-    assert!(scenario.keeps_out(Interpreter::Simulation).is_some());
+    assert_eq!(scenario.keeps_out(Interpreter::Simulation), None);
     assert!(scenario.to_string().contains("\ndeployment multi-az\n"), "{scenario}");
     let cluster = parse("cluster", "# why\nonly lab: it is real\nat 0s kill-host writer\n").expect("a scenario");
     assert_eq!(cluster.keeps_out(Interpreter::Simulation), Some("it is real"));

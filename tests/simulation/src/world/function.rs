@@ -9,7 +9,7 @@ use steadfast_core::hint;
 use steadfast_core::ports::StateError;
 use steadfast_core::route::{self};
 use steadfast_core::switchover::{NotReady, Ordered};
-use steadfast_core::topology::{Deployment, Owner};
+use steadfast_core::topology::Owner;
 use steadfast_scenario::Service;
 
 use super::{MS, Micros, SECOND, World, micros};
@@ -180,7 +180,7 @@ impl World {
         if route::stale(&hint, &envelope, self.clock(0)).is_some() || !self.functions.handled.insert(id) {
             return;
         }
-        let route = route::choose(&hint, &self.names.cluster, Deployment::Cluster);
+        let route = route::choose(&hint, &self.names.cluster, self.plan.scenario.deployment);
         self.note(|| format!("router: {hint:?} wakes: {}", route.wakes));
         if route.wakes {
             self.wake_coordinator("event");
