@@ -243,7 +243,9 @@ impl World {
         self.count_if(resuming, "call while the writer resumes");
         let old = known.state.as_ref().and_then(|state| state.episode.as_ref()).map(|episode| &episode.old_writer);
         let replaced = old.is_some_and(|old| self.nth(old) != Some(self.platform.writer));
-        if replaced && self.nth(target) != Some(self.platform.writer) && self.platform.in_flight.is_none() {
+        // A reboot with failover moves the role back whatever its caller had in mind.
+        let back = self.is_multi_az() || self.nth(target) != Some(self.platform.writer);
+        if replaced && back && self.platform.in_flight.is_none() {
             self.watch.flips = self.watch.flips.saturating_add(1);
             self.note(|| "the platform had finished a failover of its own meanwhile".to_owned());
         }

@@ -46,12 +46,35 @@ fn renamed(fault: &Fault) -> Fault {
     }
 }
 
+/// What the runs together have shown.
+#[derive(Debug, Default)]
+struct Seen {
+    broken: Vec<String>,
+    accepted: u64,
+    refused: u64,
+    /// Failovers that the platform began by itself.
+    native: u64,
+    /// Calls that met a failover which the platform had just finished, and moved the role back.
+    flips: u64,
+    people: usize,
+}
+
 #[test]
 fn no_promise_is_broken_on_a_multi_az_instance_either() {
-    let mut broken = Vec::new();
+    let mut seen = Seen::default();
     for seed in 0..SEEDS {
         let report = run(of_an_instance(seed));
-        broken.extend(report.violations.iter().map(|violation| format!("seed {seed}: {violation}")));
+        seen.broken.extend(report.violations.iter().map(|violation| format!("seed {seed}: {violation}")));
+        seen.accepted += report.accepted;
+        seen.refused += report.calls - report.accepted;
+        seen.native += report.failovers - report.accepted;
+        seen.flips += report.flips;
+        seen.people += report.people.len();
     }
-    assert!(broken.is_empty(), "{} broken promises:\n{}", broken.len(), broken.join("\n"));
+    assert!(seen.broken.is_empty(), "{} broken promises:\n{}", seen.broken.len(), seen.broken.join("\n"));
+    // All that must be tried has been tried, and often.
+    let often = [seen.accepted, seen.refused, seen.native, seen.people as u64];
+    assert!(often.iter().all(|times| *times >= 50), "{seen:?}");
+    // Nothing stands between the last look and the call; that this meets the platform must stay rare.
+    assert!(seen.flips * 50 <= seen.accepted, "{seen:?}");
 }
