@@ -8,6 +8,8 @@ use crate::diagnosis::WriterState;
 use crate::episode::{Episode, RecoveredBy};
 use crate::lease::Lease;
 use crate::mode::Mode;
+use crate::pin::{self, Aim};
+use crate::ports::CallError;
 use crate::switchover::Plan;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId};
@@ -189,6 +191,40 @@ pub fn standing_by(cluster: &ClusterId, lease: &Lease, decision: &Decision) -> N
             lease.epoch,
             lease.owner,
             lease.expires_at.as_millis()
+        ),
+    }
+}
+
+/// The stable name could not be set.
+pub fn unpinned(cluster: &ClusterId, aim: &Aim, error: &CallError) -> Notice {
+    let Aim { name, writer, endpoint, epoch } = aim;
+    let (zone, name) = (&name.zone, &name.name);
+    Notice {
+        severity: Severity::Warning,
+        subject: format!("{cluster}: the name {name} may not lead to the writer {writer}"),
+        body: format!(
+            "Writes flow on {writer} (cluster {cluster}, episode {epoch}), but the name {name} in hosted zone {zone} \
+             could not be set to it: {error}. Who connects by that name may reach another instance. Steadfast tries \
+             again every minute while the writer commits, and says when it is done. By hand: aws route53 \
+             change-resource-record-sets --hosted-zone-id {zone} --change-batch '{{\"Changes\":[{{\"Action\":\"UPSERT\",\
+             \"ResourceRecordSet\":{{\"Name\":\"{name}\",\"Type\":\"CNAME\",\"TTL\":{},\"ResourceRecords\":[{{\"Value\":\
+             \"{endpoint}\"}}]}}}}]}}'. If it was refused: the coordinator's role needs \
+             route53:ChangeResourceRecordSets on that zone, and nothing but a CNAME may stand under the name.",
+            pin::TTL.as_secs()
+        ),
+    }
+}
+
+/// The stable name leads to the writer again, after people were told that it may not.
+pub fn pinned(cluster: &ClusterId, aim: &Aim) -> Notice {
+    let Aim { name, writer, endpoint, epoch } = aim;
+    Notice {
+        severity: Severity::Info,
+        subject: format!("{cluster}: the name {} leads to the writer {writer} again", name.name),
+        body: format!(
+            "The name {} in hosted zone {} is set to {endpoint} (cluster {cluster}, episode {epoch}). Nothing is left to \
+             do.",
+            name.name, name.zone
         ),
     }
 }
