@@ -10,7 +10,7 @@
 //! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom; [`switchover`]
 //!    behind the [`gate`]: the same on purpose.
 //! 7. [`pin`]: a stable name for the writer, when nothing is wrong.
-//! 8. [`evidence`], [`metric`], [`notice`], [`debris`]: what can be proved and told afterwards.
+//! 8. [`evidence`], [`metric`], [`notice`] with its [`remedy`], [`debris`]: what can be proved and told afterwards.
 
 pub mod board;
 pub mod candidate;
@@ -32,6 +32,7 @@ pub mod pin;
 pub mod policy;
 pub mod ports;
 pub mod rds_event;
+pub mod remedy;
 pub mod route;
 pub mod rules;
 pub mod snapshot;
