@@ -161,15 +161,15 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
         severity: Severity::Critical,
         subject: format!("{}: you are needed, rule {}", episode.cluster, decision.rule),
         body: format!(
-            "Rule {}: {}. Since {} the writer {} of cluster {} has failed (episode {}); now it is {:?}. What to do: \
+            "Rule {}: {}. This is episode {} of cluster {}, about its writer {} since {}; now that is {:?}. What to do: \
              {}\nRefused as writers: {}. Steadfast goes on watching and does nothing to the cluster while this lasts; \
              the episode closes by itself once a commit proves that writes flow.",
             decision.rule,
             decision.says,
-            episode.failed_since.rfc3339(),
-            episode.old_writer,
-            episode.cluster,
             episode.epoch,
+            episode.cluster,
+            episode.old_writer,
+            episode.failed_since.rfc3339(),
             decision.diagnosis.writer,
             remedy::of(decision.rule, episode, decision)
                 .unwrap_or_else(|| format!("look at the cluster: {}", remedy::status(episode.cluster.as_str()))),

@@ -10,7 +10,7 @@ use crate::episode::Episode;
 static REMEDIES: &[(u16, &str)] = &[
     (
         205,
-        "Fewer than two Availability Zones report. Ask an application whether it writes. If it does, mend the probers: \
+        "Too few Availability Zones report, or they disagree. Ask an application whether it writes. If it does, mend the probers: \
          read the logs of the functions health-prober-*, then look at their schedules, subnets and database secret. If \
          it does not: {fail over}",
     ),
@@ -45,7 +45,7 @@ static REMEDIES: &[(u16, &str)] = &[
     (
         510,
         "The passwords in the secret and in the database differ; a rotation may have stopped half way: aws \
-         secretsmanager describe-secret --secret-id the one in STEADFAST_SECRET_ARN. Finish the rotation, or set the \
+         secretsmanager describe-secret --secret-id ARN, with the ARN of the probers' setting STEADFAST_SECRET_ARN. Finish the rotation, or set the \
          prober role's password to what the secret holds with ALTER ROLE. Do not fail over.",
     ),
     (

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use steadfast_core::decision::decide;
 use steadfast_core::executor::{Executor, Outcome, Patience};
+use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
 use steadfast_core::notice::Severity;
 use steadfast_core::pin::{self, Aim, Pin, PinName};
@@ -90,9 +91,21 @@ fn a_writer_is_not_named_before_its_endpoint_is_known_nor_while_an_episode_is_op
     (seen.lease, seen.mode) = (None, Mode::Armed);
     let aim = |seen: &Snapshot| pin::due(&name, seen, &decide(seen, &policy), None).map(|pin| pin.aim.endpoint);
     assert_eq!(aim(&seen).as_deref(), Some("w.example"));
+    for mode in [Mode::Shadow, Mode::Paused] {
+        assert_eq!(aim(&Snapshot { mode, ..seen.clone() }), None, "{mode:?}");
+    }
     let mut nameless = seen.clone();
     nameless.topology.as_mut().unwrap().what.members[0].endpoint = String::new();
     assert_eq!(aim(&nameless), None);
+    let lease =
+        unanimous(Seen::Committing, ago(60_000)).lease.map(|lease| Lease { owner: Owner::new("other"), ..lease });
+    assert_eq!(aim(&Snapshot { lease, ..seen.clone() }), None, "somebody else is at work");
+    let mut moved = seen.clone();
+    for report in &mut moved.reports {
+        report.sightings[1] = sighting("r1", Seen::Committing, ago(1_000));
+        report.sightings[1].committed_at = Some(ago(10));
+    }
+    assert_eq!(aim(&moved), None, "the control plane does not say so");
     for reason in [Seen::Refused, Seen::Stalled, Seen::CheckFailed] {
         assert_eq!(aim(&unanimous(reason, ago(60_000))), None, "{reason:?}");
     }
@@ -184,6 +197,17 @@ fn a_call_of_another_that_is_on_its_way_keeps_the_name_unsettled_until_it_has_en
 }
 
 #[test]
+fn a_call_that_has_ended_keeps_nobody_from_settling_another() {
+    let mut w = pinned(Seen::Committing);
+    let name = w.stable_name().unwrap();
+    let aim = Aim { name, writer: InstanceId::new("r2"), endpoint: "r2.example".to_owned(), epoch: 0 };
+    let asked_at = w.now().plus(Duration::from_secs(58));
+    w.i.get_mut().unwrap().state.pin = Some(Pin { aim, asked_at, settled: true, told: false, version: 4 });
+    sweep(&w);
+    assert_eq!((led_to(&w), pin(&w).settled), (vec!["w.example 0".to_owned()], true));
+}
+
+#[test]
 fn what_a_newer_coordinator_has_asked_for_meanwhile_stands() {
     let mut w = pinned(Seen::Committing);
     w.i.get_mut().unwrap().meanwhile = Some(|i| {
@@ -193,6 +217,17 @@ fn what_a_newer_coordinator_has_asked_for_meanwhile_stands() {
     });
     assert_eq!(sweep(&w).rule, 310);
     assert_eq!((pin(&w).aim.endpoint.as_str(), pin(&w).settled), ("r2.example", false));
+}
+
+#[test]
+fn a_call_that_was_announced_long_ago_is_not_made() {
+    let mut w = pinned(Seen::Committing);
+    w.i.get_mut().unwrap().pin_ms = 15_000;
+    sweep(&w);
+    assert_eq!((led_to(&w).len(), pin(&w).settled), (0, false));
+    w.i.lock().unwrap().pin_ms = 5;
+    sweep(&w);
+    assert_eq!((led_to(&w).len(), pin(&w).settled), (1, true));
 }
 
 #[test]

@@ -10,7 +10,6 @@ use steadfast_core::decision::decide;
 use steadfast_core::diagnosis::diagnose;
 use steadfast_core::episode::Episode;
 use steadfast_core::notice::{self, Notice};
-use steadfast_core::policy::Policy;
 use steadfast_core::remedy;
 use steadfast_core::rules::{OTHERWISE, TABLE, Verdict};
 use steadfast_core::topology::{ClusterId, InstanceId};
@@ -21,7 +20,7 @@ use support::*;
 fn notices() -> BTreeMap<u16, Notice> {
     let seen = unanimous(Outcome::Refused, ago(2_000));
     let writer = InstanceId::new(WRITER);
-    let policy = Policy::default();
+    let policy = no_grace();
     let opened =
         Episode::open(&ClusterId::new("orders"), 7, &diagnose(&seen, &policy), writer, None, ago(1_000), &policy);
     let calling = TABLE.iter().chain([&OTHERWISE]).filter(|rule| rule.verdict == Verdict::CallHuman);

@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) resumes: Vec<String>,
     pub(crate) stable_name: Option<PinName>,
     pub(crate) points: Vec<Aim>,
+    /// What writing about the name takes.
+    pub(crate) pin_ms: u64,
     /// What the name service answers; None: it sets the name.
     pub(crate) point_fails: Option<CallError>,
     /// What happens while the name is being set.
@@ -155,6 +157,7 @@ impl StateTable for W {
     }
     async fn write_pin(&self, _: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
         let mut i = self.i.lock().unwrap();
+        i.now += i.pin_ms;
         let paused = i.state.mode != Mode::Armed && !next.settled;
         if i.state.pin.as_ref().map(|pin| pin.version) != seen || paused {
             return Err(StateError::Superseded { table: "t".into() });

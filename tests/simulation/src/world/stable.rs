@@ -23,6 +23,8 @@ impl World {
     /// Sets the record, whatever it was.
     pub(crate) fn point(&mut self, aim: &Aim) {
         let moved = self.stable.leads_to.replace(aim.endpoint.clone()).is_some_and(|before| before != aim.endpoint);
+        let superseded_meanwhile = self.table.pin.as_ref().is_some_and(|pin| pin.aim != *aim);
+        self.count_if(superseded_meanwhile, "a name is set after a newer one was asked for");
         self.note(|| format!("the name leads to {}", aim.endpoint));
         self.count(|| if moved { "the name was moved".to_owned() } else { "the name was set".to_owned() });
         self.check_name();
