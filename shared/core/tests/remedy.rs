@@ -1,7 +1,5 @@
 //! Whoever is called at night is told what to do.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
-
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,7 +12,7 @@ use steadfast_core::executor::{Executor, Outcome, Patience};
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
 use steadfast_core::notice::Notice;
-use steadfast_core::pin::{Aim, Pin, PinName};
+use steadfast_core::pin::{self, Aim, PinName};
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::{
     CallError, Clock, ControlPlane, Drainer, Log, Names, Notifier, State, StateError, StateTable, Under,
@@ -193,7 +193,7 @@ impl StateTable for Port {
         }
     }
 
-    async fn write_pin(&self, _: &ClusterId, _: Option<u64>, _: &Pin) -> Result<(), StateError> {
+    async fn write_pin(&self, _: &ClusterId, _: Option<u64>, _: &pin::Pin) -> Result<(), StateError> {
         Err(unfit("write_pin"))
     }
 }
