@@ -164,15 +164,31 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
         subject: format!("{}: writes flow again on {writer}", episode.cluster),
         body: format!(
             "Episode {} of cluster {} is closed. A commit on {writer} proved it {} ms after the failure was first \
-             seen; {how}. FailoverDBCluster was called {} times. Evidence: {} entries, last hash {}.",
+             seen; {how}. FailoverDBCluster was called {} times. {}Evidence: {} entries, last hash {}.",
             episode.epoch,
             episode.cluster,
             proved.since(episode.failed_since).as_millis(),
             episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
+            in_shadow(episode, proved),
             episode.evidence.length,
             episode.evidence.hash
         ),
     }
+}
+
+/// What Steadfast would have done if it were armed; empty when nothing.
+fn in_shadow(episode: &Episode, proved: Timestamp) -> String {
+    let Some(shadowed) = &episode.shadowed else {
+        return String::new();
+    };
+    format!(
+        "In shadow mode nothing was called: armed, Steadfast would have called FailoverDBCluster with target {} {} ms \
+         after the failure was first seen, which was {} ms before that commit. Arm it once you trust what it would \
+         have done. ",
+        shadowed.target,
+        shadowed.at.since(episode.failed_since).as_millis(),
+        proved.since(shadowed.at).as_millis()
+    )
 }
 
 /// The writer has failed, and somebody else holds the lease.
