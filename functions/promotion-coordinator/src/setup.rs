@@ -6,6 +6,7 @@ use std::time::Duration;
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
 use steadfast_aws::coordinator::World;
+use steadfast_aws::names::{self, Route53};
 use steadfast_aws::notifier::Topic;
 use steadfast_aws::settings::{SettingError, Settings};
 use steadfast_aws::siblings::Sibling;
@@ -39,11 +40,13 @@ impl Setup {
         let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
         let drainer = settings.text("STEADFAST_DRAINER", "the name or ARN of the connection-drainer function")?;
         let policy = policy(&settings)?;
+        let stable_name = names::stable_name(&settings)?;
         let config = clients::shared().await;
         let world = World {
             table: Table::new(clients::dynamodb(&config), table),
             rds: Rds::new(clients::rds(&config)),
             drainer: Sibling::new(clients::lambda(&config), drainer),
+            names: Route53::new(clients::route53(&config), stable_name),
             topic: Topic::new(clients::sns(&config), topic),
         };
         warm(&world, &cluster).await;

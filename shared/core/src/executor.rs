@@ -3,6 +3,7 @@
 //! Every effect is preceded by a transaction that writes its evidence under the lease. Whoever
 //! dies between any two lines leaves a state from which the next one goes on.
 
+mod pin;
 mod switchover;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::evidence::{Entry, Kind};
 use crate::lease::{Lease, LeaseState};
 use crate::metric;
 use crate::notice::{self, Notice};
+use crate::pin::Pin;
 use crate::policy::Policy;
 use crate::ports::{CALL_LIMIT, CallError, State, StateError, Under, World};
 use crate::rules::{OTHERWISE, Verdict};
@@ -66,6 +68,7 @@ pub struct Executor<'w, W> {
     cluster: ClusterId,
     me: Owner,
     topology: Option<Seen<Topology>>,
+    pin: Option<Pin>,
     describe_now: bool,
     description: Description,
     logged_rule: Option<u16>,
@@ -107,6 +110,7 @@ impl<'w, W: World> Executor<'w, W> {
             cluster,
             me,
             topology: None,
+            pin: None,
             describe_now: true,
             description: Description::Earlier,
             logged_rule: None,
@@ -145,6 +149,7 @@ impl<'w, W: World> Executor<'w, W> {
             }
             if self.is_over(&snapshot, &decision, began, patience) {
                 self.leave().await;
+                self.pin(&snapshot, &decision, patience).await;
                 let Decision { rule, verdict, says, .. } = decision;
                 return Ok(Outcome { rule, verdict, says });
             }
@@ -199,7 +204,8 @@ impl<'w, W: World> Executor<'w, W> {
             }
             self.describe_now = false;
         }
-        let State { mode, lease, episode, reports } = self.load().await?;
+        let State { mode, lease, episode, reports, pin } = self.load().await?;
+        self.pin = pin;
         Ok(Snapshot {
             now: self.world.now(),
             me: self.me.clone(),
@@ -625,9 +631,15 @@ impl<'w, W: World> Executor<'w, W> {
 
     /// A message that does not get through is logged: it must not hold up the failover.
     async fn tell(&self, notice: &Notice) {
-        if let Err(error) = self.world.notify(notice).await {
+        self.has_told(notice).await;
+    }
+
+    async fn has_told(&self, notice: &Notice) -> bool {
+        let told = self.world.notify(notice).await;
+        if let Err(error) = &told {
             self.world.audit("notice_failed", json!({ "subject": notice.subject, "error": error.to_string() }));
         }
+        told.is_ok()
     }
 
     fn is_over(&self, snapshot: &Snapshot, decision: &Decision, began: Timestamp, patience: Patience) -> bool {

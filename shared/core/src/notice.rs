@@ -8,6 +8,9 @@ use crate::diagnosis::WriterState;
 use crate::episode::{Episode, RecoveredBy};
 use crate::lease::Lease;
 use crate::mode::Mode;
+use crate::pin::{self, Aim};
+use crate::ports::CallError;
+use crate::remedy;
 use crate::switchover::Plan;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId};
@@ -60,13 +63,13 @@ pub fn opened(episode: &Episode, decision: &Decision) -> Notice {
         severity: Severity::Warning,
         subject: format!("{}: the writer {} has failed", episode.cluster, episode.old_writer),
         body: format!(
-            "Episode {} of cluster {} is open. State of the writer {}: {:?}, seen by a quorum of Availability Zones. \
-             {}",
-            episode.epoch,
-            episode.cluster,
+            "Since {} the writer {} of cluster {} is {:?}, by a quorum of Availability Zones (episode {}). {}",
+            episode.failed_since.rfc3339(),
             episode.old_writer,
+            episode.cluster,
             decision.diagnosis.writer,
-            what_follows(decision)
+            episode.epoch,
+            what_follows(episode, decision)
         ),
     }
 }
@@ -81,9 +84,13 @@ pub fn ordered(episode: &Episode) -> Notice {
         severity: Severity::Info,
         subject: format!("{}: switchover from {} to {target} begins", episode.cluster, episode.old_writer),
         body: format!(
-            "Episode {} of cluster {} is a planned switchover from {} to {target}: {reason}. Protected transactions \
-             wait at the gate for some seconds at most. The next message says how it ended.",
-            episode.epoch, episode.cluster, episode.old_writer
+            "Episode {} of cluster {}, begun {}, is a planned switchover from {} to {target}: {reason}. Protected \
+             transactions wait at the gate for some seconds at most. Nothing to do; the next message says how it ended. \
+             To stop it before the call, pause Steadfast (payloads/pause.json).",
+            episode.epoch,
+            episode.cluster,
+            episode.opened_at.rfc3339(),
+            episode.old_writer
         ),
     }
 }
@@ -99,34 +106,53 @@ fn switched(episode: &Episode, plan: &Plan, writer: &InstanceId) -> Notice {
         (Severity::Warning, format!("{}: the switchover did not happen; {writer} writes", episode.cluster))
     };
     let how = match (done, why) {
-        (true, _) => "as ordered".to_owned(),
-        (false, Some(why)) => format!("not as ordered: {why}"),
-        (false, None) => "not as ordered: it was not carried out in time".to_owned(),
+        (true, _) => "as ordered. Nothing is left to do".to_owned(),
+        (false, why) => format!(
+            "not as ordered: {}. Mend that and order it again; Steadfast does not do so by itself",
+            why.unwrap_or_else(|| "it was not carried out in time".to_owned())
+        ),
     };
     Notice {
         severity,
         subject,
         body: format!(
-            "Episode {} of cluster {} is closed. A commit on {writer} proved that writes flow, {how}. The switchover \
-             was ordered with the reason: {}. FailoverDBCluster was called {} times; the gate is open. Evidence: {} \
-             entries, last hash {}.",
+            "Episode {} of cluster {}, begun {}, is closed. A commit on {writer} proved that writes flow, {how}. The \
+             switchover was ordered with the reason: {}. FailoverDBCluster was called {} times; the gate is open. {}",
             episode.epoch,
             episode.cluster,
+            episode.opened_at.rfc3339(),
             plan.reason,
             episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
-            episode.evidence.length,
-            episode.evidence.hash
+            evidence(episode)
         ),
     }
 }
 
-fn what_follows(decision: &Decision) -> &'static str {
+fn what_follows(episode: &Episode, decision: &Decision) -> String {
+    let cluster = episode.cluster.as_str();
     match decision.facts.mode {
-        Mode::Armed => "Nothing to do yet; the next message says how it ended or that you are needed.",
-        Mode::Shadow | Mode::Paused => {
-            "Steadfast is not armed: it records what it would do and acts on nothing. Watch the cluster yourself."
-        }
+        Mode::Armed => format!(
+            "Nothing to do yet: Steadfast lets Aurora go first where Aurora can help, then promotes once where another \
+             writer can, and the next message says how it ended or that you are needed. If none has come within three \
+             minutes, look yourself: {}",
+            remedy::status(cluster)
+        ),
+        Mode::Shadow | Mode::Paused => format!(
+            "Steadfast is not armed: it records what it would do and acts on nothing. Watch the cluster yourself: {}; \
+             if Aurora does not fail over: {}",
+            remedy::status(cluster),
+            remedy::fail_over(cluster, decision.target.as_ref().map_or("READER", InstanceId::as_str))
+        ),
     }
+}
+
+/// Where the record of the episode stands.
+fn evidence(episode: &Episode) -> String {
+    let Episode { cluster, epoch, evidence, .. } = episode;
+    format!(
+        "Evidence: partition evidence#{cluster}#{epoch} of the state table, {} entries, last hash {}.",
+        evidence.length, evidence.hash
+    )
 }
 
 /// No rule can make it better.
@@ -135,14 +161,18 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
         severity: Severity::Critical,
         subject: format!("{}: you are needed, rule {}", episode.cluster, decision.rule),
         body: format!(
-            "Rule {}: {}. Episode {}, writer {} is {:?}. Candidates refused: {}. Steadfast goes on watching and \
-             will not promote. Look at the cluster, then fail over by hand or mend the cause; the episode closes \
-             by itself once a commit proves that writes flow.",
+            "Rule {}: {}. This is episode {} of cluster {}, about its writer {} since {}; now that is {:?}. What to do: \
+             {}\nRefused as writers: {}. Steadfast goes on watching and does nothing to the cluster while this lasts; \
+             the episode closes by itself once a commit proves that writes flow.",
             decision.rule,
             decision.says,
             episode.epoch,
+            episode.cluster,
             episode.old_writer,
+            episode.failed_since.rfc3339(),
             decision.diagnosis.writer,
+            remedy::of(decision.rule, episode, decision)
+                .unwrap_or_else(|| format!("look at the cluster: {}", remedy::status(episode.cluster.as_str()))),
             candidate::reasons(&decision.refused).unwrap_or_else(|| "none".to_owned())
         ),
     }
@@ -163,15 +193,20 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
         severity: Severity::Warning,
         subject: format!("{}: writes flow again on {writer}", episode.cluster),
         body: format!(
-            "Episode {} of cluster {} is closed. A commit on {writer} proved it {} ms after the failure was first \
-             seen; {how}. FailoverDBCluster was called {} times. {}Evidence: {} entries, last hash {}.",
+            "Episode {} of cluster {} is closed. A commit on {writer} proved it at {}, {} ms after the failure was \
+             first seen; {how}. FailoverDBCluster was called {} times. {}Nothing is urgent: find out why {} was {:?}, \
+             while RDS still knows (aws rds describe-events --source-type db-instance --source-identifier {} --duration \
+             1440), and look for applications that do not write again. {}",
             episode.epoch,
             episode.cluster,
+            proved.rfc3339(),
             proved.since(episode.failed_since).as_millis(),
             episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
             in_shadow(episode, proved),
-            episode.evidence.length,
-            episode.evidence.hash
+            episode.old_writer,
+            episode.cause,
+            episode.old_writer,
+            evidence(episode)
         ),
     }
 }
@@ -197,14 +232,50 @@ pub fn standing_by(cluster: &ClusterId, lease: &Lease, decision: &Decision) -> N
         severity: Severity::Warning,
         subject: format!("{cluster}: the writer has failed; another coordinator holds the lease"),
         body: format!(
-            "The writer of cluster {cluster} is {:?}. The lease of epoch {} belongs to {} until {} (milliseconds since \
-             the Unix epoch) and has not been renewed lately, so its owner may be gone; this coordinator does nothing \
-             to the cluster. If no other message follows, fail over by hand, or set `expires_at` of the item `lease` \
-             of this cluster in the state table to 0 and Steadfast takes over.",
+            "Since {} the writer of cluster {cluster} is {:?}. The lease of epoch {} belongs to {} until {} and has not \
+             been renewed lately, so its owner may be gone; this coordinator does nothing to the cluster. If no other \
+             message follows within a minute, hand the lease on: in the state table set expires_at of the item lease of \
+             cluster#{cluster} to 0, and Steadfast takes over. Do not delete it. Or: {}",
+            decision.diagnosis.since.map_or_else(|| "lately".to_owned(), Timestamp::rfc3339),
             decision.diagnosis.writer,
             lease.epoch,
             lease.owner,
-            lease.expires_at.as_millis()
+            lease.expires_at.rfc3339(),
+            remedy::fail_over(cluster.as_str(), decision.target.as_ref().map_or("READER", InstanceId::as_str))
+        ),
+    }
+}
+
+/// The stable name could not be set.
+pub fn unpinned(cluster: &ClusterId, aim: &Aim, error: &CallError) -> Notice {
+    let Aim { name, writer, endpoint, epoch } = aim;
+    let (zone, name) = (&name.zone, &name.name);
+    Notice {
+        severity: Severity::Warning,
+        subject: format!("{cluster}: the name {name} may not lead to the writer {writer}"),
+        body: format!(
+            "Writes flow on {writer} (cluster {cluster}, episode {epoch}), but the name {name} in hosted zone {zone} \
+             could not be set to it: {error}. Who connects by that name may reach another instance. Steadfast tries \
+             again every minute while the writer commits, and says when it is done. By hand: aws route53 \
+             change-resource-record-sets --hosted-zone-id {zone} --change-batch '{{\"Changes\":[{{\"Action\":\"UPSERT\",\
+             \"ResourceRecordSet\":{{\"Name\":\"{name}\",\"Type\":\"CNAME\",\"TTL\":{},\"ResourceRecords\":[{{\"Value\":\
+             \"{endpoint}\"}}]}}}}]}}'. If it was refused: the coordinator's role needs \
+             route53:ChangeResourceRecordSets on that zone, and nothing but a CNAME may stand under the name.",
+            pin::TTL.as_secs()
+        ),
+    }
+}
+
+/// The stable name leads to the writer again, after people were told that it may not.
+pub fn pinned(cluster: &ClusterId, aim: &Aim) -> Notice {
+    let Aim { name, writer, endpoint, epoch } = aim;
+    Notice {
+        severity: Severity::Info,
+        subject: format!("{cluster}: the name {} leads to the writer {writer} again", name.name),
+        body: format!(
+            "The name {} in hosted zone {} is set to {endpoint} (cluster {cluster}, episode {epoch}). Nothing is left to \
+             do.",
+            name.name, name.zone
         ),
     }
 }
@@ -216,8 +287,11 @@ pub fn state_lost(cluster: &ClusterId, error: &str) -> Notice {
         subject: format!("{cluster}: the state table does not answer; Steadfast acts on nothing"),
         body: format!(
             "The state of cluster {cluster} could not be read or written: {error}. Without it Steadfast cannot know \
-             who may act, so it does nothing to the cluster. Check DynamoDB and the function's permissions; watch the \
-             writer yourself until this is mended."
+             who may act, so it does nothing to the cluster until this is mended, and says so again. Look at the table \
+             (aws dynamodb describe-table --table-name the one named above), its KMS key, and the coordinator's \
+             permissions on it. Watch the writer yourself meanwhile: {}; if it has failed: {}",
+            remedy::status(cluster.as_str()),
+            remedy::fail_over(cluster.as_str(), "READER")
         ),
     }
 }

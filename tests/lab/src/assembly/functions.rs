@@ -19,6 +19,7 @@ pub(super) struct Endpoints {
     pub(super) state_table: String,
     pub(super) notifier: String,
     pub(super) invocations: String,
+    pub(super) names: String,
 }
 
 /// Account and Region; all waiting times as AWS documents them.
@@ -58,6 +59,10 @@ pub(super) fn specs(
     };
     let mut coordinator =
         vec![("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()), ("STEADFAST_DRAINER", names::DRAINER.to_owned())];
+    if let Some(zone) = &resources.zone {
+        coordinator.push(("STEADFAST_PIN_NAME", names::PIN.to_owned()));
+        coordinator.push(("STEADFAST_PIN_ZONE", zone.clone()));
+    }
     if config.native.is_none() {
         // Nobody else would act.
         coordinator.push(("STEADFAST_PLATFORM_GRACE", "0s".to_owned()));
@@ -95,6 +100,7 @@ fn environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.state_table.clone()),
         ("AWS_ENDPOINT_URL_SNS", endpoints.notifier.clone()),
         ("AWS_ENDPOINT_URL_LAMBDA", endpoints.invocations.clone()),
+        ("AWS_ENDPOINT_URL_ROUTE_53", endpoints.names.clone()),
         ("STEADFAST_CLUSTER", names::CLUSTER.to_owned()),
         ("STEADFAST_TABLE", names::TABLE.to_owned()),
     ]
