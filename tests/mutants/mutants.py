@@ -52,6 +52,7 @@ CHECKS = [
     ("shared/core/src/switchover.rs", "self.called_off.is_none() && now < self.until && (!self.asked || self.covers_call(now, policy))",
      ["now < self.until && (!self.asked || self.covers_call(now, policy))", "self.called_off.is_none() && (!self.asked || self.covers_call(now, policy))",
       "self.called_off.is_none() && now < self.until"], "when a plan ends"),
+    ("shared/core/src/snapshot.rs", "None => self.last_committer(policy)", ["None => None"], "whose failure is seen while the control plane is mute"),
     ("shared/core/src/snapshot.rs", "by == instance && at > closed.at.plus(policy.clock_skew_max)",
      ["false", "by == instance", "at > closed.at.plus(policy.clock_skew_max)"], "what proves that the role has moved back"),
     ("shared/core/src/switchover.rs", "promotion.refused.is_none()", ["false", "true"], "a call that was made is watched"),

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::decision::{self, Decision};
 use crate::diagnosis::WriterState;
-use crate::episode::{self, Closed, Episode, Promotion};
+use crate::episode::{self, Closed, Episode, Promotion, Shadowed};
 use crate::evidence::{Entry, Kind};
 use crate::lease::{Lease, LeaseState};
 use crate::metric;
@@ -484,7 +484,7 @@ impl<'w, W: World> Executor<'w, W> {
         episode.closed = Some(Closed { at: snapshot.now, writer: writer.clone(), by });
         let released = lease.released();
         let under = Under::Changing { seen: Some(lease), next: &released };
-        let facts = json!({ "writer": writer, "by": by, "promotion": open.promotion });
+        let facts = json!({ "writer": writer, "by": by, "promotion": open.promotion, "shadowed": open.shadowed });
         let seen = Some(open.version);
         let episode = self.write_returning(under, episode, seen, decision, &[(Kind::Closed, facts)]).await?;
         self.tell_untold().await;
@@ -523,8 +523,9 @@ impl<'w, W: World> Executor<'w, W> {
         if decision.facts.lease == LeaseState::Ours {
             if let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) {
                 let gone_since = episode::gone_since(open.gone_since, &decision.diagnosis, snapshot.now);
-                if open.rule != decision.rule || open.gone_since != gone_since {
-                    let episode = Episode { gone_since, ..open.clone() };
+                let shadowed = open.shadowed.clone().or_else(|| would_call(snapshot, decision));
+                if open.rule != decision.rule || open.gone_since != gone_since || open.shadowed != shadowed {
+                    let episode = Episode { gone_since, shadowed, ..open.clone() };
                     self.write(Under::Held(lease), episode, Some(open.version), decision, &[]).await?;
                 }
             }
@@ -680,6 +681,12 @@ impl<'w, W: World> Executor<'w, W> {
             self.world.audit("release_failed", json!({ "error": error.to_string() }));
         }
     }
+}
+
+/// What is not called because the mode is shadow.
+fn would_call(snapshot: &Snapshot, decision: &Decision) -> Option<Shadowed> {
+    let target = decision.target.clone().filter(|_| decision.verdict == Verdict::WouldFailOver)?;
+    Some(Shadowed { target, at: snapshot.now, cause: decision.diagnosis.writer })
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -194,7 +194,7 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
         subject: format!("{}: writes flow again on {writer}", episode.cluster),
         body: format!(
             "Episode {} of cluster {} is closed. A commit on {writer} proved it at {}, {} ms after the failure was \
-             first seen; {how}. FailoverDBCluster was called {} times. Nothing is urgent: find out why {} was {:?}, \
+             first seen; {how}. FailoverDBCluster was called {} times. {}Nothing is urgent: find out why {} was {:?}, \
              while RDS still knows (aws rds describe-events --source-type db-instance --source-identifier {} --duration \
              1440), and look for applications that do not write again. {}",
             episode.epoch,
@@ -202,12 +202,28 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
             proved.rfc3339(),
             proved.since(episode.failed_since).as_millis(),
             episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
+            in_shadow(episode, proved),
             episode.old_writer,
             episode.cause,
             episode.old_writer,
             evidence(episode)
         ),
     }
+}
+
+/// What Steadfast would have done if it were armed; empty when nothing.
+fn in_shadow(episode: &Episode, proved: Timestamp) -> String {
+    let Some(shadowed) = &episode.shadowed else {
+        return String::new();
+    };
+    format!(
+        "In shadow mode nothing was called: armed, Steadfast would have called FailoverDBCluster with target {} {} ms \
+         after the failure was first seen, which was {} ms before that commit. Arm it once you trust what it would \
+         have done. ",
+        shadowed.target,
+        shadowed.at.since(episode.failed_since).as_millis(),
+        proved.since(shadowed.at).as_millis()
+    )
 }
 
 /// The writer has failed, and somebody else holds the lease.

@@ -115,7 +115,7 @@ pub trait StateTable {
     ) -> impl Future<Output = Result<(), StateError>> + Send;
 
     /// Writes what is said about the stable name, only over the version `seen` (None: nothing stands there). One that
-    /// is not settled announces a call, and is written in [`Mode::Armed`] alone, which keeps invariant 9.
+    /// is not settled announces a call, and is written in [`Mode::Armed`] alone.
     fn write_pin(
         &self,
         cluster: &ClusterId,

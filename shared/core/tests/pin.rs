@@ -169,7 +169,6 @@ fn whoever_was_not_reached_about_a_failure_is_told_by_the_next_sweep() {
     assert_eq!(told(&w), [Severity::Warning]);
 }
 
-// Tries invariant 9.
 #[test]
 fn shadow_and_paused_leave_the_name_where_it_is() {
     for mode in [Mode::Shadow, Mode::Paused] {

@@ -133,7 +133,6 @@ async fn the_pinned_name_follows_the_writer_and_a_route_53_that_fails_holds_noth
     lab.shutdown().await;
 }
 
-// Tries invariant 9.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_shadow_mode_no_name_is_set() {
     let _alone = support::alone().await;

@@ -149,7 +149,6 @@ async fn reports(table: &Table, cluster: &ClusterId) {
     assert_eq!(reports, [report(3, 12)]);
 }
 
-// Tries invariant 9.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pin_is_written_over_the_version_that_was_seen_and_announced_in_armed_mode_alone() {
     let (table, _emulator) = table().await;
