@@ -52,6 +52,7 @@ CHECKS = [
     ("shared/core/src/switchover.rs", "self.called_off.is_none() && now < self.until && (!self.asked || self.covers_call(now, policy))",
      ["now < self.until && (!self.asked || self.covers_call(now, policy))", "self.called_off.is_none() && (!self.asked || self.covers_call(now, policy))",
       "self.called_off.is_none() && now < self.until"], "when a plan ends"),
+    ("shared/core/src/snapshot.rs", "None => self.last_committer(policy)", ["None => None"], "whose failure is seen while the control plane is mute"),
     ("shared/core/src/snapshot.rs", "by == instance && at > closed.at.plus(policy.clock_skew_max)",
      ["false", "by == instance", "at > closed.at.plus(policy.clock_skew_max)"], "what proves that the role has moved back"),
     ("shared/core/src/switchover.rs", "promotion.refused.is_none()", ["false", "true"], "a call that was made is watched"),
@@ -132,6 +133,15 @@ CHECKS = [
     ("shared/core/src/step.rs", "snapshot.deployment() == Deployment::Instance", ["false"], "nobody is evicted from a host that is gone"),
     ("shared/core/src/executor.rs", "open.rule != decision.rule || open.gone_since != gone_since", ["false"], "the record is kept up to date"),
     ("shared/core/src/episode.rs", "now.since(promotion.at) < policy.budget_window", ["true", "false"], "the budget has a window"),
+    ("shared/core/src/pin.rs", "decision.verdict != Verdict::Rest || snapshot.mode != Mode::Armed",
+     ["decision.verdict != Verdict::Rest", "snapshot.mode != Mode::Armed"], "a name is set when nothing is wrong, and armed"),
+    ("shared/core/src/pin.rs", "known.settled || known.may_come_late(snapshot.now)",
+     ["known.settled", "known.may_come_late(snapshot.now)"], "a name that is settled is left alone"),
+    ("shared/core/src/pin.rs", "!self.settled && now.since(self.asked_at) < ON_ITS_WAY",
+     ["!self.settled", "now.since(self.asked_at) < ON_ITS_WAY", "false"], "how long a call for a name may be on its way"),
+    ("shared/core/src/executor/pin.rs", "ask.may_begin(self.world.now())", ["true"], "an old announcement is not carried out"),
+    ("shared/core/src/executor/pin.rs", "answer.is_ok() && !known.is_some_and(|known| known.may_come_late(ask.asked_at))",
+     ["answer.is_ok()", "!known.is_some_and(|known| known.may_come_late(ask.asked_at))"], "when a name is settled"),
 ]
 
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
 use steadfast_aws::coordinator::World;
+use steadfast_aws::names::{self, Route53};
 use steadfast_aws::notifier::Topic;
 use steadfast_aws::settings::{SettingError, Settings};
 use steadfast_aws::siblings::Sibling;
@@ -26,6 +27,7 @@ pub(crate) const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
     pub(crate) cluster: ClusterId,
+    pub(crate) deployment: Deployment,
     pub(crate) policy: Policy,
     pub(crate) world: World,
     pub(crate) told_at: Cell<Timestamp>,
@@ -40,15 +42,17 @@ impl Setup {
         let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
         let drainer = drainer(&settings, deployment)?;
         let policy = policy(&settings, Policy::of(deployment))?;
+        let stable_name = names::stable_name(&settings)?;
         let config = clients::shared().await;
         let world = World {
             table: Table::new(clients::dynamodb(&config), table),
             rds: Rds::new(clients::rds(&config), deployment),
             drainer: drainer.map(|drainer| Sibling::new(clients::lambda(&config), drainer)),
+            names: Route53::new(clients::route53(&config), stable_name),
             topic: Topic::new(clients::sns(&config), topic),
         };
         warm(&world, &cluster).await;
-        Ok(Self { cluster, policy, world, told_at: Cell::new(Timestamp::default()) })
+        Ok(Self { cluster, deployment, policy, world, told_at: Cell::new(Timestamp::default()) })
     }
 }
 

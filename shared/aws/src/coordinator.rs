@@ -8,14 +8,16 @@ use steadfast_core::evidence::Entry;
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
 use steadfast_core::notice::Notice;
+use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::ports::{
-    CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
+    CallError, Clock, ControlPlane, Drainer, Log, Names, Notifier, State, StateError, StateTable, Under,
 };
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, InstanceId, Topology};
 
 use crate::control_plane::Rds;
+use crate::names::Route53;
 use crate::notifier::Topic;
 use crate::siblings::Sibling;
 use crate::state::Table;
@@ -29,6 +31,8 @@ pub struct World {
     pub rds: Rds,
     /// The drainer function. A Multi-AZ DB instance has none: nothing is left to be drained there.
     pub drainer: Option<Sibling>,
+    /// The stable name, if there is one.
+    pub names: Route53,
     /// People.
     pub topic: Topic,
 }
@@ -78,6 +82,10 @@ impl StateTable for World {
     ) -> Result<(), StateError> {
         self.table.commit(under, episode, seen_version, entries).await
     }
+
+    async fn write_pin(&self, cluster: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
+        self.table.write_pin(cluster, seen, next).await
+    }
 }
 
 impl ControlPlane for World {
@@ -106,6 +114,16 @@ impl Drainer for World {
     async fn resume(&self, cluster: &ClusterId, epoch: u64, hold: &str) -> Result<(), CallError> {
         let request = json!({ "action": "resume", "cluster": cluster, "epoch": epoch, "hold": hold });
         self.drainer()?.ask::<_, Value>(&request, RESUME_LIMIT).await.map(|_| ())
+    }
+}
+
+impl Names for World {
+    fn stable_name(&self) -> Option<PinName> {
+        self.names.name().cloned()
+    }
+
+    async fn point(&self, aim: &Aim) -> Result<(), CallError> {
+        self.names.point(aim).await
     }
 }
 

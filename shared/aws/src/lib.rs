@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod coordinator;
 pub mod data_api;
 pub mod log;
+pub mod names;
 pub mod notifier;
 pub mod postgres;
 pub mod resolver;

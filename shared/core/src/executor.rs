@@ -3,6 +3,7 @@
 //! Every effect is preceded by a transaction that writes its evidence under the lease. Whoever
 //! dies between any two lines leaves a state from which the next one goes on.
 
+mod pin;
 mod switchover;
 
 use std::time::Duration;
@@ -11,11 +12,12 @@ use serde_json::json;
 
 use crate::decision::{self, Decision};
 use crate::diagnosis::WriterState;
-use crate::episode::{self, Closed, Episode, Promotion};
+use crate::episode::{self, Closed, Episode, Promotion, Shadowed};
 use crate::evidence::{Entry, Kind};
 use crate::lease::{Lease, LeaseState};
 use crate::metric;
 use crate::notice::{self, Notice};
+use crate::pin::Pin;
 use crate::policy::Policy;
 use crate::ports::{CALL_LIMIT, CallError, State, StateError, Under, World};
 use crate::rules::{OTHERWISE, Verdict};
@@ -66,6 +68,7 @@ pub struct Executor<'w, W> {
     cluster: ClusterId,
     me: Owner,
     topology: Option<Seen<Topology>>,
+    pin: Option<Pin>,
     describe_now: bool,
     description: Description,
     logged_rule: Option<u16>,
@@ -107,6 +110,7 @@ impl<'w, W: World> Executor<'w, W> {
             cluster,
             me,
             topology: None,
+            pin: None,
             describe_now: true,
             description: Description::Earlier,
             logged_rule: None,
@@ -145,6 +149,7 @@ impl<'w, W: World> Executor<'w, W> {
             }
             if self.is_over(&snapshot, &decision, began, patience) {
                 self.leave().await;
+                self.pin(&snapshot, &decision, patience).await;
                 let Decision { rule, verdict, says, .. } = decision;
                 return Ok(Outcome { rule, verdict, says });
             }
@@ -199,7 +204,8 @@ impl<'w, W: World> Executor<'w, W> {
             }
             self.describe_now = false;
         }
-        let State { mode, lease, episode, reports } = self.load().await?;
+        let State { mode, lease, episode, reports, pin } = self.load().await?;
+        self.pin = pin;
         Ok(Snapshot {
             now: self.world.now(),
             me: self.me.clone(),
@@ -483,7 +489,7 @@ impl<'w, W: World> Executor<'w, W> {
         episode.closed = Some(Closed { at: snapshot.now, writer: writer.clone(), by });
         let released = lease.released();
         let under = Under::Changing { seen: Some(lease), next: &released };
-        let facts = json!({ "writer": writer, "by": by, "promotion": open.promotion });
+        let facts = json!({ "writer": writer, "by": by, "promotion": open.promotion, "shadowed": open.shadowed });
         let seen = Some(open.version);
         let episode = self.write_returning(under, episode, seen, decision, &[(Kind::Closed, facts)]).await?;
         self.tell_untold().await;
@@ -522,8 +528,9 @@ impl<'w, W: World> Executor<'w, W> {
         if decision.facts.lease == LeaseState::Ours {
             if let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) {
                 let gone_since = episode::gone_since(open.gone_since, &decision.diagnosis, snapshot.now);
-                if open.rule != decision.rule || open.gone_since != gone_since {
-                    let episode = Episode { gone_since, ..open.clone() };
+                let shadowed = open.shadowed.clone().or_else(|| would_call(snapshot, decision));
+                if open.rule != decision.rule || open.gone_since != gone_since || open.shadowed != shadowed {
+                    let episode = Episode { gone_since, shadowed, ..open.clone() };
                     self.write(Under::Held(lease), episode, Some(open.version), decision, &[]).await?;
                 }
             }
@@ -629,9 +636,15 @@ impl<'w, W: World> Executor<'w, W> {
 
     /// A message that does not get through is logged: it must not hold up the failover.
     async fn tell(&self, notice: &Notice) {
-        if let Err(error) = self.world.notify(notice).await {
+        self.has_told(notice).await;
+    }
+
+    async fn has_told(&self, notice: &Notice) -> bool {
+        let told = self.world.notify(notice).await;
+        if let Err(error) = &told {
             self.world.audit("notice_failed", json!({ "subject": notice.subject, "error": error.to_string() }));
         }
+        told.is_ok()
     }
 
     fn is_over(&self, snapshot: &Snapshot, decision: &Decision, began: Timestamp, patience: Patience) -> bool {
@@ -673,6 +686,12 @@ impl<'w, W: World> Executor<'w, W> {
             self.world.audit("release_failed", json!({ "error": error.to_string() }));
         }
     }
+}
+
+/// What is not called because the mode is shadow.
+fn would_call(snapshot: &Snapshot, decision: &Decision) -> Option<Shadowed> {
+    let target = decision.target.clone().filter(|_| decision.verdict == Verdict::WouldFailOver)?;
+    Some(Shadowed { target, at: snapshot.now, cause: decision.diagnosis.writer })
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hint::{Envelope, Hint, RdsHint, clipped};
 use crate::notice::{Notice, Severity};
-use crate::rds_event;
+use crate::rds_event::{self, Meaning, Reading};
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, Deployment};
 
@@ -80,7 +80,7 @@ pub fn choose(hint: &Hint, ours: &ClusterId, deployment: Deployment) -> Route {
             let reading = rds_event::read_event(event.id.as_deref(), &event.message);
             Route {
                 wakes: reading.wakes,
-                notice: reading.severity.map(|severity| rds_notice(event, severity)),
+                notice: reading.severity.map(|severity| rds_notice(event, reading, severity)),
                 dropped: None,
             }
         }
@@ -114,18 +114,59 @@ fn names_in(message: &str) -> impl Iterator<Item = &str> {
     message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
 }
 
-fn rds_notice(event: &RdsHint, severity: Severity) -> Notice {
+fn rds_notice(event: &RdsHint, reading: Reading, severity: Severity) -> Notice {
     let id = clipped(event.id.as_deref().unwrap_or("RDS event without an id"));
     let identifier = clipped(&event.identifier);
     Notice {
         severity,
         subject: format!("{identifier}: {id} {:?}", event.meaning),
         body: format!(
-            "RDS says about {identifier}: {} ({id}, {}). This is a hint; Steadfast looks at the cluster by itself where \
-             it can help, and another message says what it found.",
+            "RDS says about {identifier}: {} ({id}, {}). {} {}",
             clipped(&event.message),
-            clipped(event.date.as_deref().unwrap_or("no date"))
+            clipped(event.date.as_deref().unwrap_or("no date")),
+            if reading.wakes {
+                "Steadfast looks at the cluster now; another message follows if its writer has failed."
+            } else {
+                "Steadfast does nothing about it."
+            },
+            next_step(reading.meaning)
         ),
+    }
+}
+
+/// What whoever reads of it does next.
+fn next_step(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::FailoverStarted
+        | Meaning::FailoverCompleted
+        | Meaning::Shutdown
+        | Meaning::Restarted
+        | Meaning::Recovery
+        | Meaning::TopologyChanged => "Nothing to do unless applications still cannot write in three minutes.",
+        Meaning::FailoverReversed => {
+            "The old writer has the role again: see whether applications write, then ask RDS why (describe-events)."
+        }
+        Meaning::FailoverFailed => {
+            "If no other message follows within three minutes and applications cannot write, fail over by hand: RDS \
+             console, Actions, Failover."
+        }
+        Meaning::FailoverAbandoned => {
+            "Nothing was done, since a failover had happened shortly before: see whether applications write."
+        }
+        Meaning::LowStorage => {
+            "Look at FreeLocalStorage, FreeStorageSpace and VolumeBytesUsed in CloudWatch; drop what is not needed, or \
+             give it more storage (Modify) before writes fail."
+        }
+        Meaning::Broken => {
+            "It does not leave this state by itself: look at its status in the RDS console; enable its KMS key or mend \
+             its configuration, else restore the latest point in time beside it."
+        }
+        Meaning::Maintenance => "Nothing to do if it was planned; else see Maintenance & backups in the RDS console.",
+        Meaning::Switchover => {
+            "The cluster's name may stand for another cluster now: see that applications and probers reach the green one."
+        }
+        Meaning::Pause => "If a paused instance should not be, raise its minimum capacity above 0 ACU.",
+        Meaning::Other => "Read it in the RDS console, Logs & events.",
     }
 }
 

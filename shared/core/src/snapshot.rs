@@ -56,13 +56,17 @@ impl Snapshot {
         self.topology.as_ref().filter(|seen| self.now.since(seen.at) <= policy.topology_age_max).map(|seen| &seen.what)
     }
 
-    /// The instance whose health is in question: an open episode's old writer, else the
-    /// one that the control plane calls writer, unless we know better from the episode before.
+    /// The instance whose health is in question: an open episode's old writer, else the one that the control plane
+    /// calls writer, unless we know better from the episode before. While the control plane is mute it is the
+    /// instance that committed last: a person must hear of its failure all the same.
     pub fn presumed_writer(&self, policy: &Policy) -> Option<InstanceId> {
         if let Some(open) = self.open_episode() {
             return Some(open.old_writer.clone());
         }
-        let named = self.fresh_topology(policy)?.writer().map(|writer| writer.id.clone());
+        let named = match self.fresh_topology(policy) {
+            Some(topology) => topology.writer().map(|writer| writer.id.clone()),
+            None => self.last_committer(policy),
+        };
         match self.replaced_lately(policy) {
             Some((old, new)) if named.as_ref() == Some(old) && !self.writes_again(old, policy) => Some(new.clone()),
             Some(_) | None => named,
@@ -84,10 +88,14 @@ impl Snapshot {
         let Some(closed) = self.episode.as_ref().and_then(|episode| episode.closed.as_ref()) else {
             return false;
         };
-        let sightings = self.counted_reports(policy).flat_map(|report| &report.sightings);
-        let commits = sightings.filter_map(|sighting| Some((sighting.committed_at?, &sighting.instance)));
-        let latest = commits.max_by_key(|(at, _)| *at);
+        let latest = latest_commit(self.counted_reports(policy));
         latest.is_some_and(|(at, by)| by == instance && at > closed.at.plus(policy.clock_skew_max))
+    }
+
+    /// Also by the word of witnesses that see nothing now.
+    fn last_committer(&self, policy: &Policy) -> Option<InstanceId> {
+        let fresh = self.reports.iter().filter(|report| self.is_fresh(report, policy));
+        latest_commit(fresh).map(|(_, by)| by.clone())
     }
 
     /// Whether a report is young enough to count; one from the future is by a clock that is wrong.
@@ -109,4 +117,9 @@ impl Snapshot {
             Deployment::Instance => report.sightings.iter().all(|seen| seen.outcome == Outcome::Unresolved),
         }
     }
+}
+
+fn latest_commit<'r>(reports: impl Iterator<Item = &'r WitnessReport>) -> Option<(Timestamp, &'r InstanceId)> {
+    let sightings = reports.flat_map(|report| &report.sightings);
+    sightings.filter_map(|sighting| Some((sighting.committed_at?, &sighting.instance))).max_by_key(|(at, _)| *at)
 }

@@ -76,7 +76,15 @@ impl Deployment {
         }
     }
 
-    fn is_cluster(&self) -> bool {
+    /// Who fails it over by itself.
+    pub fn platform(self) -> &'static str {
+        match self {
+            Self::Cluster => "Aurora",
+            Self::Instance => "RDS",
+        }
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
         *self == Self::Cluster
     }
 }

@@ -142,7 +142,7 @@ proptest! {
         for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
             fits(&Notice { severity, subject: subject.clone(), body: String::new() })?;
         }
-        fits(&notice::state_lost(&ClusterId::new(subject), &error))?;
+        fits(&notice::state_lost(&ClusterId::new(subject), Deployment::Cluster, &error))?;
     }
 
     #[test]

@@ -215,9 +215,11 @@ fn instance(fault: &Fault) -> Option<Place> {
         | Fault::FailCommits(place)
         | Fault::RefuseWrites(place)
         | Fault::TakeConnections(place)
+        | Fault::Linger(place)
         | Fault::Lag(place, _)
         | Fault::Cut(place, _) => Some(*place),
         Fault::Blind(_)
+        | Fault::Delay(..)
         | Fault::Isolate(_)
         | Fault::RefusePassword(_)
         | Fault::RotatePassword(_)

@@ -19,9 +19,11 @@ pub(crate) const FAULTS: &[(&str, Read)] = &[
     ("fail-commits", |words| words.place().map(Fault::FailCommits)),
     ("refuse-writes", |words| words.place().map(Fault::RefuseWrites)),
     ("take-connections", |words| words.place().map(Fault::TakeConnections)),
+    ("linger", |words| words.place().map(Fault::Linger)),
     ("lag", lag),
     ("cut", cut),
     ("blind", |words| words.zone().map(Fault::Blind)),
+    ("delay", |words| Ok(Fault::Delay(words.zone()?, words.some_time()?))),
     ("isolate", |words| words.zone().map(Fault::Isolate)),
     ("refuse-password", |words| words.named().map(Fault::RefusePassword)),
     ("rotate-password", |words| words.named().map(Fault::RotatePassword)),
@@ -159,9 +161,11 @@ impl Fault {
             | Self::FailCommits(_)
             | Self::RefuseWrites(_)
             | Self::TakeConnections(_)
+            | Self::Linger(_)
             | Self::Lag(..)
             | Self::Cut(..)
             | Self::Blind(_)
+            | Self::Delay(..)
             | Self::Isolate(_)
             | Self::RefusePassword(_)
             | Self::RotatePassword(_)

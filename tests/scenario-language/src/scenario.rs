@@ -295,12 +295,16 @@ pub enum Fault {
     RefuseWrites(Place),
     /// All connections are taken.
     TakeConnections(Place),
+    /// A session that knows nothing of the gate has written there, and does not end its transaction.
+    Linger(Place),
     /// A reader lags by this much.
     Lag(Place, Duration),
     /// An instance cannot be reached from there.
     Cut(Place, View),
     /// A zone's prober and clients reach nothing, but its instance is reached from elsewhere.
     Blind(Zone),
+    /// Everything between a zone and every instance arrives this much later, each way.
+    Delay(Zone, Duration),
     /// A zone is cut off: its prober and clients reach nothing, and nothing reaches its instance.
     Isolate(Zone),
     /// A role's password is refused everywhere.

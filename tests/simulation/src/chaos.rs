@@ -38,6 +38,7 @@ pub fn plan(seed: u64) -> Plan {
             first.end = End::Never;
         }
     }
+    plan.pins = dice.happens(500);
     plan
 }
 

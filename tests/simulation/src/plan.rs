@@ -25,6 +25,8 @@ pub struct Plan {
     /// Every instance has paused itself before anybody came, and takes this long to resume, from the first attempt
     /// to connect on. Aurora pauses an instance that nobody is connected to, so never while probers run.
     pub asleep: Option<Duration>,
+    /// Whether the installation keeps a stable name on the writer.
+    pub pins: bool,
     /// Whether to keep a line for everything that happens.
     pub trace: bool,
 }
@@ -41,6 +43,7 @@ impl Plan {
             flaw: None,
             unmended: false,
             asleep: None,
+            pins: false,
             trace: false,
         }
     }

@@ -10,8 +10,9 @@ use steadfast_core::evidence::Entry;
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
 use steadfast_core::notice::{Notice, Severity};
+use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::ports::{
-    CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
+    CallError, Clock, ControlPlane, Drainer, Log, Names, Notifier, State, StateError, StateTable, Under,
 };
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
@@ -228,6 +229,31 @@ impl StateTable for Port {
             Err(Failure::Repeated) => Ok(()),
             Err(failure) => Err(state_error(&failure)),
         }
+    }
+
+    async fn write_pin(&self, _: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
+        let next = next.clone();
+        let written =
+            self.request(Service::StateTable, "TransactWriteItems", move |world| world.write_pin(seen, next)).await;
+        match written {
+            Ok(result) => result,
+            Err(Failure::Repeated) => Ok(()),
+            Err(failure) => Err(state_error(&failure)),
+        }
+    }
+}
+
+impl Names for Port {
+    fn stable_name(&self) -> Option<PinName> {
+        self.world().stable_name()
+    }
+
+    /// The name service fares as the topic does, but is asked once.
+    async fn point(&self, aim: &Aim) -> Result<(), CallError> {
+        let aim = aim.clone();
+        self.request(Service::Notifier, "ChangeResourceRecordSets", move |world| world.point(&aim))
+            .await
+            .map_err(|failure| call_error("ChangeResourceRecordSets", &failure))
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) struct Endpoints {
     pub(super) state_table: String,
     pub(super) notifier: String,
     pub(super) invocations: String,
+    pub(super) names: String,
 }
 
 /// Account and Region; all waiting times as AWS documents them.
@@ -60,6 +61,10 @@ pub(super) fn specs(
     let mut coordinator = vec![("STEADFAST_TOPIC_ARN", resources.topic_arn.clone())];
     if config.deployment == Deployment::Cluster {
         coordinator.push(("STEADFAST_DRAINER", names::DRAINER.to_owned()));
+    }
+    if let Some(zone) = &resources.zone {
+        coordinator.push(("STEADFAST_PIN_NAME", names::PIN.to_owned()));
+        coordinator.push(("STEADFAST_PIN_ZONE", zone.clone()));
     }
     if config.native.is_none() {
         // Nobody else would act.
@@ -115,6 +120,7 @@ fn environment(deployment: Deployment, endpoints: &Endpoints) -> BTreeMap<String
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.state_table.clone()),
         ("AWS_ENDPOINT_URL_SNS", endpoints.notifier.clone()),
         ("AWS_ENDPOINT_URL_LAMBDA", endpoints.invocations.clone()),
+        ("AWS_ENDPOINT_URL_ROUTE_53", endpoints.names.clone()),
         (watched, names::CLUSTER.to_owned()),
         ("STEADFAST_TABLE", names::TABLE.to_owned()),
     ]

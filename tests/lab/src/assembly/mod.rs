@@ -5,6 +5,7 @@ mod delivery;
 mod error;
 mod events;
 mod functions;
+mod hosted_zone;
 pub mod names;
 mod nodes;
 mod queue;
@@ -67,6 +68,8 @@ pub struct LabConfig {
     pub mode: Mode,
     /// Settings of the coordinator that differ from what ships.
     pub coordinator: BTreeMap<&'static str, String>,
+    /// Whether there is a private hosted zone with a name that is pinned to the writer.
+    pub pin: bool,
     /// Where the Invoke API listens; port 0 for any.
     pub invoke: SocketAddr,
 }
@@ -83,6 +86,7 @@ impl LabConfig {
             native: None,
             mode: Mode::Armed,
             coordinator: BTreeMap::new(),
+            pin: false,
             invoke: ANY_PORT,
         }
     }
@@ -128,7 +132,10 @@ impl Lab {
         );
         let (emulator, cluster) = (emulator?, Arc::new(cluster?));
         let aws = resources::emulator_config(&emulator.endpoint()).await;
-        let resources = Resources::create(&aws).await?;
+        let mut resources = Resources::create(&aws).await?;
+        if config.pin {
+            resources.zone = Some(hosted_zone::create(&aws).await?);
+        }
         let lambda = Lambda::start(config.invoke, &config.logs, functions::settings()).await?;
         let nodes = Arc::new(PostgresNodes::new(Arc::clone(&cluster), config.deployment)?);
         let (events_out, events_in) = mpsc::unbounded_channel();
@@ -297,6 +304,7 @@ impl Lab {
             state_table: self.services.endpoint(Service::StateTable),
             notifier: self.services.endpoint(Service::Notifier),
             invocations: self.services.endpoint(Service::Invocations),
+            names: self.services.endpoint(Service::Names),
         };
         for spec in functions::specs(config, &self.cluster, &self.resources, &endpoints, &failures) {
             self.lambda.create_function(spec).await?;
@@ -319,6 +327,9 @@ impl Lab {
         let (due_out, due_in) = mpsc::unbounded_channel();
         self.wires.spawn(delivery::deliver(events, self.events.clone(), due_out));
         self.wires.spawn(events::hand_over(rule, due_in, self.lambda.clone()));
+        if let Some(zone) = self.resources.zone.clone() {
+            self.wires.spawn(hosted_zone::propagate(self.aws.clone(), zone, Arc::clone(&self.cluster)));
+        }
         let sqs = aws_sdk_sqs::Client::new(&self.aws);
         self.wires.spawn(queue::dispatch(sqs, self.resources.ticks_url.clone(), self.lambda.clone()));
     }

@@ -32,6 +32,10 @@ pub const DRAINER_ROLE: &str = "steadfast_drainer";
 pub const TABLE: &str = "steadfast-state";
 /// Port of every database endpoint.
 pub const PORT: u16 = 5432;
+/// The private hosted zone of the application.
+pub const ZONE: &str = "orders.internal";
+/// The name that is pinned to the writer, where a lab has one.
+pub const PIN: &str = "writer.orders.internal";
 /// TTL of Aurora's endpoint records.
 pub const DNS_TTL: Duration = Duration::from_secs(5);
 

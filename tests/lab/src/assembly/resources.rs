@@ -32,6 +32,8 @@ pub struct Resources {
     pub ticks_url: String,
     /// Where asynchronous invocations end that failed for good.
     pub failures_url: String,
+    /// The id of the private hosted zone, where there is one.
+    pub zone: Option<String>,
     /// Secret of the master user.
     pub master_secret_arn: String,
     /// Secret of the prober.
@@ -69,6 +71,7 @@ impl Resources {
             notices_url,
             ticks_url,
             failures_url,
+            zone: None,
             master_secret_arn: create_secret(&secrets, "lab/master", names::MASTER).await?,
             prober_secret_arn: create_secret(&secrets, "lab/prober", names::PROBER_ROLE).await?,
             drainer_secret_arn: create_secret(&secrets, "lab/drainer", names::DRAINER_ROLE).await?,

@@ -11,6 +11,7 @@ mod phases;
 mod result;
 mod run;
 mod setup;
+mod soak;
 mod summary;
 mod table;
 mod timeline;
@@ -26,6 +27,7 @@ use steadfast_scenario::{Expectation, Scenario, Threshold};
 pub use all::{AllPlan, drill_all};
 pub use expectations::Judged;
 pub use result::{ClientOutage, DrillResult, RunResult, Spread, Summary};
+pub use soak::soak;
 pub use summary::render_all;
 pub use table::render;
 

@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use super::account::Account;
 use super::directory::Directory;
 use super::error::ClusterError;
-use super::faults::{Cuts, RefusedPasswords};
+use super::faults::{Paths, RefusedPasswords};
 use super::node::{Node, NodeState};
 use super::quorum::Roles;
 use super::settings;
@@ -57,7 +57,7 @@ pub struct Cluster {
     pub(super) authority_file: PathBuf,
     pub(super) dns: Dns,
     pub(super) network: LoopbackNetwork,
-    pub(super) cuts: std::sync::Mutex<Cuts>,
+    pub(super) paths: std::sync::Mutex<Paths>,
     /// Held while a password changes.
     pub(super) refused: Mutex<RefusedPasswords>,
     /// Last, so that it goes when everything in it has ended.

@@ -75,7 +75,7 @@ impl Cluster {
             authority_file,
             dns,
             network,
-            cuts: std::sync::Mutex::default(),
+            paths: std::sync::Mutex::default(),
             refused: Mutex::default(),
             _directory: directory,
         };

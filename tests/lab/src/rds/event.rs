@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use steadfast_core::topology::Deployment;
 use uuid::Uuid;
 
-use super::condition::Pause;
+use super::condition::{Closure, Pause};
 use super::config::PlatformConfig;
 use super::xml::{iso8601, now_ms};
 
@@ -187,6 +187,50 @@ impl RdsEvent {
         };
         let event = Self::instance(config, id, message, instance);
         Self { category: "notification, serverless", ..event }
+    }
+
+    pub(super) fn closed(config: &PlatformConfig, closure: Closure) -> Vec<Self> {
+        match closure {
+            Closure::Stopped => {
+                vec![Self {
+                    category: "notification",
+                    ..Self::cluster(config, "RDS-EVENT-0150", "DB cluster stopped.".to_owned())
+                }]
+            }
+            Closure::KeyLost => Self::of_key(config, "RDS-EVENT-0419", "availability", |instance| {
+                format!(
+                    "Amazon RDS has been unable to access the KMS encryption key for database instance {instance}. \
+                     This database will be placed into an inaccessible state. Please refer to the troubleshooting \
+                     section in the Amazon RDS documentation for further details."
+                )
+            }),
+        }
+    }
+
+    pub(super) fn reopened(config: &PlatformConfig, closure: Closure) -> Vec<Self> {
+        match closure {
+            Closure::Stopped => {
+                vec![Self {
+                    category: "notification",
+                    ..Self::cluster(config, "RDS-EVENT-0151", "DB cluster started.".to_owned())
+                }]
+            }
+            Closure::KeyLost => Self::of_key(config, "RDS-EVENT-0420", "failure", |instance| {
+                format!(
+                    "Amazon RDS can now successfully access the KMS encryption key for database instance {instance}."
+                )
+            }),
+        }
+    }
+
+    fn of_key(
+        config: &PlatformConfig,
+        event_id: &'static str,
+        category: &'static str,
+        message: impl Fn(&str) -> String,
+    ) -> Vec<Self> {
+        let event = |name: &str| Self { category, ..Self::instance(config, event_id, &message(name), name) };
+        config.instances.iter().map(|member| event(&member.identifier)).collect()
     }
 
     pub(super) fn switchover_started(config: &PlatformConfig) -> Self {

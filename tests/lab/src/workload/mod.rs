@@ -5,6 +5,7 @@
 
 mod audit;
 mod client;
+mod lingerer;
 mod schema;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub use audit::{Audit, audit};
 pub use client::{Fate, Transfer};
+pub use lingerer::Lingerer;
 pub use schema::{ACCOUNTS, create};
 
 use crate::assembly::{AssemblyError, Lab, names};

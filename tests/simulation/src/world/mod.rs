@@ -12,6 +12,7 @@ pub(crate) mod platform;
 mod prober;
 pub(crate) mod quiesce;
 pub(crate) mod service;
+mod stable;
 mod supervise;
 pub(crate) mod table;
 mod watch;
@@ -38,6 +39,7 @@ use password::Passwords;
 use platform::Platform;
 use prober::Probers;
 use service::Services;
+use stable::StableName;
 use supervise::Supervision;
 use table::Table;
 use watch::Watch;
@@ -84,6 +86,7 @@ pub(crate) struct World {
     pub(crate) gate: Gate,
     pub(crate) platform: Platform,
     pub(crate) dns: Dns,
+    pub(crate) stable: StableName,
     pub(crate) passwords: Passwords,
     pub(crate) table: Table,
     pub(crate) services: Services,
@@ -117,6 +120,7 @@ impl World {
             gate: Gate::default(),
             platform: Platform::new(instances),
             dns: Dns::new(zones),
+            stable: StableName::default(),
             passwords: Passwords::default(),
             table: Table::new(plan.scenario.mode),
             services: Services::default(),

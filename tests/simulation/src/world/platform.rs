@@ -185,7 +185,7 @@ impl World {
             status: (*status).to_owned(),
             is_writer: Some(nth) == view.writer,
             class: "db.r6g.large".to_owned(),
-            endpoint: String::new(),
+            endpoint: format!("{id}.orders"),
         });
         Topology {
             cluster: self.names.cluster.clone(),

@@ -170,7 +170,7 @@ impl World {
 
     fn probe(&mut self, run: RunId, nth: Nth) {
         let nth = self.led_to(run, nth);
-        let (outcome, takes) = self.outcome(run, nth);
+        let (outcome, takes) = self.outcome_in_time(run, nth);
         if takes <= 10 * MS {
             return self.probed(run, nth, outcome, takes);
         }
@@ -185,6 +185,17 @@ impl World {
             Some(zone) if self.is_multi_az() => self.resolve(zone),
             Some(_) | None => nth,
         }
+    }
+
+    /// What a probe sent now finds over a path that may be slow.
+    fn outcome_in_time(&mut self, run: RunId, nth: Nth) -> (Outcome, Micros) {
+        let (outcome, takes) = self.outcome(run, nth);
+        let zone = self.probers.alive(run).map(|prober| prober.zone);
+        let delay = zone.map_or(0, |zone| self.delay_of(zone));
+        if delay >= CONNECT_LIMIT && outcome.answered() {
+            return (Outcome::Silent, DOUBT + CONNECT_LIMIT);
+        }
+        (outcome, takes.saturating_add(delay))
     }
 
     /// What a probe sent now finds, and how long it takes to find it.
