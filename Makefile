@@ -6,6 +6,7 @@ SEEDS ?= 50000
 SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenarios/*.txt)))
 REPEAT ?= 1
 RUNS ?= 1
+MINUTES ?= 60
 TIME ?= 60s
 FAULTS ?= 500
 
@@ -25,7 +26,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill drills known-fault sim simulator explain bench campaign bench-client client-lab mutants test check pure deny lab fuzz build functions package setup clean
+.PHONY: help drill drills soak known-fault sim simulator explain bench campaign bench-client client-lab mutants test check pure deny lab fuzz build functions package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ drill: known-fault build ## Carry out a scenario: FAULT=kill-host (any of tests/
 
 drills: build ## Carry out every scenario in the lab, in one table: RUNS=5 repeats those that bound a time
 	@exec $(LAB) drills --runs '$(RUNS)'
+
+soak: build ## An hour of background noise on which nobody may act: MINUTES=60 SEED=n repeats one
+	@exec $(LAB) soak --minutes '$(MINUTES)' $(if $(SEED),--seed '$(SEED)')
 
 known-fault:
 	@case ' $(SCENARIOS) ' in *' $(FAULT) '*) ;; *) \

@@ -1,7 +1,7 @@
 //! Takes the lease, looks, decides, runs the episode's steps to the end, proves, records, tells.
 //!
 //! Woken by: probers, the event router, a one-minute sweep, an operator. Writes: lease, episode and
-//! evidence in the state table. Calls: RDS, the drainer, SNS. Runs outside the VPC and touches no
+//! evidence in the state table. Calls: RDS, the drainer, SNS, Route 53 if a name is pinned. Runs outside the VPC and touches no
 //! database: its acting must survive a sick subnet.
 //!
 //! No rule lives here: the decision is `steadfast_core::decision::decide`.
@@ -88,7 +88,7 @@ async fn tell_state_lost(setup: &Setup, error: &str) {
         setup.told_at.set(last);
         return;
     }
-    if let Err(failure) = setup.world.notify(&notice::state_lost(&setup.cluster, error)).await {
+    if let Err(failure) = setup.world.notify(&notice::state_lost(&setup.cluster, setup.deployment, error)).await {
         setup.world.audit("notice_failed", json!({ "error": failure.to_string() }));
     }
 }

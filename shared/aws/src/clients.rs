@@ -45,6 +45,11 @@ pub fn rds_data(config: &SdkConfig) -> aws_sdk_rdsdata::Client {
     aws_sdk_rdsdata::Client::new(config)
 }
 
+/// Route 53.
+pub fn route53(config: &SdkConfig) -> aws_sdk_route53::Client {
+    aws_sdk_route53::Client::new(config)
+}
+
 /// SNS.
 pub fn sns(config: &SdkConfig) -> aws_sdk_sns::Client {
     aws_sdk_sns::Client::new(config)

@@ -76,18 +76,32 @@ impl Debris {
                 found.gid, found.owner, found.seconds
             )
         }));
-        lines.extend(self.idle.iter().map(|found| format!("idle in transaction: {}", who(found))));
-        lines.extend(self.advisory.iter().map(|found| format!("holds an advisory lock from before: {}", who(found))));
+        lines.extend(
+            self.idle.iter().map(|found| format!("idle in transaction: {}; end it: {}", who(found), ending(found))),
+        );
+        lines.extend(self.advisory.iter().map(|found| {
+            format!("holds an advisory lock from before: {}; if nobody misses it: {}", who(found), ending(found))
+        }));
         lines.extend(self.slots.iter().map(|found| {
             let behind = found.behind.map_or_else(String::new, |bytes| format!(", {bytes} bytes of log kept"));
             format!("logical slot {} without a reader{behind}: reconnect its consumer or drop it", found.name)
         }));
-        lines.extend(self.class.iter().map(|(was, is)| format!("the writer's class was {was} and is {is}")));
-        lines.extend(self.lagging.iter().map(|(reader, lag)| format!("reader {reader} lags by {lag} ms")));
+        lines.extend(self.class.iter().map(|(was, is)| {
+            format!("the writer's class was {was} and is {is}: watch its load, or switch over to one of its size")
+        }));
+        lines.extend(
+            self.lagging
+                .iter()
+                .map(|(reader, lag)| format!("reader {reader} lags by {lag} ms: reboot it if that does not shrink")),
+        );
         Some(Notice {
             severity: Severity::Warning,
             subject: format!("{cluster}: {} things to clear up after the failover", lines.len()),
-            body: format!("Episode {epoch} of cluster {cluster} left this behind on {writer}:\n{}", lines.join("\n")),
+            body: format!(
+                "Episode {epoch} of cluster {cluster} left this behind on {writer}. Writes flow; Steadfast ends none of \
+                 it, since it may be somebody's work:\n{}",
+                lines.join("\n")
+            ),
         })
     }
 }
@@ -108,6 +122,11 @@ pub fn stayed(cluster: &ClusterId, epoch: u64, old_writer: &InstanceId, ended: &
             lines.join("\n")
         ),
     })
+}
+
+/// What ends the session.
+fn ending(holder: &Holder) -> String {
+    format!("SELECT pg_terminate_backend({})", holder.pid)
 }
 
 fn who(holder: &Holder) -> String {

@@ -40,6 +40,17 @@ impl Promotion {
     }
 }
 
+/// What would have been called while Steadfast was in shadow mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadowed {
+    /// The instance that would have been promoted.
+    pub target: InstanceId,
+    /// When it would have been called first.
+    pub at: Timestamp,
+    /// The state of the writer then.
+    pub cause: WriterState,
+}
+
 /// A promotion of an earlier episode, for the anti-flap budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastPromotion {
@@ -107,6 +118,9 @@ pub struct Episode {
     pub plan: Option<Plan>,
     /// The latest promotion, once intended.
     pub promotion: Option<Promotion>,
+    /// What would have been called if Steadfast were armed; the first such call.
+    #[serde(default)]
+    pub shadowed: Option<Shadowed>,
     /// When a commit first proved that writes flow again.
     pub proved_at: Option<Timestamp>,
     /// Whether the drainer was told to evict sessions from the old writer.
@@ -150,6 +164,7 @@ impl Episode {
             cause: diagnosis.writer,
             plan: None,
             promotion: None,
+            shadowed: None,
             proved_at: None,
             evicted: false,
             human_called: Vec::new(),

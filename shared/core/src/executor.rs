@@ -3,6 +3,7 @@
 //! Every effect is preceded by a transaction that writes its evidence under the lease. Whoever
 //! dies between any two lines leaves a state from which the next one goes on.
 
+mod pin;
 mod switchover;
 
 use std::time::Duration;
@@ -11,18 +12,19 @@ use serde_json::json;
 
 use crate::decision::{self, Decision};
 use crate::diagnosis::WriterState;
-use crate::episode::{self, Closed, Episode, Promotion};
+use crate::episode::{self, Closed, Episode, Promotion, Shadowed};
 use crate::evidence::{Entry, Kind};
 use crate::lease::{Lease, LeaseState};
 use crate::metric;
 use crate::notice::{self, Notice};
+use crate::pin::Pin;
 use crate::policy::Policy;
 use crate::ports::{CALL_LIMIT, CallError, State, StateError, Under, World};
 use crate::rules::{OTHERWISE, Verdict};
 use crate::snapshot::{Seen, Snapshot};
 use crate::step::{self, Action, Progress};
 use crate::time::Timestamp;
-use crate::topology::{ClusterId, InstanceId, Owner, Topology};
+use crate::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
 
 /// How long one invocation stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub struct Executor<'w, W> {
     cluster: ClusterId,
     me: Owner,
     topology: Option<Seen<Topology>>,
+    pin: Option<Pin>,
     describe_now: bool,
     description: Description,
     logged_rule: Option<u16>,
@@ -107,6 +110,7 @@ impl<'w, W: World> Executor<'w, W> {
             cluster,
             me,
             topology: None,
+            pin: None,
             describe_now: true,
             description: Description::Earlier,
             logged_rule: None,
@@ -145,6 +149,7 @@ impl<'w, W: World> Executor<'w, W> {
             }
             if self.is_over(&snapshot, &decision, began, patience) {
                 self.leave().await;
+                self.pin(&snapshot, &decision, patience).await;
                 let Decision { rule, verdict, says, .. } = decision;
                 return Ok(Outcome { rule, verdict, says });
             }
@@ -199,7 +204,8 @@ impl<'w, W: World> Executor<'w, W> {
             }
             self.describe_now = false;
         }
-        let State { mode, lease, episode, reports } = self.load().await?;
+        let State { mode, lease, episode, reports, pin } = self.load().await?;
+        self.pin = pin;
         Ok(Snapshot {
             now: self.world.now(),
             me: self.me.clone(),
@@ -318,7 +324,7 @@ impl<'w, W: World> Executor<'w, W> {
         target: InstanceId,
     ) -> Result<(), StateError> {
         let promotion = before.next_promotion(target.clone(), lease.epoch, self.world.now());
-        let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
+        let intended = json!({ "action": self.call_name(), "target": target, "spare": decision.spare,
             "refused": decision.refused });
         // Should the answer to this write be lost, the next look tells whether it took effect.
         self.uncalled = Some(Uncalled { intended: promotion.clone(), before: before.promotion.clone() });
@@ -336,6 +342,11 @@ impl<'w, W: World> Executor<'w, W> {
         }
         self.describe_now = self.description != Description::Anew;
         !self.describe_now
+    }
+
+    /// The call that moves the role of what is watched, by the name it has in the API.
+    fn call_name(&self) -> &'static str {
+        self.topology.as_ref().map_or(Deployment::default(), |seen| seen.what.deployment).failover_action()
     }
 
     /// Our own intention that stands in the table without its call, since the answer to the write was
@@ -370,7 +381,7 @@ impl<'w, W: World> Executor<'w, W> {
             return self.intend(lease, without, &again, target).await;
         }
         self.uncalled = None;
-        let withheld = json!({ "action": "FailoverDBCluster", "result": "withheld, never called", "rule": again.rule });
+        let withheld = json!({ "action": self.call_name(), "result": "withheld, never called", "rule": again.rule });
         self.write(Under::Held(lease), without, Some(open.version), decision, &[(Kind::Answered, withheld)]).await
     }
 
@@ -393,8 +404,8 @@ impl<'w, W: World> Executor<'w, W> {
             self.wait_out_call(sent).await;
         }
         let result = match &answer {
-            Ok(()) => json!({ "action": "FailoverDBCluster", "result": "accepted" }),
-            Err(error) => json!({ "action": "FailoverDBCluster", "result": error.to_string() }),
+            Ok(()) => json!({ "action": self.call_name(), "result": "accepted" }),
+            Err(error) => json!({ "action": self.call_name(), "result": error.to_string() }),
         };
         if let (Err(error @ CallError::Refused { .. }), Some(promotion)) = (&answer, &mut episode.promotion) {
             promotion.refused = Some(error.to_string());
@@ -478,11 +489,11 @@ impl<'w, W: World> Executor<'w, W> {
         episode.closed = Some(Closed { at: snapshot.now, writer: writer.clone(), by });
         let released = lease.released();
         let under = Under::Changing { seen: Some(lease), next: &released };
-        let facts = json!({ "writer": writer, "by": by, "promotion": open.promotion });
+        let facts = json!({ "writer": writer, "by": by, "promotion": open.promotion, "shadowed": open.shadowed });
         let seen = Some(open.version);
         let episode = self.write_returning(under, episode, seen, decision, &[(Kind::Closed, facts)]).await?;
         self.tell_untold().await;
-        self.tell(&notice::closed(&episode, &writer, snapshot.now)).await;
+        self.tell(&notice::closed(&episode, &writer, self.call_name(), snapshot.now)).await;
         Ok(())
     }
 
@@ -517,8 +528,9 @@ impl<'w, W: World> Executor<'w, W> {
         if decision.facts.lease == LeaseState::Ours {
             if let (Some(lease), Some(open)) = (&snapshot.lease, snapshot.open_episode()) {
                 let gone_since = episode::gone_since(open.gone_since, &decision.diagnosis, snapshot.now);
-                if open.rule != decision.rule || open.gone_since != gone_since {
-                    let episode = Episode { gone_since, ..open.clone() };
+                let shadowed = open.shadowed.clone().or_else(|| would_call(snapshot, decision));
+                if open.rule != decision.rule || open.gone_since != gone_since || open.shadowed != shadowed {
+                    let episode = Episode { gone_since, shadowed, ..open.clone() };
                     self.write(Under::Held(lease), episode, Some(open.version), decision, &[]).await?;
                 }
             }
@@ -624,9 +636,15 @@ impl<'w, W: World> Executor<'w, W> {
 
     /// A message that does not get through is logged: it must not hold up the failover.
     async fn tell(&self, notice: &Notice) {
-        if let Err(error) = self.world.notify(notice).await {
+        self.has_told(notice).await;
+    }
+
+    async fn has_told(&self, notice: &Notice) -> bool {
+        let told = self.world.notify(notice).await;
+        if let Err(error) = &told {
             self.world.audit("notice_failed", json!({ "subject": notice.subject, "error": error.to_string() }));
         }
+        told.is_ok()
     }
 
     fn is_over(&self, snapshot: &Snapshot, decision: &Decision, began: Timestamp, patience: Patience) -> bool {
@@ -668,6 +686,12 @@ impl<'w, W: World> Executor<'w, W> {
             self.world.audit("release_failed", json!({ "error": error.to_string() }));
         }
     }
+}
+
+/// What is not called because the mode is shadow.
+fn would_call(snapshot: &Snapshot, decision: &Decision) -> Option<Shadowed> {
+    let target = decision.target.clone().filter(|_| decision.verdict == Verdict::WouldFailOver)?;
+    Some(Shadowed { target, at: snapshot.now, cause: decision.diagnosis.writer })
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -9,7 +9,8 @@
 //! 5. [`decision`]: **what we do**: [`decision::decide`] over the numbered rules of [`rules`].
 //! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom; [`switchover`]
 //!    behind the [`gate`]: the same on purpose.
-//! 7. [`evidence`], [`metric`], [`notice`], [`debris`]: what can be proved and told afterwards.
+//! 7. [`pin`]: a stable name for the writer, when nothing is wrong.
+//! 8. [`evidence`], [`metric`], [`notice`] with its [`remedy`], [`debris`]: what can be proved and told afterwards.
 
 pub mod board;
 pub mod candidate;
@@ -27,9 +28,11 @@ pub mod lease;
 pub mod metric;
 pub mod mode;
 pub mod notice;
+pub mod pin;
 pub mod policy;
 pub mod ports;
 pub mod rds_event;
+pub mod remedy;
 pub mod route;
 pub mod rules;
 pub mod snapshot;

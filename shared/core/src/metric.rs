@@ -58,6 +58,8 @@ pub const RECOVERY: Metric = Metric { name: "Recovery", unit: Unit::Milliseconds
 pub const PROMOTION_CALLS: Metric = Metric { name: "PromotionCalls", unit: Unit::Count };
 /// Times a human was called.
 pub const HUMAN_CALLS: Metric = Metric { name: "HumanCalls", unit: Unit::Count };
+/// Times the stable name could not be set.
+pub const PIN_FAILURES: Metric = Metric { name: "PinFailures", unit: Unit::Count };
 /// Sessions the drainer ended.
 pub const SESSIONS_EVICTED: Metric = Metric { name: "SessionsEvicted", unit: Unit::Count };
 

@@ -9,6 +9,7 @@ use crate::lease::Lease;
 use crate::metric::Metric;
 use crate::mode::Mode;
 use crate::notice::Notice;
+use crate::pin::{Aim, Pin, PinName};
 use crate::switchover::Quiesced;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId, Topology};
@@ -16,6 +17,9 @@ use crate::witness::WitnessReport;
 
 /// What a call to the control plane may take at most: then its port gives it up.
 pub const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// What pointing the stable name may take at most.
+pub const POINT_LIMIT: Duration = Duration::from_secs(3);
 
 /// Time.
 pub trait Clock {
@@ -37,6 +41,8 @@ pub struct State {
     pub episode: Option<Episode>,
     /// The latest report of each witness.
     pub reports: Vec<WitnessReport>,
+    /// What was done about the stable name.
+    pub pin: Option<Pin>,
 }
 
 /// Why the state table did not do what was asked.
@@ -107,6 +113,15 @@ pub trait StateTable {
         seen_version: Option<u64>,
         entries: &[Entry],
     ) -> impl Future<Output = Result<(), StateError>> + Send;
+
+    /// Writes what is said about the stable name, only over the version `seen` (None: nothing stands there). One that
+    /// is not settled announces a call, and is written in [`Mode::Armed`] alone.
+    fn write_pin(
+        &self,
+        cluster: &ClusterId,
+        seen: Option<u64>,
+        next: &Pin,
+    ) -> impl Future<Output = Result<(), StateError>> + Send;
 }
 
 /// Why a call to the control plane did not succeed.
@@ -134,7 +149,8 @@ pub enum CallError {
 
 impl CallError {
     /// Whether it was refused for a reason that passes by itself: throttling, or a state of the cluster or an
-    /// instance. Source: the RDS API reference, "Common Errors" and the errors of `FailoverDBCluster`.
+    /// instance. Source: the RDS API reference, "Common Errors" and the errors of `FailoverDBCluster` and
+    /// `RebootDBInstance`.
     pub fn passes(&self) -> bool {
         match self {
             Self::Refused { code, .. } => matches!(
@@ -156,8 +172,8 @@ pub trait ControlPlane {
     /// Describes the cluster and its instances. Eventually consistent.
     fn describe(&self, cluster: &ClusterId) -> impl Future<Output = Result<Topology, CallError>> + Send;
 
-    /// Calls `FailoverDBCluster` exactly once: never retried, since a second call can flip the
-    /// roles back.
+    /// Calls [`crate::topology::Deployment::failover_action`] exactly once: never retried, since a second call can
+    /// flip the roles back. A Multi-AZ DB instance has one standby, so its call names no target.
     fn fail_over(&self, cluster: &ClusterId, target: &InstanceId)
     -> impl Future<Output = Result<(), CallError>> + Send;
 }
@@ -186,6 +202,15 @@ pub trait Drainer {
     -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
+/// The name service of those who want a stable name for the writer.
+pub trait Names {
+    /// The name that is kept on the writer; None: there is none, and nothing is done about it.
+    fn stable_name(&self) -> Option<PinName>;
+
+    /// Points the name at the endpoint, whatever it led to. One try, given up after [`POINT_LIMIT`].
+    fn point(&self, aim: &Aim) -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
 /// People.
 pub trait Notifier {
     /// Tells them; returns when the message was accepted.
@@ -205,6 +230,6 @@ pub trait Log {
 }
 
 /// All of it.
-pub trait World: Clock + StateTable + ControlPlane + Drainer + Notifier + Log {}
+pub trait World: Clock + StateTable + ControlPlane + Drainer + Names + Notifier + Log {}
 
-impl<T: Clock + StateTable + ControlPlane + Drainer + Notifier + Log> World for T {}
+impl<T: Clock + StateTable + ControlPlane + Drainer + Names + Notifier + Log> World for T {}

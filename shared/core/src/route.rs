@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::hint::{Envelope, Hint, RdsHint, clipped};
 use crate::notice::{Notice, Severity};
-use crate::rds_event;
+use crate::rds_event::{self, Meaning, Reading};
 use crate::time::Timestamp;
-use crate::topology::ClusterId;
+use crate::topology::{ClusterId, Deployment};
 
 /// An event older than this is no reason to look: the one-minute sweep has looked since. RDS
 /// events are best effort and may be minutes late.
@@ -72,15 +72,15 @@ pub fn stale(hint: &Hint, envelope: &Envelope, now: Timestamp) -> Option<Dropped
     (now.since(at) > STALE_AFTER).then_some(Dropped::Stale)
 }
 
-/// Chooses whom to wake and whom to tell.
-pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
+/// Chooses whom to wake and whom to tell. `ours` names what is watched.
+pub fn choose(hint: &Hint, ours: &ClusterId, deployment: Deployment) -> Route {
     match hint {
-        Hint::Rds(event) if is_foreign(event, cluster) => Route::dropped(Dropped::Foreign),
+        Hint::Rds(event) if is_foreign(event, ours, deployment) => Route::dropped(Dropped::Foreign),
         Hint::Rds(event) => {
             let reading = rds_event::read_event(event.id.as_deref(), &event.message);
             Route {
                 wakes: reading.wakes,
-                notice: reading.severity.map(|severity| rds_notice(event, severity)),
+                notice: reading.severity.map(|severity| rds_notice(event, reading, severity)),
                 dropped: None,
             }
         }
@@ -94,10 +94,15 @@ pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
 }
 
 /// RDS keeps identifiers in lower case; who sets ours may not.
-fn is_foreign(event: &RdsHint, cluster: &ClusterId) -> bool {
-    let is_ours = |name: &str| name.eq_ignore_ascii_case(cluster.as_str());
+fn is_foreign(event: &RdsHint, ours: &ClusterId, deployment: Deployment) -> bool {
+    let is_ours = |name: &str| name.eq_ignore_ascii_case(ours.as_str());
+    let source = match deployment {
+        Deployment::Cluster => "CLUSTER",
+        Deployment::Instance if event.source_type == "CLUSTER" => return true,
+        Deployment::Instance => "DB_INSTANCE",
+    };
     match event.source_type.as_str() {
-        "CLUSTER" => !event.identifier.is_empty() && !is_ours(&event.identifier),
+        kind if kind == source => !event.identifier.is_empty() && !is_ours(&event.identifier),
         // Its name is the deployment's; the clusters stand in the message.
         "BLUE_GREEN_DEPLOYMENT" => !names_in(&event.message).any(is_ours),
         _ => false,
@@ -109,18 +114,59 @@ fn names_in(message: &str) -> impl Iterator<Item = &str> {
     message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
 }
 
-fn rds_notice(event: &RdsHint, severity: Severity) -> Notice {
+fn rds_notice(event: &RdsHint, reading: Reading, severity: Severity) -> Notice {
     let id = clipped(event.id.as_deref().unwrap_or("RDS event without an id"));
     let identifier = clipped(&event.identifier);
     Notice {
         severity,
         subject: format!("{identifier}: {id} {:?}", event.meaning),
         body: format!(
-            "RDS says about {identifier}: {} ({id}, {}). This is a hint; Steadfast looks at the cluster by itself where \
-             it can help, and another message says what it found.",
+            "RDS says about {identifier}: {} ({id}, {}). {} {}",
             clipped(&event.message),
-            clipped(event.date.as_deref().unwrap_or("no date"))
+            clipped(event.date.as_deref().unwrap_or("no date")),
+            if reading.wakes {
+                "Steadfast looks at the cluster now; another message follows if its writer has failed."
+            } else {
+                "Steadfast does nothing about it."
+            },
+            next_step(reading.meaning)
         ),
+    }
+}
+
+/// What whoever reads of it does next.
+fn next_step(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::FailoverStarted
+        | Meaning::FailoverCompleted
+        | Meaning::Shutdown
+        | Meaning::Restarted
+        | Meaning::Recovery
+        | Meaning::TopologyChanged => "Nothing to do unless applications still cannot write in three minutes.",
+        Meaning::FailoverReversed => {
+            "The old writer has the role again: see whether applications write, then ask RDS why (describe-events)."
+        }
+        Meaning::FailoverFailed => {
+            "If no other message follows within three minutes and applications cannot write, fail over by hand: RDS \
+             console, Actions, Failover."
+        }
+        Meaning::FailoverAbandoned => {
+            "Nothing was done, since a failover had happened shortly before: see whether applications write."
+        }
+        Meaning::LowStorage => {
+            "Look at FreeLocalStorage, FreeStorageSpace and VolumeBytesUsed in CloudWatch; drop what is not needed, or \
+             give it more storage (Modify) before writes fail."
+        }
+        Meaning::Broken => {
+            "It does not leave this state by itself: look at its status in the RDS console; enable its KMS key or mend \
+             its configuration, else restore the latest point in time beside it."
+        }
+        Meaning::Maintenance => "Nothing to do if it was planned; else see Maintenance & backups in the RDS console.",
+        Meaning::Switchover => {
+            "The cluster's name may stand for another cluster now: see that applications and probers reach the green one."
+        }
+        Meaning::Pause => "If a paused instance should not be, raise its minimum capacity above 0 ACU.",
+        Meaning::Other => "Read it in the RDS console, Logs & events.",
     }
 }
 
@@ -137,7 +183,7 @@ mod tests {
     }
 
     fn route(event: &serde_json::Value) -> Route {
-        choose(&hint::parse(event), &ClusterId::new("orders"))
+        choose(&hint::parse(event), &ClusterId::new("orders"), Deployment::Cluster)
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::lease::Lease;
 use crate::mode::Mode;
 use crate::policy::Policy;
 use crate::time::Timestamp;
-use crate::topology::{ClusterId, InstanceId, Owner, Topology};
-use crate::witness::WitnessReport;
+use crate::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
+use crate::witness::{Outcome, WitnessReport};
 
 /// Something seen at a known time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,18 +46,27 @@ impl Snapshot {
         self.episode.as_ref().filter(|episode| episode.is_open())
     }
 
+    /// What is watched. Unlike the rest of a description, this does not grow old.
+    pub fn deployment(&self) -> Deployment {
+        self.topology.as_ref().map_or(Deployment::default(), |seen| seen.what.deployment)
+    }
+
     /// The description of the cluster, while it is young enough to be a fact.
     pub fn fresh_topology(&self, policy: &Policy) -> Option<&Topology> {
         self.topology.as_ref().filter(|seen| self.now.since(seen.at) <= policy.topology_age_max).map(|seen| &seen.what)
     }
 
-    /// The instance whose health is in question: an open episode's old writer, else the
-    /// one that the control plane calls writer, unless we know better from the episode before.
+    /// The instance whose health is in question: an open episode's old writer, else the one that the control plane
+    /// calls writer, unless we know better from the episode before. While the control plane is mute it is the
+    /// instance that committed last: a person must hear of its failure all the same.
     pub fn presumed_writer(&self, policy: &Policy) -> Option<InstanceId> {
         if let Some(open) = self.open_episode() {
             return Some(open.old_writer.clone());
         }
-        let named = self.fresh_topology(policy)?.writer().map(|writer| writer.id.clone());
+        let named = match self.fresh_topology(policy) {
+            Some(topology) => topology.writer().map(|writer| writer.id.clone()),
+            None => self.last_committer(policy),
+        };
         match self.replaced_lately(policy) {
             Some((old, new)) if named.as_ref() == Some(old) && !self.writes_again(old, policy) => Some(new.clone()),
             Some(_) | None => named,
@@ -79,10 +88,14 @@ impl Snapshot {
         let Some(closed) = self.episode.as_ref().and_then(|episode| episode.closed.as_ref()) else {
             return false;
         };
-        let sightings = self.counted_reports(policy).flat_map(|report| &report.sightings);
-        let commits = sightings.filter_map(|sighting| Some((sighting.committed_at?, &sighting.instance)));
-        let latest = commits.max_by_key(|(at, _)| *at);
+        let latest = latest_commit(self.counted_reports(policy));
         latest.is_some_and(|(at, by)| by == instance && at > closed.at.plus(policy.clock_skew_max))
+    }
+
+    /// Also by the word of witnesses that see nothing now.
+    fn last_committer(&self, policy: &Policy) -> Option<InstanceId> {
+        let fresh = self.reports.iter().filter(|report| self.is_fresh(report, policy));
+        latest_commit(fresh).map(|(_, by)| by.clone())
     }
 
     /// Whether a report is young enough to count; one from the future is by a clock that is wrong.
@@ -92,6 +105,21 @@ impl Snapshot {
 
     /// Reports young enough to count, of witnesses that are not blind themselves.
     pub fn counted_reports<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a WitnessReport> {
-        self.reports.iter().filter(|report| self.is_fresh(report, policy) && !report.is_blind())
+        self.reports.iter().filter(|report| self.is_fresh(report, policy) && !self.is_blind(report))
     }
+
+    /// Whether what a witness does not see is its own fault. Of a Multi-AZ DB instance there is only one host to
+    /// be seen: whoever reaches nothing there shows what a dead writer looks like, unless it has not even an address
+    /// to try.
+    pub fn is_blind(&self, report: &WitnessReport) -> bool {
+        match self.deployment() {
+            Deployment::Cluster => report.is_blind(),
+            Deployment::Instance => report.sightings.iter().all(|seen| seen.outcome == Outcome::Unresolved),
+        }
+    }
+}
+
+fn latest_commit<'r>(reports: impl Iterator<Item = &'r WitnessReport>) -> Option<(Timestamp, &'r InstanceId)> {
+    let sightings = reports.flat_map(|report| &report.sightings);
+    sightings.filter_map(|sighting| Some((sighting.committed_at?, &sighting.instance))).max_by_key(|(at, _)| *at)
 }

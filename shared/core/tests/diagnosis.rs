@@ -340,3 +340,18 @@ fn whom_the_control_plane_calls_writer_is_no_candidate() {
     assert_eq!(choice.chosen, Some(InstanceId::new("r2")));
     assert!(choice.refused.iter().any(|refused| refused.because == Refusal::NamedWriter), "{choice:?}");
 }
+
+#[test]
+fn while_the_control_plane_is_mute_the_last_committer_is_the_writer() {
+    let policy = Policy::default();
+    let mut seen = unanimous(Outcome::Unreachable, ago(4_000));
+    seen.topology = None;
+    assert_eq!(diagnose(&seen, &policy).presumed, None, "nobody knows of any commit");
+    for (report, at) in seen.reports.iter_mut().zip([9_000, 5_000, 7_000]) {
+        report.sightings[0].committed_at = Some(ago(at));
+    }
+    seen.reports[2].sightings[1].committed_at = Some(ago(60_000));
+    let diagnosis = diagnose(&seen, &policy);
+    assert_eq!(diagnosis.presumed, Some(InstanceId::new(WRITER)));
+    assert_eq!(diagnosis.writer, WriterState::Dead);
+}

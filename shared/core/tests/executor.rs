@@ -270,6 +270,37 @@ fn in_shadow_mode_the_drainer_is_not_asked() {
 }
 
 #[test]
+fn shadow_mode_keeps_a_record_of_what_would_have_been_called() {
+    let mut w = world(Outcome::Refused, 20, 5);
+    w.i.get_mut().unwrap().state.mode = Mode::Shadow;
+    w.reports = Box::new(|now| {
+        let back = now >= ago(0).plus(Duration::from_secs(9));
+        AZS.map(|az| {
+            let mut r = report(az, Outcome::Refused, ago(30_000));
+            r.at = now;
+            if back {
+                r.sightings[1] = sighting("r1", Outcome::Committing, now);
+                r.sightings[1].committed_at = Some(now);
+            }
+            r
+        })
+        .into()
+    });
+    let ended = go(&w, &Policy::default(), "me", 20).unwrap();
+    assert_eq!(ended.rule, 310, "{ended:?}");
+    let i = w.i.lock().unwrap();
+    assert!(i.fail_overs.is_empty());
+    let episode = i.state.episode.as_ref().unwrap();
+    let shadowed = episode.shadowed.as_ref().unwrap();
+    assert_eq!((shadowed.target.as_str(), shadowed.cause), ("r1", WriterState::Dead));
+    assert!(shadowed.at < episode.proved_at.unwrap());
+    let closed = i.evidence.values().find(|entry| entry.kind == Kind::Closed).unwrap();
+    assert_eq!(closed.data["shadowed"]["target"], "r1");
+    let told = i.notices.last().unwrap();
+    assert!(told.body.contains("would have called FailoverDBCluster with target r1"), "{}", told.body);
+}
+
+#[test]
 fn an_intention_whose_answer_was_lost_is_withheld_when_the_writer_is_back() {
     let mut w = world(Outcome::Refused, 20, 5);
     w.i.get_mut().unwrap().lose_answer_of_intention = true;

@@ -146,14 +146,14 @@ async fn the_bootstrap_applies_the_schema_and_may_be_repeated() {
     admin.batch_execute("GRANT pg_signal_backend, pg_read_all_stats TO master WITH ADMIN OPTION").await.unwrap();
     let secret = r#"{"username": "master", "password": "x"}"#.to_owned();
     let (config, _server) = service(&lab, secret).await;
-    let client = aws_sdk_rdsdata::Client::from_conf(config.build());
-    let database = steadfast_infra::bootstrap::Database {
+    let database = steadfast_infra::bootstrap::DataApi {
+        client: aws_sdk_rdsdata::Client::from_conf(config.build()),
         cluster_arn: CLUSTER.to_owned(),
         admin_secret_arn: "secret".to_owned(),
         name: "fresh".to_owned(),
     };
     for _ in 0..2 {
-        steadfast_infra::bootstrap::bootstrap(&client, &database, &[]).await.unwrap();
+        steadfast_infra::bootstrap::bootstrap(&database, &[]).await.unwrap();
     }
     let fresh = lab.payments.cluster.admin_to("orders-1", "fresh").await.unwrap();
     let ready = "SELECT steadfast.prove(gen_random_uuid(), 'test', NULL), steadfast.prune()";

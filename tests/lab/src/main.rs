@@ -52,6 +52,15 @@ enum Command {
         /// Only these scenarios; all when none is named.
         scenarios: Vec<String>,
     },
+    /// Let nothing but background noise happen, and see that nobody acts on it.
+    Soak {
+        /// For how many minutes.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=1440))]
+        minutes: u64,
+        /// The noise of an earlier soak again; by chance unless given.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Run the lab until Ctrl-C, for `cargo lambda invoke` and manual drills.
     Up {
         /// Port of the Lambda Invoke API.
@@ -155,6 +164,16 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
             write!(out, "\n{}", drill::render_all(&results))?;
             writeln!(out, "results: {}", plan.output.join("all.json").display())?;
             Ok(verdict(&results))
+        }
+        Command::Soak { minutes, seed } => {
+            let output = config.logs.with_file_name("drill");
+            let seed = seed.unwrap_or_else(|| steadfast_aws::clock::now().as_millis());
+            Console.say(&format!("soak with seed {seed}"));
+            let lasts = Duration::from_secs(minutes.saturating_mul(60));
+            let result = drill::soak(&config, lasts, seed, &output, &Console).await?;
+            let mut out = std::io::stdout().lock();
+            write!(out, "\n{}", drill::render(&result))?;
+            Ok(verdict(std::iter::once(&result)))
         }
         Command::Up { invoke_port } => up(config, invoke_port).await,
     }

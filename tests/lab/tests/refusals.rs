@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -72,14 +73,42 @@ async fn a_missing_setting_ends_the_start_with_one_line_that_names_it() {
         for missing in required {
             let others: BTreeMap<_, _> =
                 required.iter().filter(|name| *name != missing).map(|name| (*name, "x")).collect();
-            let bootstrap = config.functions.join(function).join("bootstrap");
-            let ended = Command::new(&bootstrap).env_clear().envs(others).output().expect("the function starts");
-            assert!(!ended.status.success(), "{function} without {missing}");
-            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-            assert_eq!(said.lines().count(), 1, "{function} without {missing}: {said}");
-            assert!(said.contains(missing), "{function} without {missing}: {said}");
+            ends_naming(&config.functions, function, &others, missing);
         }
     }
+    let required = ["STEADFAST_CLUSTER", "STEADFAST_TABLE", "STEADFAST_TOPIC_ARN", "STEADFAST_DRAINER"];
+    let pair = ["STEADFAST_PIN_NAME", "STEADFAST_PIN_ZONE"];
+    for (given, missing) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+        let others = required.iter().chain([&given]).map(|name| (*name, "x.internal")).collect();
+        ends_naming(&config.functions, names::COORDINATOR, &others, missing);
+    }
+}
+
+fn ends_naming(functions: &Path, function: &str, settings: &BTreeMap<&str, &str>, missing: &str) {
+    let bootstrap = functions.join(function).join("bootstrap");
+    let ended = Command::new(&bootstrap).env_clear().envs(settings).output().expect("the function starts");
+    assert!(!ended.status.success(), "{function} without {missing}");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(said.lines().count(), 1, "{function} without {missing}: {said}");
+    assert!(said.contains(missing), "{function} without {missing}: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_not_watched_with_half_of_its_settings_or_beside_a_cluster() {
+    let config = support::config("settings-of-an-instance");
+    let bootstrap = config.functions.join(names::PROBER).join("bootstrap");
+    let said = |settings: &[(&str, &str)]| {
+        let ended = Command::new(&bootstrap).env_clear().envs(settings.iter().copied()).output();
+        let ended = ended.expect("the function starts");
+        assert!(!ended.status.success(), "{settings:?}");
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    };
+    let both = said(&[("STEADFAST_CLUSTER", "x"), ("STEADFAST_INSTANCE", "x")]);
+    assert!(both.contains("STEADFAST_CLUSTER and STEADFAST_INSTANCE exclude each other"), "{both}");
+    let unmapped = said(&[("STEADFAST_INSTANCE", "x")]);
+    assert!(unmapped.contains("setting STEADFAST_SUBNETS is missing"), "{unmapped}");
+    let malformed = said(&[("STEADFAST_INSTANCE", "x"), ("STEADFAST_SUBNETS", "eu-central-1a:10.0.0.0")]);
+    assert!(malformed.contains("setting STEADFAST_SUBNETS is malformed"), "{malformed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

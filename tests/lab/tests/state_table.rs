@@ -12,6 +12,7 @@ use steadfast_core::episode::Episode;
 use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
+use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::{StateError, Under};
 use steadfast_core::time::Timestamp;
@@ -146,4 +147,24 @@ async fn reports(table: &Table, cluster: &ClusterId) {
     table.report(cluster, &report(3, 12)).await.expect("a newer run");
     let reports = table.load(cluster).await.expect("loads").reports;
     assert_eq!(reports, [report(3, 12)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_is_written_over_the_version_that_was_seen_and_announced_in_armed_mode_alone() {
+    let (table, _emulator) = table().await;
+    let cluster = ClusterId::new("orders");
+    let name = PinName { zone: "Z1".to_owned(), name: "writer.orders.internal".to_owned() };
+    let aim = Aim { name, writer: InstanceId::new("orders-1"), endpoint: "orders-1.example".to_owned(), epoch: 3 };
+    let pin = |version, settled| Pin { aim: aim.clone(), asked_at: NOW, settled, told: false, version };
+    for mode in [Mode::Shadow, Mode::Paused] {
+        table.set_mode(&cluster, mode, "test", NOW).await.expect("set");
+        assert!(superseded(&table.write_pin(&cluster, None, &pin(1, false)).await), "{mode:?}");
+    }
+    table.set_mode(&cluster, Mode::Armed, "test", NOW).await.expect("set");
+    table.write_pin(&cluster, None, &pin(1, false)).await.expect("announced");
+    assert!(superseded(&table.write_pin(&cluster, None, &pin(1, false)).await));
+    table.set_mode(&cluster, Mode::Paused, "test", NOW).await.expect("set");
+    table.write_pin(&cluster, Some(1), &pin(2, true)).await.expect("what came of it is written in any mode");
+    assert!(superseded(&table.write_pin(&cluster, Some(1), &pin(2, true)).await));
+    assert_eq!(table.load(&cluster).await.expect("loaded").pin, Some(pin(2, true)));
 }

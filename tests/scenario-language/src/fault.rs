@@ -19,9 +19,11 @@ pub(crate) const FAULTS: &[(&str, Read)] = &[
     ("fail-commits", |words| words.place().map(Fault::FailCommits)),
     ("refuse-writes", |words| words.place().map(Fault::RefuseWrites)),
     ("take-connections", |words| words.place().map(Fault::TakeConnections)),
+    ("linger", |words| words.place().map(Fault::Linger)),
     ("lag", lag),
     ("cut", cut),
     ("blind", |words| words.zone().map(Fault::Blind)),
+    ("delay", |words| Ok(Fault::Delay(words.zone()?, words.some_time()?))),
     ("isolate", |words| words.zone().map(Fault::Isolate)),
     ("refuse-password", |words| words.named().map(Fault::RefusePassword)),
     ("rotate-password", |words| words.named().map(Fault::RotatePassword)),
@@ -69,9 +71,11 @@ fn fail(words: &mut Words<'_>) -> Result<Fault, Complaint> {
         return Err(Complaint::new(word, "is no trouble of this service", remedy));
     }
     let action = action(words, service)?;
-    if trouble == Trouble::Stale && action == Some("FailoverDBCluster") {
+    if trouble == Trouble::Stale
+        && let Some(call) = action.filter(|action| !action.starts_with("Describe"))
+    {
         let remedy = "only a description can be stale: name DescribeDBClusters, DescribeDBInstances or no action";
-        return Err(Complaint::new("FailoverDBCluster", "shows nothing that could be stale", remedy));
+        return Err(Complaint::new(call, "shows nothing that could be stale", remedy));
     }
     Ok(Fault::Fail(service, trouble, action))
 }
@@ -157,9 +161,11 @@ impl Fault {
             | Self::FailCommits(_)
             | Self::RefuseWrites(_)
             | Self::TakeConnections(_)
+            | Self::Linger(_)
             | Self::Lag(..)
             | Self::Cut(..)
             | Self::Blind(_)
+            | Self::Delay(..)
             | Self::Isolate(_)
             | Self::RefusePassword(_)
             | Self::RotatePassword(_)

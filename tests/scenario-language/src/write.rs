@@ -47,6 +47,9 @@ impl Scenario {
     fn write_setup(&self, f: &mut Formatter<'_>) -> Result {
         let default = blank(&self.name);
         let mut lines = Vec::new();
+        if self.deployment != default.deployment {
+            lines.push(format!("deployment {}", self.deployment.word()));
+        }
         if self.readers != default.readers {
             lines.push(format!("readers {}", self.readers));
         }
@@ -116,9 +119,11 @@ impl Display for Fault {
             Self::FailCommits(place) => write!(f, "fail-commits {place}"),
             Self::RefuseWrites(place) => write!(f, "refuse-writes {place}"),
             Self::TakeConnections(place) => write!(f, "take-connections {place}"),
+            Self::Linger(place) => write!(f, "linger {place}"),
             Self::Lag(place, by) => write!(f, "lag {place} {}", Time(*by)),
             Self::Cut(place, view) => write!(f, "cut {place} from {view}"),
             Self::Blind(zone) => write!(f, "blind {zone}"),
+            Self::Delay(zone, by) => write!(f, "delay {zone} {}", Time(*by)),
             Self::Isolate(zone) => write!(f, "isolate {zone}"),
             Self::RefusePassword(role) => write!(f, "refuse-password {}", role.word()),
             Self::RotatePassword(role) => write!(f, "rotate-password {}", role.word()),

@@ -25,6 +25,8 @@ pub struct Plan {
     /// Every instance has paused itself before anybody came, and takes this long to resume, from the first attempt
     /// to connect on. Aurora pauses an instance that nobody is connected to, so never while probers run.
     pub asleep: Option<Duration>,
+    /// Whether the installation keeps a stable name on the writer.
+    pub pins: bool,
     /// Whether to keep a line for everything that happens.
     pub trace: bool,
 }
@@ -41,6 +43,7 @@ impl Plan {
             flaw: None,
             unmended: false,
             asleep: None,
+            pins: false,
             trace: false,
         }
     }
@@ -52,7 +55,7 @@ impl Plan {
 
     /// The thresholds of this run. A platform that never fails over gets no grace.
     pub fn policy(&self) -> Policy {
-        let default = Policy::default();
+        let default = Policy::of(self.scenario.deployment);
         let grace = self.scenario.platform.map_or(Duration::ZERO, |_| default.platform_grace);
         let mut policy = Policy { platform_grace: grace, ..default };
         for (threshold, value) in &self.scenario.policy {

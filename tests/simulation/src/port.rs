@@ -10,12 +10,13 @@ use steadfast_core::evidence::Entry;
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
 use steadfast_core::notice::{Notice, Severity};
+use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::ports::{
-    CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
+    CallError, Clock, ControlPlane, Drainer, Log, Names, Notifier, State, StateError, StateTable, Under,
 };
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{ClusterId, InstanceId, Owner, Topology};
+use steadfast_core::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
 use steadfast_scenario::Service;
 
 use crate::check::Knowledge;
@@ -59,6 +60,10 @@ impl Port {
     /// The world.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.handle.world()
+    }
+
+    fn deployment(&self) -> Deployment {
+        self.world().plan.scenario.deployment
     }
 
     fn learn(&self, what: impl FnOnce(&mut Knowledge)) {
@@ -225,18 +230,47 @@ impl StateTable for Port {
             Err(failure) => Err(state_error(&failure)),
         }
     }
+
+    async fn write_pin(&self, _: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
+        let next = next.clone();
+        let written =
+            self.request(Service::StateTable, "TransactWriteItems", move |world| world.write_pin(seen, next)).await;
+        match written {
+            Ok(result) => result,
+            Err(Failure::Repeated) => Ok(()),
+            Err(failure) => Err(state_error(&failure)),
+        }
+    }
+}
+
+impl Names for Port {
+    fn stable_name(&self) -> Option<PinName> {
+        self.world().stable_name()
+    }
+
+    /// The name service fares as the topic does, but is asked once.
+    async fn point(&self, aim: &Aim) -> Result<(), CallError> {
+        let aim = aim.clone();
+        self.request(Service::Notifier, "ChangeResourceRecordSets", move |world| world.point(&aim))
+            .await
+            .map_err(|failure| call_error("ChangeResourceRecordSets", &failure))
+    }
 }
 
 impl ControlPlane for Port {
     async fn describe(&self, _: &ClusterId) -> Result<Topology, CallError> {
         let asked_at = self.world().agenda.now();
+        let action = match self.deployment() {
+            Deployment::Cluster => "DescribeDBClusters",
+            Deployment::Instance => "DescribeDBInstances",
+        };
         let seen = self
-            .request(Service::Rds, "DescribeDBClusters", |world| {
+            .request(Service::Rds, action, |world| {
                 let view = world.view();
                 world.topology(&view)
             })
             .await
-            .map_err(|failure| call_error("DescribeDBClusters", &failure))?;
+            .map_err(|failure| call_error(action, &failure))?;
         self.learn(|known| {
             known.topology = Some(seen.clone());
             (known.asked_at, known.reads_since) = (asked_at, 0);
@@ -249,11 +283,18 @@ impl ControlPlane for Port {
         let (me, name) = (self.me.clone(), target.clone());
         let now = self.now();
         let call = self.world().check_call(&me, now, &known, &name);
+        let deployment = self.deployment();
+        let action = deployment.failover_action();
         let called = self
-            .request(Service::Rds, "FailoverDBCluster", move |world| {
+            .request(Service::Rds, action, move |world| {
                 world.check_arrival(&me, &known, &name);
-                let nth = world.nth(&name);
-                let answer = world.fail_over(Asker::Steadfast, nth);
+                let answer = match deployment {
+                    Deployment::Cluster => {
+                        let nth = world.nth(&name);
+                        world.fail_over(Asker::Steadfast, nth)
+                    }
+                    Deployment::Instance => world.reboot_with_failover(Asker::Steadfast),
+                };
                 if answer.is_ok() {
                     world.watch.accepted = world.watch.accepted.saturating_add(1);
                     world.call_begins(call);
@@ -266,8 +307,8 @@ impl ControlPlane for Port {
         }
         match called {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(code)) => Err(call_error("FailoverDBCluster", &Failure::Refused(code))),
-            Err(failure) => Err(call_error("FailoverDBCluster", &failure)),
+            Ok(Err(code)) => Err(call_error(action, &Failure::Refused(code))),
+            Err(failure) => Err(call_error(action, &failure)),
         }
     }
 }

@@ -14,7 +14,7 @@ use steadfast_simulation::run::{Report, run};
 const SEEDS: std::ops::Range<u64> = 9_000_000..9_006_000;
 
 /// Situations, by the words they are counted under.
-const SITUATIONS: [&str; 20] = [
+const SITUATIONS: [&str; 22] = [
     // Clients that go by the cluster endpoint.
     "an answer of DNS is outdated",
     "endpoint leads a client to a reader",
@@ -39,6 +39,9 @@ const SITUATIONS: [&str; 20] = [
     "prober reads a rotated password",
     "instance resumes for whoever connects",
     "call while the writer resumes",
+    // A stable name.
+    "the name was set",
+    "the name was moved",
 ];
 
 /// What is still to be met: rules by their number, situations by their words.

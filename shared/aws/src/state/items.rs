@@ -21,6 +21,7 @@ pub const TTL: &str = "ttl";
 pub(super) const LEASE: &str = "lease";
 pub(super) const MODE: &str = "mode";
 pub(super) const EPISODE: &str = "episode";
+pub(super) const PIN: &str = "pin";
 pub(super) const SEEN: &str = "seen";
 const WITNESS: &str = "witness#";
 const BODY: &str = "body";
@@ -88,6 +89,11 @@ pub(super) fn read_into(state: &mut State, item: &Attributes, table: &str) -> Re
         LEASE => state.lease = Some(read_lease(item, table)?),
         MODE => state.mode = read_mode(item, table)?,
         EPISODE => state.episode = Some(read_body(item, table)?),
+        // No failover waits for a name.
+        PIN => match read_body(item, table) {
+            Ok(pin) => state.pin = Some(pin),
+            Err(error) => tracing::error!(%error, "the stable name stays as it is"),
+        },
         // A witness that cannot be read is one witness less, not the end of all decisions.
         key if key.starts_with(WITNESS) => match read_body(item, table) {
             Ok(report) => state.reports.push(report),

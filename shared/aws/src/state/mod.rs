@@ -5,6 +5,7 @@
 //! | `cluster#ID` | `lease` | owner, epoch, end |
 //! | `cluster#ID` | `mode` | what the operator allows, since when and why; set only through the coordinator |
 //! | `cluster#ID` | `episode` | the latest episode, with its version |
+//! | `cluster#ID` | `pin` | what was done about the stable name, with its version |
 //! | `cluster#ID` | `witness#AZ` | the latest report of one prober |
 //! | `evidence#ID#EPOCH` | sequence, ten digits | one entry of the chain |
 //! | `event#ID` | `seen` | an event that was handled; removed by TTL |
@@ -15,11 +16,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::Entry;
 use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
+use steadfast_core::pin::Pin;
 use steadfast_core::ports::{State, StateError, Under};
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::ClusterId;
@@ -101,6 +104,27 @@ impl Table {
         transaction.push(self.episode_put(episode, seen_version)?);
         for entry in entries {
             transaction.push(self.evidence_put(entry)?);
+        }
+        self.client
+            .transact_write_items()
+            .set_transact_items(Some(transaction))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| self.write_error(&error))
+    }
+
+    /// Writes what is said about the stable name over the version seen; one that is not settled in armed mode alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Superseded`] when another version stands there, or the mode is another; nothing was written.
+    pub async fn write_pin(&self, cluster: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
+        let item = Item::new(&cluster_key(cluster), items::PIN).number("version", next.version).body(next);
+        let put = self.versioned(Put::builder().table_name(&self.name).set_item(Some(item.build())), seen)?;
+        let mut transaction = vec![TransactWriteItem::builder().put(put).build()];
+        if !next.settled {
+            transaction.push(TransactWriteItem::builder().condition_check(self.armed_check(cluster)?).build());
         }
         self.client
             .transact_write_items()
@@ -271,8 +295,13 @@ impl Table {
             .number("version", episode.version)
             .number("epoch", episode.epoch)
             .body(episode);
-        let put = Put::builder().table_name(&self.name).set_item(Some(item.build()));
-        let put = match seen_version {
+        let put = self.versioned(Put::builder().table_name(&self.name).set_item(Some(item.build())), seen_version)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// A write that is valid only over this version (None: nothing).
+    fn versioned(&self, put: PutBuilder, seen: Option<u64>) -> Result<Put, StateError> {
+        match seen {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(version) => put
                 .condition_expression("#version = :version")
@@ -280,8 +309,7 @@ impl Table {
                 .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
         }
         .build()
-        .map_err(|error| self.unavailable(error.to_string()))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        .map_err(|error| self.unavailable(error.to_string()))
     }
 
     fn evidence_put(&self, entry: &Entry) -> Result<TransactWriteItem, StateError> {

@@ -13,6 +13,7 @@ use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
 use steadfast_core::mode::Mode;
 use steadfast_core::notice::Notice;
+use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::ports::*;
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
@@ -51,6 +52,14 @@ pub(crate) struct Inner {
     pub(crate) quiesce_takes_ms: u64,
     pub(crate) quiesced: Option<Result<Quiesced, CallError>>,
     pub(crate) resumes: Vec<String>,
+    pub(crate) stable_name: Option<PinName>,
+    pub(crate) points: Vec<Aim>,
+    /// What writing about the name takes.
+    pub(crate) pin_ms: u64,
+    /// What the name service answers; None: it sets the name.
+    pub(crate) point_fails: Option<CallError>,
+    /// What happens while the name is being set.
+    pub(crate) meanwhile: Option<fn(&mut Inner)>,
     /// Since when the target of an accepted call has written.
     pub(crate) moved_at: Option<Timestamp>,
 }
@@ -145,6 +154,30 @@ impl StateTable for W {
             return Err(StateError::Unavailable { table: "t".into(), cause: "timeout".into() });
         }
         Ok(())
+    }
+    async fn write_pin(&self, _: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
+        let mut i = self.i.lock().unwrap();
+        i.now += i.pin_ms;
+        let paused = i.state.mode != Mode::Armed && !next.settled;
+        if i.state.pin.as_ref().map(|pin| pin.version) != seen || paused {
+            return Err(StateError::Superseded { table: "t".into() });
+        }
+        i.state.pin = Some(next.clone());
+        Ok(())
+    }
+}
+impl Names for W {
+    fn stable_name(&self) -> Option<PinName> {
+        self.i.lock().unwrap().stable_name.clone()
+    }
+    async fn point(&self, aim: &Aim) -> Result<(), CallError> {
+        let mut i = self.i.lock().unwrap();
+        assert!(i.state.pin.as_ref().is_some_and(|pin| pin.aim == *aim && !pin.settled), "announced first");
+        if let Some(meanwhile) = i.meanwhile.take() {
+            meanwhile(&mut i);
+        }
+        i.points.push(aim.clone());
+        i.point_fails.clone().map_or(Ok(()), Err)
     }
 }
 impl ControlPlane for W {

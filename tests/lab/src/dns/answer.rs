@@ -7,6 +7,9 @@ use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
 use super::resolver::Resolver;
 use super::zone::Target;
 
+/// Longer chains of aliases are not followed.
+const CHAIN_MAX: u32 = 4;
+
 /// The reply to a packet; None for what is not a question.
 pub(super) fn answer(resolver: &Resolver, packet: &[u8]) -> Option<Vec<u8>> {
     let question = Message::from_vec(packet).ok()?;
@@ -34,21 +37,40 @@ fn resolve(resolver: &Resolver, query: &Query, reply: &mut Message) -> ResponseC
     if query.query_class() != DNSClass::IN {
         return ResponseCode::Refused;
     }
-    let Some((target, ttl)) = resolver.look_up(&LowerName::new(query.name())) else {
-        return ResponseCode::NXDomain;
-    };
-    let wanted = query.query_type();
+    let mut asked = query.name().clone();
+    // Each link is kept by a resolver for its own TTL.
+    for _ in 0..CHAIN_MAX {
+        let Some((target, ttl)) = resolver.look_up(&LowerName::new(&asked)) else {
+            return ResponseCode::NXDomain;
+        };
+        let Target::Hosted(next) = target else {
+            return follow(resolver, (asked, query.query_type()), (target, ttl), reply);
+        };
+        let alias = RData::CNAME(CNAME(next.clone()));
+        reply.add_answer(Record::from_rdata(std::mem::replace(&mut asked, next), ttl, alias));
+    }
+    ResponseCode::ServFail
+}
+
+/// Adds what a name of the cluster's own leads to.
+fn follow(
+    resolver: &Resolver,
+    (asked, wanted): (Name, RecordType),
+    (target, ttl): (Target, u32),
+    reply: &mut Message,
+) -> ResponseCode {
     let (owner, node) = match target {
         Target::Fixed(address) => {
             if wanted == RecordType::A {
-                reply.add_answer(address_record(query.name().clone(), ttl, address));
+                reply.add_answer(address_record(asked, ttl, address));
             }
             return ResponseCode::NoError;
         }
-        Target::Instance(node) => (query.name().clone(), node),
+        Target::Hosted(_) => return ResponseCode::ServFail,
+        Target::Instance(node) => (asked, node),
         Target::Alias(node, instance) => {
             let alias = RData::CNAME(CNAME(instance.clone()));
-            reply.add_answer(Record::from_rdata(query.name().clone(), ttl, alias));
+            reply.add_answer(Record::from_rdata(asked, ttl, alias));
             (instance, node)
         }
     };

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use resolver::Resolver;
 use zone::Records;
-pub use zone::Zone;
+pub use zone::{Alias, Zone};
 
 /// Why the DNS could not start or change.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,14 @@ impl Dns {
     /// [`DnsError::Name`].
     pub fn add_name(&self, name: &str, address: Ipv4Addr) -> Result<(), DnsError> {
         self.records.add(name, address)
+    }
+
+    /// Serves these records of hosted zones beside the cluster's own, in place of those before.
+    ///
+    /// # Errors
+    /// [`DnsError::Name`].
+    pub fn host(&self, records: &[Alias]) -> Result<(), DnsError> {
+        self.records.host(records)
     }
 
     /// While stale, the resolver of a view (None: every view) never renews an answer it has.

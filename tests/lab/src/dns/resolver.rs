@@ -28,6 +28,7 @@ pub(super) struct Resolver {
 struct Cached {
     target: Target,
     expires: Instant,
+    ttl: Duration,
 }
 
 impl Resolver {
@@ -57,13 +58,12 @@ impl Resolver {
                 return Some((cached.target.clone(), seconds(cached.expires - now)));
             }
             if stale {
-                return Some((cached.target.clone(), seconds(self.records.ttl())));
+                return Some((cached.target.clone(), seconds(cached.ttl)));
             }
         }
         cache.remove(name);
-        let target = self.records.look_up(name)?;
-        let ttl = self.records.ttl();
-        let cached = Cached { target: target.clone(), expires: now + ttl };
+        let (target, ttl) = self.records.look_up(name)?;
+        let cached = Cached { target: target.clone(), expires: now + ttl, ttl };
         cache.insert(name.clone(), cached);
         Some((target, seconds(ttl)))
     }

@@ -157,3 +157,30 @@ async fn answers_over_tcp_and_survives_garbage() {
     let reply = Message::from_vec(&reply).unwrap();
     assert_eq!(addresses(&reply), [network.proxy_address(0, 1).ip()]);
 }
+
+#[tokio::test]
+async fn a_name_of_a_hosted_zone_leads_on_and_is_kept_for_its_own_ttl() {
+    let (network, dns) = dns(Duration::ZERO).await;
+    let server = network.resolver_address(1);
+    let hosted = |target: &str, ttl: u64| {
+        let (name, target) = ("writer.orders.internal".to_owned(), target.to_owned());
+        [Alias { name, target, ttl: Duration::from_secs(ttl) }]
+    };
+    assert_eq!(
+        ask(server, "writer.orders.internal", RecordType::A).await.metadata.response_code,
+        ResponseCode::NXDomain
+    );
+    dns.host(&hosted(&instance(2), 0)).unwrap();
+    assert_eq!(resolve(&network, 1, "Writer.orders.internal").await, [network.proxy_address(1, 2).ip()]);
+    dns.host(&hosted(&format!("{WRITER}."), 300)).unwrap();
+    let reply = ask(server, "writer.orders.internal", RecordType::A).await;
+    assert_eq!(reply.answers.iter().map(|record| record.ttl).collect::<Vec<_>>(), [300, 0, 0]);
+    assert_eq!(addresses(&reply), [network.proxy_address(1, 1).ip()]);
+    // The first link is kept; the second one is not.
+    dns.host(&hosted(&instance(3), 300)).unwrap();
+    dns.set_cluster_endpoint(2).unwrap();
+    assert_eq!(resolve(&network, 1, "writer.orders.internal").await, [network.proxy_address(1, 2).ip()]);
+    dns.host(&[]).unwrap();
+    dns.flush();
+    assert_eq!(resolve(&network, 1, "writer.orders.internal").await, Vec::<IpAddr>::new());
+}

@@ -24,6 +24,17 @@ pub struct Zone {
     pub ttl: Duration,
 }
 
+/// A CNAME record of a hosted zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: String,
+    /// Where it leads.
+    pub target: String,
+    /// How long a resolver may keep the answer.
+    pub ttl: Duration,
+}
+
 /// Where a name leads at this moment, before a view's addresses are applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
@@ -33,6 +44,8 @@ pub(super) enum Target {
     Alias(usize, Name),
     /// The same address for everybody.
     Fixed(Ipv4Addr),
+    /// An alias of any name, from a hosted zone.
+    Hosted(Name),
 }
 
 #[derive(Debug)]
@@ -52,6 +65,7 @@ struct State {
     /// The reader endpoint gives one reader per lookup, in turn.
     turn: usize,
     fixed: HashMap<LowerName, Ipv4Addr>,
+    hosted: HashMap<LowerName, (Name, Duration)>,
 }
 
 impl Records {
@@ -68,12 +82,15 @@ impl Records {
         })
     }
 
-    pub(super) fn ttl(&self) -> Duration {
-        self.ttl
+    /// Where a name leads, and for how long an answer may be kept. None: no such name.
+    pub(super) fn look_up(&self, name: &LowerName) -> Option<(Target, Duration)> {
+        if let Some((target, ttl)) = self.state().hosted.get(name) {
+            return Some((Target::Hosted(target.clone()), *ttl));
+        }
+        self.own(name).map(|target| (target, self.ttl))
     }
 
-    /// None: no such name.
-    pub(super) fn look_up(&self, name: &LowerName) -> Option<Target> {
+    fn own(&self, name: &LowerName) -> Option<Target> {
         let mut state = self.state();
         if *name == self.writer {
             return self.alias(state.writer);
@@ -112,6 +129,15 @@ impl Records {
     pub(super) fn add(&self, name: &str, address: Ipv4Addr) -> Result<(), DnsError> {
         let name = absolute(name)?.into();
         self.state().fixed.insert(name, address);
+        Ok(())
+    }
+
+    pub(super) fn host(&self, records: &[Alias]) -> Result<(), DnsError> {
+        let mut hosted = HashMap::new();
+        for Alias { name, target, ttl } in records {
+            hosted.insert(absolute(name)?.into(), (absolute(target)?, *ttl));
+        }
+        self.state().hosted = hosted;
         Ok(())
     }
 

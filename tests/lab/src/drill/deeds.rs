@@ -1,18 +1,21 @@
 //! How the faults that take more than one call are carried out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use steadfast_aws::state::{PARTITION_KEY, SORT_KEY};
 use steadfast_core::mode::Mode;
-use steadfast_scenario::{Role, Trouble, Zone};
+use steadfast_scenario::{Place, Role, Trouble, Zone};
+use tokio::sync::Mutex;
 
 use super::DrillError;
 use super::inject::{Injection, Stage, lasting};
 use crate::assembly::{AssemblyError, Lab, call, names};
 use crate::lambda::LambdaError;
 use crate::postgres::NodeState;
-use crate::rds::{FaultKind, Pause};
+use crate::rds::{Closure, FaultKind, Pause};
+use crate::workload::Lingerer;
 
 /// The item of the lease in the state table.
 const LEASE: &str = "lease";
@@ -71,6 +74,24 @@ pub(super) fn password(role: &'static str) -> Option<Injection> {
     )
 }
 
+/// A session of the application that stays in its transaction, until the end or until somebody ends it.
+pub(super) fn lingerer(place: Place) -> Option<Injection> {
+    let kept = Arc::new(Mutex::new(None));
+    let dropped = Arc::clone(&kept);
+    lasting(
+        place,
+        async move |stage| {
+            let lingerer = Lingerer::begin(stage.lab, &stage.instance).await?;
+            *kept.lock().await = Some(lingerer);
+            Ok(())
+        },
+        async move |_| {
+            dropped.lock().await.take();
+            Ok(())
+        },
+    )
+}
+
 /// A role gets a new password, which its secret holds only at the end.
 pub(super) fn rotation(role: Role) -> Option<Injection> {
     let secret = move |lab: &Lab| match role {
@@ -103,6 +124,29 @@ pub(super) async fn resume_cluster(stage: &Stage<'_>) -> Result<(), DrillError> 
         stage.lab.cluster.thaw(&id).await?;
         stage.lab.rds.say_of_pause(&id, Pause::Resumed);
     }
+    Ok(())
+}
+
+/// All servers of the cluster are down until its end, and the control plane says why.
+pub(super) fn closure(closure: Closure) -> Option<Injection> {
+    lasting(None, async move |stage| close(stage, closure).await, async move |stage| reopen(stage, closure).await)
+}
+
+async fn close(stage: &Stage<'_>, closure: Closure) -> Result<(), DrillError> {
+    stage.lab.rds.close(closure);
+    for id in writer_first(stage) {
+        stage.lab.cluster.kill_host(&id).await?;
+    }
+    Ok(())
+}
+
+async fn reopen(stage: &Stage<'_>, closure: Closure) -> Result<(), DrillError> {
+    let Stage { lab, .. } = stage;
+    lab.rds.reopen();
+    for instance in writer_first(stage) {
+        bring_back(&Stage { lab, instance }).await?;
+    }
+    lab.rds.reopened(closure);
     Ok(())
 }
 

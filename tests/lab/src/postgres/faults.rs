@@ -1,14 +1,14 @@
 //! What can be done to a node or to the path to it. Every fault can be undone.
 
+mod commits;
 mod crowd;
-mod disk;
 mod lag;
 mod password;
 mod path;
 mod stall;
 
 pub(super) use password::RefusedPasswords;
-pub(super) use path::Cuts;
+pub(super) use path::Paths;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +88,8 @@ impl Cluster {
         for id in self.ids() {
             self.resume_commits(id).await?;
             self.free_disk(id).await?;
+            self.mend_commits(id).await?;
+            self.accept_writes(id).await?;
             self.release_connections(id).await?;
             self.delay_replay(id, Duration::ZERO).await?;
         }

@@ -70,13 +70,18 @@ pub(super) struct Node {
 pub(super) struct Injected {
     pub(super) commits_stalled: bool,
     pub(super) disk_full: bool,
+    pub(super) commits_failing: bool,
+    pub(super) read_only: bool,
     pub(super) replay_delay: Duration,
 }
 
 impl Injected {
     /// What a server shows that has taken over the settings of these faults.
     pub(super) fn mark(self) -> String {
-        format!("disk_full {} replay_delay {:?}", self.disk_full, self.replay_delay)
+        format!(
+            "disk_full {} commits_failing {} read_only {} replay_delay {:?}",
+            self.disk_full, self.commits_failing, self.read_only, self.replay_delay
+        )
     }
 }
 

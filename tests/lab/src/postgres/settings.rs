@@ -204,12 +204,20 @@ pub(super) fn faults(injected: Injected) -> String {
     format!(
         "lab.faults = '{mark}'
 lab.disk_full = '{disk}'
+lab.commits_fail = '{commits}'
+default_transaction_read_only = '{read_only}'
 recovery_min_apply_delay = '{delay}ms'
 ",
         mark = injected.mark(),
-        disk = if injected.disk_full { "on" } else { "off" },
+        disk = switch(injected.disk_full),
+        commits = switch(injected.commits_failing),
+        read_only = switch(injected.read_only),
         delay = injected.replay_delay.as_millis().min(LONGEST_DELAY_MS),
     )
+}
+
+fn switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
 }
 
 /// The standbys of which any one must acknowledge a commit, as `SHOW synchronous_standby_names`

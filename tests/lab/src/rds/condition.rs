@@ -36,6 +36,25 @@ pub enum Pause {
     Resumed,
 }
 
+/// Why all servers of a cluster are down on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closure {
+    /// Somebody stopped the cluster (Aurora guide, "Stopping and starting an Aurora DB cluster").
+    Stopped,
+    /// Its encryption key cannot be used; RDS waits for the key for seven days.
+    KeyLost,
+}
+
+impl Closure {
+    /// The status of the cluster and its instances meanwhile.
+    pub(super) fn status(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::KeyLost => "inaccessible-encryption-credentials-recoverable",
+        }
+    }
+}
+
 /// Why the platform does not fail over now.
 #[derive(Debug, thiserror::Error)]
 #[error("the platform cannot fail over now: {0}; wait until the cluster is available and has a living reader")]
@@ -66,6 +85,25 @@ impl<N: Nodes> Rds<N> {
     pub fn say_of_pause(&self, instance: &str, pause: Pause) {
         let core = &self.platform().core;
         core.emit(RdsEvent::pause(&core.config, instance, pause));
+    }
+
+    /// The cluster is closed; who calls this has taken its servers down.
+    pub fn close(&self, closure: Closure) {
+        let core = &self.platform().core;
+        core.state().closed = Some(closure.status());
+        core.emit_all(RdsEvent::closed(&core.config, closure));
+    }
+
+    /// The reason is gone, and the servers are being started.
+    pub fn reopen(&self) {
+        self.platform().core.state().closed = Some("starting");
+    }
+
+    /// The servers run again.
+    pub fn reopened(&self, closure: Closure) {
+        let core = &self.platform().core;
+        core.state().closed = None;
+        core.emit_all(RdsEvent::reopened(&core.config, closure));
     }
 
     /// A blue/green switchover begins: the cluster is about to be renamed. What status the cluster has before

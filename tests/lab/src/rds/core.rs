@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) events: Vec<RdsEvent>,
     pub(super) calls: Vec<ApiCall>,
     forced_status: Option<String>,
+    /// The status of cluster and instances while all servers are down on purpose.
+    pub(super) closed: Option<&'static str>,
     faults: Faults,
     writers: VecDeque<(Instant, String)>,
     frozen: Option<Topology>,
@@ -94,6 +96,7 @@ impl Core {
             events: Vec::new(),
             calls: Vec::new(),
             forced_status: None,
+            closed: None,
             faults: Faults::default(),
             writers: VecDeque::from([(Instant::now(), writer.clone())]),
             frozen: None,
@@ -107,12 +110,19 @@ impl Core {
     }
 
     /// Records an event and hands it out; nobody listening is fine.
-    pub(super) fn emit(&self, event: RdsEvent) {
+    pub(super) fn emit(&self, event: impl Into<Option<RdsEvent>>) {
+        let Some(event) = event.into() else {
+            return;
+        };
         let mut state = self.state();
         state.events.push(event.clone());
         if self.events.send(event).is_err() {
             tracing::debug!("an RDS event had no listener");
         }
+    }
+
+    pub(super) fn emit_all(&self, events: Vec<RdsEvent>) {
+        events.into_iter().for_each(|event| self.emit(event));
     }
 
     /// `stale`: as it was when the stale-topology fault was set.
@@ -157,6 +167,9 @@ impl Core {
 impl State {
     /// The status that the operator or the running failover gives the cluster.
     pub(super) fn status(&self) -> &str {
+        if let Some(closed) = self.closed {
+            return closed;
+        }
         match (&self.failover, &self.forced_status) {
             (Some((since, _)), _) if since.elapsed() >= STATUS_LAG => "failing-over",
             (Some(_) | None, Some(forced)) => forced,
@@ -165,6 +178,9 @@ impl State {
     }
 
     pub(super) fn instance_status(&self, instance: &str, detection: Duration) -> &'static str {
+        if let Some(closed) = self.closed {
+            return closed;
+        }
         let dead = self.dead_for(instance);
         let seen = dead.filter(|(_, lasted)| *lasted >= detection);
         match seen {

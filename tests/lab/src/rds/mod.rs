@@ -23,7 +23,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-pub use condition::{FailoverRefused, Failovers, Pause};
+pub use condition::{Closure, FailoverRefused, Failovers, Pause};
 pub use config::{InstanceConfig, PlatformConfig, Timing};
 pub use core::PendingMaintenance;
 pub use event::{RdsEvent, SourceType};

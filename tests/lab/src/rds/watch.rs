@@ -97,7 +97,7 @@ impl<N: Nodes> Platform<N> {
     fn dead_writer(&self, patience: Duration) -> Option<(String, NodeHealth)> {
         let state = self.core.state();
         let waits = state.native_after.is_some_and(|at| Instant::now() < at);
-        if waits || state.failover.is_some() || state.restarting.contains(&state.writer) {
+        if waits || state.closed.is_some() || state.failover.is_some() || state.restarting.contains(&state.writer) {
             return None;
         }
         let (health, lasted) = state.dead_for(&state.writer)?;
@@ -139,7 +139,7 @@ impl<N: Nodes> Platform<N> {
                 state.rejoin_at.remove(&instance);
                 state.saw(&instance, NodeHealth::Running);
                 drop(state);
-                let event = RdsEvent::restarted(&self.core.config, &instance);
+                let event = RdsEvent::rejoined(&self.core.config, &instance);
                 self.core.emit(event);
             }
             Err(error) => {

@@ -1,5 +1,5 @@
 //! The AWS services that functions call, behind proxies that can fail: the state table, the
-//! notification topic, and the invocation of functions by functions.
+//! notification topic, the invocation of functions by functions, and the name service.
 //!
 //! A proxy stands between the functions and the service alone. What the lab itself asks of a
 //! service does not pass it.
@@ -32,6 +32,7 @@ pub struct Services {
     state_table: Proxy,
     notifier: Proxy,
     invocations: Proxy,
+    names: Proxy,
 }
 
 impl Services {
@@ -44,6 +45,7 @@ impl Services {
             state_table: Proxy::start(Service::StateTable, emulator).await?,
             notifier: Proxy::start(Service::Notifier, emulator).await?,
             invocations: Proxy::start(Service::Invocations, lambda).await?,
+            names: Proxy::start(Service::Names, emulator).await?,
         })
     }
 
@@ -66,14 +68,14 @@ impl Services {
 
     /// Ends every trouble of every service.
     pub fn clear_all(&self) {
-        for service in [Service::StateTable, Service::Notifier, Service::Invocations] {
+        for service in [Service::StateTable, Service::Notifier, Service::Invocations, Service::Names] {
             self.proxy(service).troubles().clear_all();
         }
     }
 
     /// Ends the proxies; requests on their way are abandoned.
     pub async fn shutdown(&self) {
-        for proxy in [&self.state_table, &self.notifier, &self.invocations] {
+        for proxy in [&self.state_table, &self.notifier, &self.invocations, &self.names] {
             proxy.shutdown().await;
         }
     }
@@ -83,6 +85,7 @@ impl Services {
             Service::StateTable => &self.state_table,
             Service::Notifier => &self.notifier,
             Service::Invocations => &self.invocations,
+            Service::Names => &self.names,
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::request::Parts;
 use axum::http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use axum::http::{Request, Response, header};
+use axum::http::{Method, Request, Response, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -181,6 +181,10 @@ fn action(parts: &Parts, body: &[u8]) -> String {
     }
     if parts.uri.path().ends_with("/invocations") {
         return "Invoke".to_owned();
+    }
+    if parts.uri.path().trim_end_matches('/').ends_with("/rrset") {
+        let action = if parts.method == Method::POST { "ChangeResourceRecordSets" } else { "ListResourceRecordSets" };
+        return action.to_owned();
     }
     let form: Vec<(String, String)> = serde_urlencoded::from_bytes(body).unwrap_or_default();
     form.into_iter().find(|(name, _)| name == "Action").map(|(_, action)| action).unwrap_or_default()

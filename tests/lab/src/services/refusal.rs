@@ -23,6 +23,7 @@ pub(super) fn answer(service: Service, refusal: Refusal, action: &str) -> Respon
         Service::StateTable => dynamodb(refusal, action),
         Service::Notifier => sns(refusal, action),
         Service::Invocations => lambda(refusal, action),
+        Service::Names => route53(refusal, action),
     }
 }
 
@@ -67,10 +68,25 @@ fn sns(refusal: Refusal, action: &str) -> Response<Body> {
         Refusal::Internal => (500, "InternalError", "Receiver", "An internal error has occurred".to_owned()),
         Refusal::Denied => (403, "AuthorizationError", "Sender", unauthorised("SNS", action)),
     };
+    error_response("http://sns.amazonaws.com/doc/2010-03-31/", (status, code, fault), &message)
+}
+
+fn route53(refusal: Refusal, action: &str) -> Response<Body> {
+    let (status, code, fault, message) = match refusal {
+        Refusal::Throttled => (400, "Throttling", "Sender", "Rate exceeded".to_owned()),
+        Refusal::Internal => (500, "InternalFailure", "Receiver", "An internal error has occurred".to_owned()),
+        Refusal::Denied => (403, "AccessDenied", "Sender", unauthorised("route53", action)),
+    };
+    error_response("https://route53.amazonaws.com/doc/2013-04-01/", (status, code, fault), &message)
+}
+
+/// The error document that SNS and Route 53 share.
+fn error_response(namespace: &str, error: (u16, &str, &str), message: &str) -> Response<Body> {
+    let (status, code, fault) = error;
     let body = format!(
-        "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>{fault}</Type>\
-         <Code>{code}</Code><Message>{}</Message></Error><RequestId>{}</RequestId></ErrorResponse>",
-        quick_xml::escape::escape(message.as_str()),
+        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{fault}</Type><Code>{code}</Code><Message>{}</Message>\
+         </Error><RequestId>{}</RequestId></ErrorResponse>",
+        quick_xml::escape::escape(message),
         uuid::Uuid::new_v4(),
     );
     respond(status, "text/xml", body)

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use aws_sdk_lambda::types::InvocationType;
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 
 use super::*;
 use crate::emulator::Emulator;
@@ -81,6 +82,7 @@ async fn each_service_fails_in_its_own_words_and_with_or_without_effect() {
     effects_without_their_answers(&services, &table).await;
     the_topic(&services).await;
     invocations(&services, &lambda).await;
+    names(&services).await;
     services.shutdown().await;
     assert!(matches!(table.put("late").await, Err(SdkError::DispatchFailure(_))));
     lambda.shutdown().await;
@@ -172,4 +174,35 @@ async fn invocations(services: &Services, lambda: &Lambda) {
         }
     };
     tokio::time::timeout(LIMIT, ran).await.unwrap();
+}
+
+async fn names(services: &Services) {
+    let client = aws_sdk_route53::Client::new(&config(services.endpoint(Service::Names)).await);
+    let zone = client.create_hosted_zone().name("orders.internal").caller_reference("c").send().await.unwrap();
+    let zone = zone.hosted_zone.unwrap().id;
+    let set = || {
+        let value = ResourceRecord::builder().value("orders-1.example").build().unwrap();
+        let record = ResourceRecordSet::builder().name("writer.orders.internal").r#type(RrType::Cname).ttl(5);
+        let record = record.resource_records(value).build().unwrap();
+        let change = Change::builder().action(ChangeAction::Upsert).resource_record_set(record).build().unwrap();
+        let batch = ChangeBatch::builder().changes(change).build().unwrap();
+        client.change_resource_record_sets().hosted_zone_id(&zone).change_batch(batch).send()
+    };
+    let count = async || {
+        let held = client.list_resource_record_sets().hosted_zone_id(&zone).send().await.unwrap();
+        held.resource_record_sets.into_iter().filter(|record| record.r#type == RrType::Cname).count()
+    };
+    let cases = [
+        (Trouble::Throttle, 400, "Throttling"),
+        (Trouble::Error, 500, "InternalFailure"),
+        (Trouble::Denied, 403, "AccessDenied"),
+    ];
+    for (trouble, status, code) in cases {
+        services.set(Service::Names, trouble, Some("ChangeResourceRecordSets"));
+        assert_eq!(refused(set().await), (status, code.to_owned()));
+        services.clear(Service::Names, trouble, Some("ChangeResourceRecordSets"));
+    }
+    assert_eq!(count().await, 0);
+    set().await.unwrap();
+    assert_eq!(count().await, 1);
 }

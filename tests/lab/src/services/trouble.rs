@@ -12,6 +12,8 @@ pub enum Service {
     Notifier,
     /// Lambda, as functions call it.
     Invocations,
+    /// Route 53.
+    Names,
 }
 
 /// How a service fails.

@@ -208,6 +208,7 @@ fn real_episode(episode: &Episode) -> steadfast_core::episode::Episode {
         cause: WriterState::Dead,
         plan: None,
         promotion: episode.promotion.as_ref().map(real_promotion),
+        shadowed: None,
         proved_at: episode.proved.then_some(NOW),
         evicted: episode.evicted,
         human_called: told_rules(episode.told),

@@ -12,9 +12,10 @@ use steadfast_core::executor::{Executor, Outcome, Patience};
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
 use steadfast_core::notice::Notice;
+use steadfast_core::pin::{self, Aim, PinName};
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::{
-    CallError, Clock, ControlPlane, Drainer, Log, Notifier, State, StateError, StateTable, Under,
+    CallError, Clock, ControlPlane, Drainer, Log, Names, Notifier, State, StateError, StateTable, Under,
 };
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
@@ -190,6 +191,21 @@ impl StateTable for Port {
             Answer::Written(result) => result,
             Answer::Described(_) | Answer::Loaded(_) | Answer::Called(_) | Answer::Done => Err(unfit("commit")),
         }
+    }
+
+    async fn write_pin(&self, _: &ClusterId, _: Option<u64>, _: &pin::Pin) -> Result<(), StateError> {
+        Err(unfit("write_pin"))
+    }
+}
+
+/// The model has no stable name: it is set when the protocol has come to its end.
+impl Names for Port {
+    fn stable_name(&self) -> Option<PinName> {
+        None
+    }
+
+    async fn point(&self, _: &Aim) -> Result<(), CallError> {
+        Err(no_answer())
     }
 }
 

@@ -47,6 +47,7 @@ impl Stage {
             lease: self.lease.clone(),
             episode: self.episode.clone(),
             reports: reported.reports(self.now),
+            pin: None,
         }
     }
 

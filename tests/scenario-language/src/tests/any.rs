@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use steadfast_core::rules::{TABLE, Verdict};
+use steadfast_core::topology::Deployment;
 
 use crate::scenario::*;
 use crate::vocabulary::{Vocabulary, ZONES, actions};
@@ -70,6 +71,7 @@ fn at_the_server() -> impl Strategy<Value = Fault> {
         place().prop_map(Fault::FailCommits),
         place().prop_map(Fault::RefuseWrites),
         place().prop_map(Fault::TakeConnections),
+        place().prop_map(Fault::Linger),
         (reader().prop_map(Place::Reader), time()).prop_map(|(place, by)| Fault::Lag(place, by)),
     ]
 }
@@ -78,6 +80,7 @@ fn around_it() -> impl Strategy<Value = Fault> {
     prop_oneof![
         (place(), view()).prop_map(|(place, view)| Fault::Cut(place, view)),
         zone().prop_map(Fault::Blind),
+        (zone(), time()).prop_map(|(zone, by)| Fault::Delay(zone, by)),
         zone().prop_map(Fault::Isolate),
         word().prop_map(Fault::RefusePassword),
         word().prop_map(Fault::RotatePassword),
@@ -192,6 +195,7 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         Scenario {
             name,
             why,
+            deployment: Deployment::Cluster,
             readers: READERS,
             gated,
             mode,

@@ -221,9 +221,11 @@ impl World {
             | Fault::FailCommits(place)
             | Fault::RefuseWrites(place)
             | Fault::TakeConnections(place)
+            | Fault::Linger(place)
             | Fault::Lag(place, _)
             | Fault::Cut(place, _) => place,
             Fault::Blind(_)
+            | Fault::Delay(..)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
             | Fault::RotatePassword(_)
@@ -259,6 +261,7 @@ impl World {
             Fault::RefuseWrites(_) => self.set(nth, |instance| instance.read_only = true),
             Fault::RotatePassword(role) => self.rotate(role),
             Fault::TakeConnections(_) => self.set(nth, |instance| instance.taken = true),
+            Fault::Linger(_) => self.set(nth, |instance| instance.lingered_on = true),
             Fault::Lag(_, by) => {
                 self.set(nth, |instance| instance.lag_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
             }
@@ -270,6 +273,7 @@ impl World {
             // Looked up where they matter.
             Fault::Cut(..)
             | Fault::Blind(_)
+            | Fault::Delay(..)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
             | Fault::Events(_)
@@ -293,6 +297,7 @@ impl World {
             Fault::RefuseWrites(_) => self.set(nth, |instance| instance.read_only = false),
             Fault::RotatePassword(role) => self.store_rotated(role),
             Fault::TakeConnections(_) => self.set(nth, |instance| instance.taken = false),
+            Fault::Linger(_) => self.set(nth, |instance| instance.lingered_on = false),
             Fault::Lag(..) => self.set(nth, |instance| instance.lag_ms = 20),
             Fault::Fail(..) => self.trouble_ends(active.id),
             Fault::Platform(deed) => self.platform_does(deed, false),
@@ -300,6 +305,7 @@ impl World {
             | Fault::Restart(_)
             | Fault::Cut(..)
             | Fault::Blind(_)
+            | Fault::Delay(..)
             | Fault::Isolate(_)
             | Fault::RefusePassword(_)
             | Fault::Events(_)
@@ -315,7 +321,7 @@ impl World {
         }
     }
 
-    fn set(&mut self, nth: Option<Nth>, change: impl FnOnce(&mut super::instance::Instance)) {
+    pub(super) fn set(&mut self, nth: Option<Nth>, change: impl FnOnce(&mut super::instance::Instance)) {
         if let Some(instance) = nth.and_then(|nth| self.instances.get_mut(nth)) {
             change(instance);
         }
@@ -394,7 +400,21 @@ impl World {
         self.path(zone, nth, true)
     }
 
+    /// How much later than usual an answer comes back to this zone.
+    pub(crate) fn delay_of(&self, zone: Nth) -> Micros {
+        let slow = self.faults.active.iter().filter_map(|active| {
+            let Fault::Delay(Zone(slow), by) = active.fault else {
+                return None;
+            };
+            (usize::from(slow) == zone).then(|| micros(by).saturating_mul(2))
+        });
+        slow.max().unwrap_or(0)
+    }
+
     fn path(&self, zone: Nth, nth: Nth, client: bool) -> Reach {
+        if self.is_hidden(nth) {
+            return Reach::Unreachable;
+        }
         let home = self.zone_of(nth);
         let cut = self.faults.active.iter().any(|active| match active.fault {
             Fault::Cut(_, view) if active.instance == Some(nth) => match view {
@@ -405,6 +425,7 @@ impl World {
             Fault::Blind(Zone(blind)) => usize::from(blind) == zone,
             Fault::Isolate(Zone(lost)) => usize::from(lost) == zone || usize::from(lost) == home,
             Fault::Cut(..)
+            | Fault::Delay(..)
             | Fault::KillHost(_)
             | Fault::KillPostgres(_)
             | Fault::Freeze(_)
@@ -414,6 +435,7 @@ impl World {
             | Fault::FailCommits(_)
             | Fault::RefuseWrites(_)
             | Fault::TakeConnections(_)
+            | Fault::Linger(_)
             | Fault::Lag(..)
             | Fault::RefusePassword(_)
             | Fault::RotatePassword(_)

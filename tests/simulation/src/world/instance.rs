@@ -46,6 +46,8 @@ pub(crate) struct Instance {
     pub(crate) failing: bool,
     pub(crate) read_only: bool,
     pub(crate) taken: bool,
+    /// A session that knows nothing of the gate stays in a transaction that has written.
+    pub(crate) lingered_on: bool,
     pub(crate) lag_ms: u64,
     /// Since when its server has not run.
     pub(crate) gone_since: Option<Micros>,
@@ -65,6 +67,7 @@ impl Instance {
             failing: false,
             read_only: false,
             taken: false,
+            lingered_on: false,
             lag_ms: 20,
             gone_since: None,
         }

@@ -68,7 +68,8 @@ impl World {
         if !self.is_gate_closed(closing.writer) {
             return answer(&closing.reply, refused("the server ended the transaction"));
         }
-        if self.inside(closing.writer) > 0 {
+        self.end_lingerer(closing.writer, given_up, &limits);
+        if self.inside(closing.writer) > 0 || self.is_lingered_on(closing.writer) {
             if self.agenda.now() >= given_up {
                 self.count(|| "gate given up".to_owned());
                 self.open_gate(number);
@@ -89,6 +90,20 @@ impl World {
         }
         if self.plan.flaw == Some(Flaw::HollowGate) {
             self.open_gate(number);
+        }
+    }
+
+    fn is_lingered_on(&self, writer: Nth) -> bool {
+        self.instances.get(writer).is_some_and(|instance| instance.lingered_on)
+    }
+
+    /// Whoever has not left by then is ended.
+    fn end_lingerer(&mut self, writer: Nth, given_up: Micros, limits: &Limits) {
+        let waited = self.agenda.now().saturating_add(micros(limits.closing)).saturating_sub(given_up);
+        let due = limits.terminate_after.is_some_and(|after| waited >= micros(after));
+        if due && self.is_lingered_on(writer) {
+            self.count(|| "lingering session ended".to_owned());
+            self.set(Some(writer), |instance| instance.lingered_on = false);
         }
     }
 

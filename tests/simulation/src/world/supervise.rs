@@ -199,6 +199,7 @@ impl World {
     /// What can only be checked at the end: the ledger, and every chain of evidence.
     fn audit(&mut self) {
         self.audit_ledger();
+        self.check_name();
         let mut chains: Vec<Vec<Entry>> = Vec::new();
         for ((epoch, _), entry) in &self.table.evidence {
             match chains.last_mut().filter(|chain| chain.last().is_some_and(|last| last.epoch == *epoch)) {

@@ -7,6 +7,7 @@ use steadfast_core::episode::{Episode, Promotion};
 use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
+use steadfast_core::pin::Pin;
 use steadfast_core::ports::{State, StateError, Under};
 use steadfast_core::topology::{Az, InstanceId};
 use steadfast_core::witness::WitnessReport;
@@ -22,6 +23,7 @@ pub(crate) struct Table {
     pub(crate) lease: Option<Lease>,
     pub(crate) episode: Option<Episode>,
     pub(crate) reports: BTreeMap<Az, WitnessReport>,
+    pub(crate) pin: Option<Pin>,
     /// Entries by the episode's epoch and their number.
     pub(crate) evidence: BTreeMap<(u64, u64), Entry>,
     /// Episodes that were opened.
@@ -58,7 +60,8 @@ pub(crate) fn unavailable(cause: &str) -> StateError {
 
 impl Table {
     pub(super) fn new(mode: Mode) -> Self {
-        Self { mode, lease: None, episode: None, reports: BTreeMap::new(), evidence: BTreeMap::new(), opened: 0 }
+        let (reports, evidence) = (BTreeMap::new(), BTreeMap::new());
+        Self { mode, lease: None, episode: None, reports, pin: None, evidence, opened: 0 }
     }
 
     /// All of it.
@@ -68,6 +71,7 @@ impl Table {
             lease: self.lease.clone(),
             episode: self.episode.clone(),
             reports: self.reports.values().cloned().collect(),
+            pin: self.pin.clone(),
         }
     }
 
@@ -127,7 +131,7 @@ impl World {
         for entry in entries {
             self.note(|| format!("written {} {:?} {}", entry.epoch, entry.kind, brief(&entry)));
             let kind = entry.kind;
-            let intends_promotion = is_intention(&entry, "FailoverDBCluster");
+            let intends_promotion = is_intention(&entry, self.plan.scenario.deployment.failover_action());
             let intends_eviction = is_intention(&entry, "evict");
             self.table.evidence.insert((entry.epoch, entry.seq), entry);
             match kind {
@@ -160,8 +164,8 @@ impl World {
                 format!("a person counts as called by rule {rule}, and nobody was reached"),
             );
         }
-        let intends =
-            entries.iter().any(|entry| is_intention(entry, "FailoverDBCluster") || is_intention(entry, "evict"));
+        let call = self.plan.scenario.deployment.failover_action();
+        let intends = entries.iter().any(|entry| is_intention(entry, call) || is_intention(entry, "evict"));
         if intends && self.table.mode != Mode::Armed {
             let mode = self.table.mode;
             self.violate(Invariant::HandsOff, format!("an effect is intended in mode {mode:?}"));

@@ -2,14 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::super::cluster::Cluster;
 use super::super::error::ClusterError;
 use crate::network::VIEWS;
 use crate::proxy::Link;
 
-/// How often each path (view, index of the node) is cut at present.
-pub(in super::super) type Cuts = BTreeMap<(u8, usize), u32>;
+/// What is wrong with each path (view, index of the node) at present.
+pub(in super::super) type Paths = BTreeMap<(u8, usize), Path>;
+
+/// What is wrong with a path.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in super::super) struct Path {
+    /// How often it is cut.
+    cuts: u32,
+    /// How much later everything arrives.
+    delay: Duration,
+}
+
+impl Path {
+    fn link(self) -> Link {
+        match self {
+            Self { cuts: 0, delay: Duration::ZERO } => Link::Open,
+            Self { cuts: 0, delay } => Link::Delay(delay),
+            Self { .. } => Link::Cut,
+        }
+    }
+}
 
 impl Cluster {
     /// Sets the fault of the path from a view (0 to 3) to a node; in force on return.
@@ -33,12 +53,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`] when the node is unknown or a socket cannot be changed.
     pub fn cut_off(&self, id: &str, views: impl IntoIterator<Item = u8>) -> Result<(), ClusterError> {
-        for view in views {
-            let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
-            *cuts.entry((view, self.index_of(id)?)).or_default() += 1;
-            self.set_link(view, id, Link::Cut)?;
-        }
-        Ok(())
+        self.change_paths(id, views, |path| path.cuts = path.cuts.saturating_add(1))
     }
 
     /// Ends one [`Self::cut_off`] with the same words.
@@ -46,19 +61,34 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`] when the node is unknown or a listener cannot be opened again.
     pub fn reconnect(&self, id: &str, views: impl IntoIterator<Item = u8>) -> Result<(), ClusterError> {
+        self.change_paths(id, views, |path| path.cuts = path.cuts.saturating_sub(1))
+    }
+
+    /// Lets everything between views and a node arrive this much later, each way; zero ends it.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the node is unknown or a listener cannot be opened again.
+    pub fn delay_path(&self, id: &str, views: impl IntoIterator<Item = u8>, by: Duration) -> Result<(), ClusterError> {
+        self.change_paths(id, views, |path| path.delay = by)
+    }
+
+    fn change_paths(
+        &self,
+        id: &str,
+        views: impl IntoIterator<Item = u8>,
+        change: impl Fn(&mut Path),
+    ) -> Result<(), ClusterError> {
         for view in views {
-            let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
-            let left = cuts.entry((view, self.index_of(id)?)).or_default();
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.set_link(view, id, Link::Open)?;
-            }
+            let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+            let path = paths.entry((view, self.index_of(id)?)).or_default();
+            change(path);
+            self.set_link(view, id, path.link())?;
         }
         Ok(())
     }
 
     pub(super) fn reconnect_all(&self) -> Result<(), ClusterError> {
-        self.cuts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clear();
         for id in self.ids() {
             for view in 0..VIEWS {
                 self.set_link(view, id, Link::Open)?;

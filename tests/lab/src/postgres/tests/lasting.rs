@@ -64,6 +64,36 @@ async fn a_full_disk_refuses_commits_on_its_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_can_fail_with_an_error_of_the_storage() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let client = connect(cluster, "orders-1").await.unwrap();
+    cluster.fail_commits("orders-1").await.unwrap();
+    client.batch_execute("BEGIN; INSERT INTO entry VALUES (1)").await.unwrap();
+    let refused = client.batch_execute("COMMIT").await.unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::IO_ERROR), "{refused}");
+    assert_eq!(count(&client).await, 0);
+    cluster.mend_commits("orders-1").await.unwrap();
+    insert(&client, 1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_can_refuse_writes_and_be_no_reader() {
+    let lab = lab().await;
+    let cluster = &lab.cluster;
+    let before = connect(cluster, "orders-1").await.unwrap();
+    cluster.refuse_writes("orders-1").await.unwrap();
+    let after = connect(cluster, "orders-1").await.unwrap();
+    for client in [&before, &after] {
+        assert_eq!(code(insert(client, 1).await), Some(SqlState::READ_ONLY_SQL_TRANSACTION));
+        let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.unwrap();
+        assert!(!row.get::<_, bool>(0));
+    }
+    cluster.accept_writes("orders-1").await.unwrap();
+    insert(&before, 1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn taken_connections_refuse_everybody_but_the_lab() {
     let lab = lab().await;
     let cluster = &lab.cluster;

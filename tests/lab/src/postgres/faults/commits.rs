@@ -1,10 +1,10 @@
-//! A full disk.
+//! Commits that are refused: for want of space, with an error of the storage, or because the server takes no writes.
 
 use super::super::cluster::Cluster;
 use super::super::error::ClusterError;
 
-/// Gives every table of a database the trigger that meets the full disk.
-const TRIGGERS: &str = include_str!("disk.sql");
+/// Gives every table of a database the trigger that fails at COMMIT.
+const TRIGGERS: &str = include_str!("commits.sql");
 
 impl Cluster {
     /// Commits of changed rows fail with SQLSTATE 53100 on a node; reads are answered.
@@ -32,6 +32,48 @@ impl Cluster {
     pub async fn free_disk(&self, id: &str) -> Result<(), ClusterError> {
         let node = self.node_at(self.index_of(id)?);
         node.inject(|injected| injected.disk_full = false);
+        self.enforce_faults(node).await
+    }
+
+    /// Commits of changed rows fail with SQLSTATE 58030 on a node; reads are answered. The same trick as
+    /// [`Self::fill_disk`]: the trigger raises the error of a disk that cannot be read.
+    ///
+    /// # Errors
+    /// As [`Self::fill_disk`].
+    pub async fn fail_commits(&self, id: &str) -> Result<(), ClusterError> {
+        let node = self.node_at(self.index_of(id)?);
+        self.create_triggers().await?;
+        node.inject(|injected| injected.commits_failing = true);
+        self.enforce_faults(node).await
+    }
+
+    /// Ends [`Self::fail_commits`].
+    ///
+    /// # Errors
+    /// As [`Self::free_disk`].
+    pub async fn mend_commits(&self, id: &str) -> Result<(), ClusterError> {
+        let node = self.node_at(self.index_of(id)?);
+        node.inject(|injected| injected.commits_failing = false);
+        self.enforce_faults(node).await
+    }
+
+    /// A node that is no reader takes writes no more: SQLSTATE 25006 for every transaction that asks for nothing else.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the node is unknown, or runs and does not take the setting over.
+    pub async fn refuse_writes(&self, id: &str) -> Result<(), ClusterError> {
+        let node = self.node_at(self.index_of(id)?);
+        node.inject(|injected| injected.read_only = true);
+        self.enforce_faults(node).await
+    }
+
+    /// Ends [`Self::refuse_writes`].
+    ///
+    /// # Errors
+    /// As [`Self::refuse_writes`].
+    pub async fn accept_writes(&self, id: &str) -> Result<(), ClusterError> {
+        let node = self.node_at(self.index_of(id)?);
+        node.inject(|injected| injected.read_only = false);
         self.enforce_faults(node).await
     }
 
