@@ -58,6 +58,7 @@ impl Payments {
         let logs = std::env::temp_dir().join(format!("payments-logs-{}", uuid::Uuid::new_v4().simple()));
         let cluster = Cluster::start(ClusterConfig {
             instance_ids: INSTANCES.map(str::to_owned).to_vec(),
+            is_aurora: true,
             names: ClusterNames {
                 instances: INSTANCES.map(instance_endpoint).to_vec(),
                 writer: cluster_endpoint(),
