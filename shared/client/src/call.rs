@@ -314,8 +314,12 @@ impl<'a> Call<'a> {
         }
         let original = self.original.take();
         let cause = match (stop, original) {
-            // Every statement showed what it had shown before; what the closure makes of it is its answer.
-            (Some(Stop::Application(error)), _) => return Err(Error::Application(error)),
+            (Some(Stop::Application(error)), None) => return Err(Error::Application(error)),
+            // It had a result once, and has an error now.
+            (Some(Stop::Application(_)), Some(original)) if self.options.replay == Replay::Verified => {
+                Cause::Diverged { at: self.expected.len(), original: Box::new(original) }
+            }
+            (Some(Stop::Application(error)), Some(_)) => return Err(Error::Application(error)),
             (Some(Stop::Cause(Cause::Diverged { at, .. })), Some(original)) => {
                 Cause::Diverged { at, original: Box::new(original) }
             }

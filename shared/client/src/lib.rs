@@ -16,8 +16,6 @@ mod decide;
 mod error;
 mod event;
 mod hold;
-#[cfg(feature = "journal")]
-pub mod journal;
 mod key;
 mod network;
 mod outcome;
