@@ -35,15 +35,15 @@ fn is_of_clusters(fault: &Fault) -> bool {
 }
 
 fn renamed(fault: &Fault) -> Fault {
-    match *fault {
-        Fault::Fail(Service::Rds, trouble, Some("FailoverDBCluster")) => {
-            Fault::Fail(Service::Rds, trouble, Some("RebootDBInstance"))
-        }
-        Fault::Fail(Service::Rds, trouble, Some("DescribeDBClusters")) => {
-            Fault::Fail(Service::Rds, trouble, Some("DescribeDBInstances"))
-        }
-        fault => fault,
-    }
+    let Fault::Fail(Service::Rds, trouble, Some(action)) = *fault else {
+        return *fault;
+    };
+    let action = match action {
+        "FailoverDBCluster" => "RebootDBInstance",
+        "DescribeDBClusters" => "DescribeDBInstances",
+        other => other,
+    };
+    Fault::Fail(Service::Rds, trouble, Some(action))
 }
 
 /// What the runs together have shown.
