@@ -206,7 +206,7 @@ fn tally(snapshot: &Snapshot, policy: &Policy, votes: &[Vote]) -> (WriterState, 
 }
 
 /// Whether one commit disproves that the writer has failed, whatever a quorum does not see. So it is for a Multi-AZ DB
-/// instance: nothing else tells two zones that are cut off from a dead writer. Keeps invariant 5.
+/// instance: nothing else tells two zones that are cut off from a dead writer.
 fn is_disproved(snapshot: &Snapshot, counted: &[&Vote]) -> bool {
     snapshot.deployment() == Deployment::Instance && counted.iter().any(|vote| vote.outcome == Outcome::Committing)
 }

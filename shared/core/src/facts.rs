@@ -156,7 +156,7 @@ fn names_another_or_none(topology: &Topology, snapshot: &Snapshot) -> bool {
 }
 
 /// The only endpoint of a Multi-AZ DB instance leads to another host than the old writer's, and did not before the
-/// failure: the role moves, although the control plane may say so minutes later. Keeps invariant 1.
+/// failure: the role moves, although the control plane may say so minutes later.
 fn leads_elsewhere(snapshot: &Snapshot, policy: &Policy) -> bool {
     let Some(open) = snapshot.open_episode().filter(|_| snapshot.deployment() == Deployment::Instance) else {
         return false;

@@ -99,7 +99,6 @@ fn witnesses_that_reach_nothing_show_a_dead_writer_since_there_is_nothing_else_t
     assert_eq!(state([Restarting, Refused, Restarting]), WriterState::Restarting);
 }
 
-/// Tries invariant 5.
 #[test]
 fn zones_that_are_cut_off_do_not_outvote_one_that_sees_a_commit() {
     for outcome in [Unreachable, Refused, Silent, Stalled, Restarting] {
@@ -110,7 +109,6 @@ fn zones_that_are_cut_off_do_not_outvote_one_that_sees_a_commit() {
     }
 }
 
-/// Tries invariant 5.
 #[test]
 fn one_witness_is_none_whatever_it_does_not_see() {
     for outcome in [Unreachable, Refused, Silent, Stalled, Restarting] {
@@ -190,7 +188,6 @@ fn the_role_has_moved_when_the_endpoint_leads_to_another_host_that_commits() {
     assert_eq!(Step::Evict.progress(&seen, &decision), Progress::Done, "there is no old writer to be reached");
 }
 
-/// Tries invariant 1.
 #[test]
 fn nothing_is_called_once_the_endpoint_leads_to_the_other_host() {
     for (there, rule) in [(Restarting, 440), (Refused, 440), (Unreachable, 440)] {
@@ -235,7 +232,6 @@ fn called(age: u64, refused: Option<bool>) -> Snapshot {
     seen
 }
 
-/// Tries invariant 2.
 #[test]
 fn a_call_of_unknown_fate_is_never_made_again_and_a_person_is_called() {
     for age in [1_000, 16_000, 60_000, 179_000] {
@@ -305,7 +301,6 @@ fn one_reboot_with_failover_is_called_proved_and_closed_without_an_eviction() {
     assert!(told.contains("RebootDBInstance was called 1 times"), "{told}");
 }
 
-/// Tries invariant 2.
 #[test]
 fn the_executor_does_not_repeat_an_unanswered_reboot_however_often_it_is_woken() {
     let mut w = dead();

@@ -21,7 +21,7 @@ fn notices() -> BTreeMap<u16, Notice> {
 
 fn notices_about(deployment: Deployment) -> BTreeMap<u16, Notice> {
     let mut seen = unanimous(Outcome::Refused, ago(2_000));
-    for described in &mut seen.topology {
+    if let Some(described) = &mut seen.topology {
         described.what.deployment = deployment;
     }
     let writer = InstanceId::new(WRITER);
