@@ -1,5 +1,7 @@
 //! What becomes of protected transactions when the writer, its network or the application fails.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its ground is missing")]
+
 mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +15,11 @@ use steadfast_client::{
 };
 use steadfast_core::gate;
 use steadfast_lab::proxy::Link;
-use support::{GENEROUS, Lab, entries};
+use support::{Lab, entries};
 use tokio::time::timeout;
+
+/// The longest that a test waits for anything.
+const GENEROUS: Duration = Duration::from_secs(60);
 
 type Result<T, E = StatementError> = std::result::Result<Outcome<T>, Error<E>>;
 

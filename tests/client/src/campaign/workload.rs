@@ -168,11 +168,12 @@ impl Workload {
 
 fn note(event: &Event, doubts: &Doubts, fenced: &AtomicU64) {
     let mut doubts = doubts.lock().unwrap_or_else(PoisonError::into_inner);
-    match event {
-        Event::InDoubt { key, .. } => doubts.entry(*key).or_default().0 += 1,
-        Event::Decided { key, applied } => doubts.entry(*key).or_default().1 = Some(*applied),
-        Event::Fenced { .. } => drop(fenced.fetch_add(1, Ordering::Relaxed)),
-        _ => {}
+    if let Event::InDoubt { key, .. } = event {
+        doubts.entry(*key).or_default().0 += 1;
+    } else if let Event::Decided { key, applied } = event {
+        doubts.entry(*key).or_default().1 = Some(*applied);
+    } else if let Event::Fenced { .. } = event {
+        fenced.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -356,8 +357,5 @@ impl Diary {
 
 /// Without what differs from one to the next.
 fn words(cause: &Cause) -> String {
-    match cause {
-        Cause::Diverged { original, .. } => format!("diverged; {original}"),
-        cause => cause.to_string(),
-    }
+    if let Cause::Diverged { original, .. } = cause { format!("diverged; {original}") } else { cause.to_string() }
 }
