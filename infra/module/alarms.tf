@@ -1,11 +1,13 @@
 locals {
   # generated/alarms.json, one alarm for each zone or function where it says so.
   alarm_table = {
-    for key, alarm in jsondecode(templatefile("${path.module}/generated/alarms.json", {
-      database       = coalesce(local.database_identifier, "unknown")
-      name           = var.name
-      failures_queue = "${var.name}-failures"
-    })) : key => alarm if alarm.when == null || lookup(local.holds, coalesce(alarm.when, "cluster"), false)
+    for key, alarm in jsondecode(file("${path.module}/generated/alarms.json")) : key => merge(alarm, {
+      namespace = replace(alarm.namespace, "$${name}", var.name)
+      dimensions = {
+        for dimension, value in alarm.dimensions :
+        dimension => replace(replace(value, "$${database}", local.database_name), "$${failures_queue}", "${var.name}-failures")
+      }
+    }) if alarm.when == null || lookup(local.holds, coalesce(alarm.when, "cluster"), false)
   }
   alarms = { for key, alarm in merge(
     { for key, alarm in local.alarm_table : key => merge(alarm, { threshold = lookup(var.alarm_thresholds, key, alarm.threshold) }) if alarm.per == null },

@@ -1,6 +1,6 @@
 locals {
   dashboard = jsondecode(templatefile("${path.module}/generated/dashboard.json", {
-    database              = coalesce(local.database_identifier, "unknown")
+    database              = local.database_name
     region                = local.region
     coordinator_log_group = "/aws/lambda/${var.name}-promotion-coordinator"
     drill_log_group       = local.drill_log_group

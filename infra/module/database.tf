@@ -2,8 +2,10 @@
 locals {
   database_identifier = local.is_cluster ? local.cluster_identifier : local.instance_identifier
   database_arn        = local.is_cluster ? local.cluster_arn : local.instance_arn
-  database_port       = var.port
-  database_endpoint   = local.is_cluster ? local.cluster_endpoint : local.instance_endpoint
+  # Never null, for texts.
+  database_name     = coalesce(local.database_identifier, "unknown")
+  database_port     = var.port
+  database_endpoint = local.is_cluster ? local.cluster_endpoint : local.instance_endpoint
 
   # Identifiers are inputs, so ARNs are known before anything exists: no function waits for the database.
   arn_prefix          = "arn:${local.partition}:rds:${local.region}:${local.account_id}"

@@ -1,20 +1,21 @@
 # Reasons to look. RDS events are best effort: they wake earlier than the one-minute sweep, never instead of it.
 locals {
-  event_patterns = jsondecode(templatefile("${path.module}/generated/events.json", {
-    database = coalesce(local.database_identifier, "unknown")
-    name     = var.name
-  }))
   # Members of an adopted cluster need not begin with its name.
-  rds_pattern = merge(local.event_patterns.rds, {
-    detail = merge(local.event_patterns.rds.detail, {
-      SourceIdentifier = concat(
-        local.event_patterns.rds.detail.SourceIdentifier,
-        [for identifier in local.member_identifiers : identifier if !startswith(identifier, coalesce(local.database_identifier, "unknown"))],
-      )
-    })
-  })
+  other_members = [for identifier in local.member_identifiers : identifier if !startswith(identifier, local.database_name)]
   rules = {
-    for rule, pattern in merge(local.event_patterns, { rds = local.rds_pattern }) : rule => jsonencode(pattern) if var.create
+    for rule, pattern in jsondecode(file("${path.module}/generated/events.json")) : rule => replace(
+      replace(
+        jsonencode(merge(pattern, {
+          for key, detail in {
+            detail = merge(try(pattern.detail, {}), {
+              SourceIdentifier = concat(try(pattern.detail.SourceIdentifier, []), local.other_members)
+            })
+          } : key => detail if rule == "rds"
+        })),
+        "$${database}", local.database_name,
+      ),
+      "$${name}", var.name,
+    ) if var.create
   }
 }
 

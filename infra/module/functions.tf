@@ -11,12 +11,12 @@ locals {
       maximum_event_age_in_seconds = function.maximum_event_age_in_seconds
       reserved_concurrency         = function.reserved_concurrency
       schedule_expression          = function.schedule_expression
-      schedule_input               = function.schedule_input == null ? null : replace(jsonencode(function.schedule_input), "$${database}", coalesce(local.database_identifier, "unknown"))
+      schedule_input               = function.schedule_input == null ? null : replace(jsonencode(function.schedule_input), "$${database}", local.database_name)
       services                     = function.services
       settings                     = { for setting in function.settings : setting.name => setting if setting.when == null || lookup(local.holds, coalesce(setting.when, "cluster"), false) }
       environment                  = {}
       policy_statements            = []
-    } if contains(function.deployments, local.is_cluster ? "cluster" : "instance")
+    } if var.create && contains(function.deployments, local.is_cluster ? "cluster" : "instance")
   }
   added = {
     for kind, function in var.additional_functions : kind => {
@@ -34,17 +34,17 @@ locals {
       settings                     = {}
       environment                  = function.environment
       policy_statements            = function.policy_statements
-    }
+    } if var.create
   }
   kinds = merge(local.shipped, local.added)
 
   # One prober per zone: what one zone sees is no fact.
   functions = merge(
-    { for kind, function in local.kinds : kind => { kind = kind, az = null } if var.create && !function.per_zone },
+    { for kind, function in local.kinds : kind => { kind = kind, az = null } if !function.per_zone },
     merge([
       for kind, function in local.kinds : {
         for az in local.azs : "${kind}-${az}" => { kind = kind, az = az }
-      } if var.create && function.per_zone
+      } if function.per_zone
     ]...),
   )
   function_names = { for key in keys(local.functions) : key => "${var.name}-${key}" }

@@ -27,7 +27,7 @@ locals {
           for key, condition in {
             Condition = {
               "ForAllValues:StringLike" = {
-                "dynamodb:LeadingKeys" = [for key in statement.leading_keys : replace(key, "$${database}", coalesce(local.database_identifier, "unknown"))]
+                "dynamodb:LeadingKeys" = [for key in statement.leading_keys : replace(key, "$${database}", local.database_name)]
               }
             }
           } : key => condition if length(statement.leading_keys) > 0

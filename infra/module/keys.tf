@@ -1,7 +1,7 @@
 # Two keys: one for what the database holds, one for what runs beside it.
 locals {
-  create_database_key   = local.create_database && var.kms_key_id == null
-  create_operations_key = var.create && var.operations_kms_key_arn == null
+  create_database_key   = local.create_database && var.create_kms_key
+  create_operations_key = var.create && var.create_operations_kms_key
   database_key_arn      = local.create_database_key ? aws_kms_key.database[0].arn : var.kms_key_id
   operations_key_arn    = local.create_operations_key ? aws_kms_key.operations[0].arn : var.operations_kms_key_arn
 

@@ -1,13 +1,13 @@
 # Names in a private hosted zone. Nothing here is on the path of a failover: the cluster endpoint moves by itself, and
 # the records only lead to it. Certificates hold the names that RDS gave: clients that verify host names use those.
 locals {
-  create_zone = var.create && var.private_zone_name != null && var.private_zone_id == null
+  create_zone = var.create && var.private_zone_name != null && var.create_private_zone
   has_zone    = var.create && var.private_zone_name != null
   zone_id     = local.create_zone ? aws_route53_zone.private[0].zone_id : var.private_zone_id
   pin_fqdn    = var.pin_name == null || var.private_zone_name == null ? null : "${var.pin_name}.${var.private_zone_name}"
 
   # Fails over to another Region's replica, or to whatever stands in.
-  has_secondary = local.has_zone && var.secondary_endpoint != null
+  has_secondary = local.has_zone && var.secondary != null
 }
 
 resource "aws_route53_zone" "private" {
@@ -65,7 +65,7 @@ resource "aws_route53_record" "writer" {
 }
 
 resource "aws_route53_record" "failover" {
-  for_each = local.has_secondary ? { PRIMARY = local.database_endpoint, SECONDARY = var.secondary_endpoint } : {}
+  for_each = local.has_secondary ? { PRIMARY = local.database_endpoint, SECONDARY = var.secondary.endpoint } : {}
 
   zone_id         = local.zone_id
   name            = "${var.writer_record_name}.${var.private_zone_name}"

@@ -1,5 +1,5 @@
 locals {
-  create_vpc = var.create && var.vpc_id == null
+  create_vpc = var.create && var.create_vpc
   azs        = var.azs
   vpc_id     = local.create_vpc ? aws_vpc.this[0].id : var.vpc_id
 

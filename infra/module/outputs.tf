@@ -7,7 +7,7 @@ output "cluster_id" {
 
 output "cluster_arn" {
   description = "ARN of the cluster"
-  value       = local.is_cluster ? local.cluster_arn : null
+  value       = local.create_cluster ? aws_rds_cluster.this[0].arn : (local.is_cluster ? local.cluster_arn : null)
 }
 
 output "cluster_resource_id" {
@@ -67,7 +67,7 @@ output "db_instance_identifier" {
 
 output "db_instance_arn" {
   description = "ARN of the RDS instance"
-  value       = local.is_instance ? local.instance_arn : null
+  value       = local.create_instance ? aws_db_instance.this[0].arn : (local.is_instance ? local.instance_arn : null)
 }
 
 output "db_instance_endpoint" {

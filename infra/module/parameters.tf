@@ -66,7 +66,7 @@ resource "aws_cloudwatch_log_group" "database" {
 
 # Enhanced monitoring.
 locals {
-  create_monitoring_role = local.create_database && var.monitoring_interval > 0 && var.monitoring_role_arn == null
+  create_monitoring_role = local.create_database && var.monitoring_interval > 0 && var.create_monitoring_role
   monitoring_role_arn    = var.monitoring_interval == 0 ? null : (local.create_monitoring_role ? aws_iam_role.monitoring[0].arn : var.monitoring_role_arn)
 }
 

@@ -2,9 +2,10 @@
 locals {
   logins = {
     for login, function in { prober = "health-prober", drainer = "connection-drainer" } :
-    login => "steadfast_${login}" if var.create && contains(keys(local.kinds), function)
+    login => "steadfast_${login}" if contains(keys(local.kinds), function)
   }
   rotated = var.rotation == null ? {} : local.logins
+  written = { for login, role in local.logins : login => role if var.write_login_passwords }
 }
 
 resource "aws_secretsmanager_secret" "login" {
@@ -18,17 +19,8 @@ resource "aws_secretsmanager_secret" "login" {
   tags                    = local.tags
 }
 
-# Never stored: neither plan nor state holds the password.
-ephemeral "aws_secretsmanager_random_password" "login" {
-  for_each = local.logins
-
-  password_length            = 40
-  exclude_punctuation        = true
-  require_each_included_type = true
-}
-
 resource "aws_secretsmanager_secret_version" "login" {
-  for_each = local.logins
+  for_each = local.written
 
   secret_id = aws_secretsmanager_secret.login[each.key].id
   secret_string_wo = jsonencode({
@@ -37,9 +29,9 @@ resource "aws_secretsmanager_secret_version" "login" {
     port     = local.database_port
     dbname   = var.database_name
     username = each.value
-    password = ephemeral.aws_secretsmanager_random_password.login[each.key].random_password
+    password = var.login_passwords[each.key]
   })
-  # Written once; raise it to write a new password, then run `infra bootstrap` again.
+  # Neither plan nor state holds the password. Written once; raise it to write a new password, then run `infra bootstrap` again.
   secret_string_wo_version = var.secret_version
 }
 

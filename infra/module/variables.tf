@@ -48,10 +48,21 @@ variable "cloudwatch_log_group_retention_in_days" {
   }
 }
 
+variable "create_kms_key" {
+  description = "Whether to make a key for the database; otherwise kms_key_id is one that exists."
+  type        = bool
+  default     = true
+}
+
 variable "kms_key_id" {
-  description = "ARN of a key for the database's storage, backups and master secret. Null makes one."
+  description = "ARN of an existing key for the database's storage, backups and master secret."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.create_kms_key ? var.kms_key_id == null : (var.kms_key_id != null || !contains(["cluster", "instance"], var.deployment))
+    error_message = "An existing key needs create_kms_key = false and kms_key_id."
+  }
 
   validation {
     condition     = var.kms_key_id == null || can(regex("^arn:[^:]+:kms:", var.kms_key_id))
@@ -59,10 +70,21 @@ variable "kms_key_id" {
   }
 }
 
+variable "create_operations_kms_key" {
+  description = "Whether to make a key for what runs beside the database; otherwise operations_kms_key_arn is one that exists."
+  type        = bool
+  default     = true
+}
+
 variable "operations_kms_key_arn" {
-  description = "ARN of a key for state table, topics, secrets, logs and settings. Its policy must let cloudwatch, events and logs use it, see keys.tf. Null makes one."
+  description = "ARN of an existing key for state table, topics, secrets, logs and settings. Its policy must let cloudwatch, events, backup and logs use it, see keys.tf."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.create_operations_kms_key == (var.operations_kms_key_arn == null)
+    error_message = "An existing key needs create_operations_kms_key = false and operations_kms_key_arn."
+  }
 }
 
 variable "kms_deletion_window_in_days" {

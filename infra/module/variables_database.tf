@@ -131,10 +131,21 @@ variable "monitoring_interval" {
   }
 }
 
+variable "create_monitoring_role" {
+  description = "Whether to make the role for enhanced monitoring; otherwise monitoring_role_arn is one that exists."
+  type        = bool
+  default     = true
+}
+
 variable "monitoring_role_arn" {
-  description = "Role for enhanced monitoring. Null makes one."
+  description = "ARN of an existing role for enhanced monitoring."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.create_monitoring_role || var.monitoring_interval == 0 || var.monitoring_role_arn != null
+    error_message = "An existing role needs create_monitoring_role = false and monitoring_role_arn."
+  }
 }
 
 variable "performance_insights_enabled" {

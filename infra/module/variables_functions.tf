@@ -178,6 +178,25 @@ variable "secret_recovery_window_in_days" {
   }
 }
 
+variable "login_passwords" {
+  description = "Passwords of the functions' logins, `prober` and `drainer`: see the examples for how to have them made anew without storing them. Written once, and again when secret_version rises."
+  type        = map(string)
+  default     = null
+  sensitive   = true
+  ephemeral   = true
+
+  validation {
+    condition     = !var.write_login_passwords || (can(var.login_passwords["prober"]) && (can(var.login_passwords["drainer"]) || !contains(["cluster", "existing-cluster"], var.deployment)))
+    error_message = "login_passwords has a password for prober, and for a cluster one for drainer; or set write_login_passwords to false and write the secrets yourself."
+  }
+}
+
+variable "write_login_passwords" {
+  description = "Whether to write login_passwords into the functions' secrets; otherwise somebody else puts {\"username\", \"password\"} there."
+  type        = bool
+  default     = true
+}
+
 variable "secret_version" {
   description = "Raise by one to write new passwords into the functions' secrets."
   type        = number

@@ -24,14 +24,25 @@ variable "vpc_cidr" {
   }
 }
 
+variable "create_vpc" {
+  description = "Whether to make a VPC; otherwise vpc_id is one that exists."
+  type        = bool
+  default     = true
+
+  validation {
+    condition     = !var.create_vpc || !startswith(var.deployment, "existing-")
+    error_message = "An adopted database lives in a VPC already: set create_vpc to false, and vpc_id, subnet_ids and azs to where it is."
+  }
+}
+
 variable "vpc_id" {
-  description = "An existing VPC. Null makes one."
+  description = "An existing VPC."
   type        = string
   default     = null
 
   validation {
-    condition     = !startswith(var.deployment, "existing-") || var.vpc_id != null
-    error_message = "An adopted database lives in a VPC already: set vpc_id, subnet_ids and azs to where it is."
+    condition     = var.create_vpc == (var.vpc_id == null)
+    error_message = "An existing VPC needs create_vpc = false and vpc_id."
   }
 }
 
@@ -41,7 +52,7 @@ variable "subnet_ids" {
   default     = []
 
   validation {
-    condition     = var.vpc_id == null || length(var.subnet_ids) == length(var.azs)
+    condition     = var.create_vpc || length(var.subnet_ids) == length(var.azs)
     error_message = "subnet_ids has one subnet for each of azs, in their order."
   }
 }
@@ -52,7 +63,7 @@ variable "subnet_cidr_blocks" {
   default     = []
 
   validation {
-    condition     = var.vpc_id == null || !contains(["instance", "existing-instance"], var.deployment) || length(var.subnet_cidr_blocks) == length(var.azs)
+    condition     = var.create_vpc || !contains(["instance", "existing-instance"], var.deployment) || length(var.subnet_cidr_blocks) == length(var.azs)
     error_message = "subnet_cidr_blocks has the range of each of subnet_ids: the probers of an instance tell its hosts apart by them."
   }
 }
@@ -80,7 +91,7 @@ variable "create_vpc_endpoints" {
   default     = null
 
   validation {
-    condition     = var.vpc_id != null || var.create_vpc_endpoints != false
+    condition     = !var.create_vpc || var.create_vpc_endpoints != false
     error_message = "The VPC that this module makes has no other way to AWS: leave create_vpc_endpoints unset."
   }
 }

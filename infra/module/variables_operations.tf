@@ -70,14 +70,20 @@ variable "private_zone_name" {
   }
 }
 
+variable "create_private_zone" {
+  description = "Whether to make that zone, for the VPC; otherwise private_zone_id is one that exists."
+  type        = bool
+  default     = true
+}
+
 variable "private_zone_id" {
-  description = "Id of an existing private hosted zone of that name. Null makes one."
+  description = "Id of an existing private hosted zone named private_zone_name."
   type        = string
   default     = null
 
   validation {
-    condition     = var.private_zone_id == null || var.private_zone_name != null
-    error_message = "private_zone_id needs private_zone_name, the zone's name."
+    condition     = var.create_private_zone ? var.private_zone_id == null : var.private_zone_id != null && var.private_zone_name != null
+    error_message = "An existing zone needs create_private_zone = false, private_zone_id and private_zone_name, its name."
   }
 }
 
@@ -93,14 +99,14 @@ variable "reader_record_name" {
   default     = "reader"
 }
 
-variable "secondary_endpoint" {
-  description = "Where the writer's record leads when no zone sees commits: a replica in another Region, or what stands in."
-  type        = string
+variable "secondary" {
+  description = "Where the writer's record leads when most zones see no commits: a replica in another Region, or what stands in."
+  type        = object({ endpoint = string })
   default     = null
 
   validation {
-    condition     = var.secondary_endpoint == null || var.private_zone_name != null
-    error_message = "secondary_endpoint needs private_zone_name: the failover records live there."
+    condition     = var.secondary == null || var.private_zone_name != null
+    error_message = "secondary needs private_zone_name: the failover records live there."
   }
 }
 
