@@ -14,6 +14,7 @@ locals {
 resource "aws_rds_cluster" "this" {
   #checkov:skip=CKV_AWS_162:IAM authentication is an input; the functions log in with rotated secrets over verified TLS
   #checkov:skip=CKV2_AWS_8:Backups are made continuously by Aurora with var.backup_retention_period; AWS Backup is the input backup_plan
+  #checkov:skip=CKV2_AWS_27:log_statement and log_min_duration_statement are set in parameters.tf, through a map that the scan does not follow
   #checkov:skip=CKV_AWS_327:Encrypted with the module's customer managed key, or the one of var.kms_key_id
   count = local.create_cluster ? 1 : 0
 

@@ -29,7 +29,12 @@ variable "auto_minor_version_upgrade" {
 variable "database_name" {
   description = "Name of the database, for the canary and the gate too."
   type        = string
-  default     = "postgres"
+  default     = "app"
+
+  validation {
+    condition     = can(regex("^[a-zA-Z][a-zA-Z0-9_]{0,62}$", var.database_name)) && (!contains(["cluster", "instance"], var.deployment) || !contains(["postgres", "rdsadmin", "template0", "template1"], lower(var.database_name)))
+    error_message = "database_name has 1 to 63 letters, digits and underscores, begins with a letter, and is none that RDS reserves, such as postgres."
+  }
 }
 
 variable "port" {
