@@ -174,6 +174,10 @@ resource "aws_lambda_function" "this" {
 
   lifecycle {
     precondition {
+      condition     = length(local.function_names[each.key]) <= 64
+      error_message = "${local.function_names[each.key]} is longer than the 64 characters of a function name: shorten name, or the name in additional_functions."
+    }
+    precondition {
       condition     = var.package_bucket != null || fileexists(local.package_paths[each.value.kind])
       error_message = "No package ${local.package_paths[each.value.kind]}: build it first (`make package`), or set package_directory or package_bucket."
     }

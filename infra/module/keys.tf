@@ -45,11 +45,11 @@ resource "aws_kms_key" "operations" {
     Statement = [
       local.key_owner_statement,
       {
-        # Alarms, events and backups cannot publish to a topic under alias/aws/sns. No aws:SourceArn or aws:SourceAccount
-        # here: EventBridge does not send them to KMS.
+        # Alarms and backups cannot publish to a topic under alias/aws/sns. No rule of EventBridge publishes to a topic here:
+        # its grant would have to do without aws:SourceArn and aws:SourceAccount.
         Sid       = "Publishers"
         Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "backup.amazonaws.com"] }
+        Principal = { Service = ["cloudwatch.amazonaws.com", "backup.amazonaws.com"] }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
         Resource  = "*"
       },

@@ -18,7 +18,7 @@ resource "aws_sns_topic" "this" {
   for_each = var.create ? local.topic_names : {}
 
   name = each.value
-  # Not alias/aws/sns: alarms and rules cannot publish under it, and fail silently.
+  # Not alias/aws/sns: alarms cannot publish under it, and fail silently.
   kms_master_key_id = local.operations_key_arn
   tags              = local.tags
 }
@@ -39,9 +39,9 @@ resource "aws_sns_topic_policy" "this" {
         Resource  = each.value.arn
       },
       {
-        Sid       = "AlarmsRulesAndBackups"
+        Sid       = "AlarmsAndBackups"
         Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "backup.amazonaws.com"] }
+        Principal = { Service = ["cloudwatch.amazonaws.com", "backup.amazonaws.com"] }
         Action    = "sns:Publish"
         Resource  = each.value.arn
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }

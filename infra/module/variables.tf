@@ -77,7 +77,7 @@ variable "create_operations_kms_key" {
 }
 
 variable "operations_kms_key_arn" {
-  description = "ARN of an existing key for state table, topics, secrets, logs and settings. Its policy must let cloudwatch, events, backup and logs use it, see keys.tf."
+  description = "ARN of an existing key for state table, topics, secrets, logs and settings. Its policy must let cloudwatch, backup and logs use it, see keys.tf."
   type        = string
   default     = null
 

@@ -130,7 +130,7 @@ variable "security_group_ingress_rules" {
   validation {
     condition = alltrue([
       for rule in values(var.security_group_ingress_rules) :
-      length([for source in [rule.cidr_ipv4, rule.cidr_ipv6, rule.prefix_list_id] : source if source != null]) <= 1
+      length([for source in [rule.cidr_ipv4, rule.cidr_ipv6, rule.prefix_list_id, rule.referenced_security_group_id] : source if source != null]) == 1
     ])
     error_message = "Each of security_group_ingress_rules has one source: cidr_ipv4, cidr_ipv6, prefix_list_id or referenced_security_group_id."
   }

@@ -236,3 +236,28 @@ run "logs_for_ever" {
   }
   expect_failures = [var.cloudwatch_log_group_retention_in_days]
 }
+
+run "a_source_that_is_two" {
+  command = plan
+  variables {
+    security_group_ingress_rules = { both = { cidr_ipv4 = "10.0.0.0/16", referenced_security_group_id = "sg-1" } }
+  }
+  expect_failures = [var.security_group_ingress_rules]
+}
+
+run "a_database_name_that_rds_reserves" {
+  command = plan
+  variables {
+    database_name = "postgres"
+  }
+  expect_failures = [var.database_name]
+}
+
+run "a_function_name_that_is_too_long" {
+  command = plan
+  variables {
+    name                 = "a-name-that-has-29-characters"
+    additional_functions = { a-function-with-a-long-name = { description = "x", per_zone = true } }
+  }
+  expect_failures = [aws_lambda_function.this]
+}
