@@ -1,7 +1,11 @@
-//! Makes the database ready for the functions, through the RDS Data API.
+//! Makes the database ready for the functions: through the RDS Data API, or over a connection where none serves it.
+
+use std::future::Future;
+use std::time::Duration;
 
 use aws_sdk_rdsdata::Client;
 use aws_sdk_rdsdata::error::DisplayErrorContext;
+use steadfast_aws::postgres::{ConnectLimits, Connector, Session, Target};
 use steadfast_aws::secret::Credentials;
 
 use crate::script;
@@ -9,15 +13,76 @@ use crate::script;
 /// The schema that ships.
 const SCHEMA: &str = include_str!("../schema/0001_steadfast.sql");
 
-/// The database to make ready, and as whom.
+/// A person waits.
+const LIMITS: ConnectLimits = ConnectLimits { tcp: Duration::from_secs(5), total: Duration::from_secs(10) };
+
+/// The database to make ready, as a role that may create schemas and roles.
+pub trait Database {
+    /// Runs one statement, by itself.
+    ///
+    /// # Errors
+    ///
+    /// The words of whoever refused it.
+    fn run(&self, statement: &str) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// A database of a cluster whose Data API is enabled.
 #[derive(Clone, Debug)]
-pub struct Database {
+pub struct DataApi {
+    /// Without retries: a statement that is sent again would run twice.
+    pub client: Client,
     /// ARN of the cluster.
     pub cluster_arn: String,
-    /// ARN of the secret of a role that may create schemas and roles.
+    /// ARN of the secret of the role.
     pub admin_secret_arn: String,
     /// Name of the database.
     pub name: String,
+}
+
+impl Database for DataApi {
+    async fn run(&self, statement: &str) -> Result<(), String> {
+        self.client
+            .execute_statement()
+            .resource_arn(&self.cluster_arn)
+            .secret_arn(&self.admin_secret_arn)
+            .database(&self.name)
+            .sql(statement)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| DisplayErrorContext(&error).to_string())
+    }
+}
+
+/// A database of an RDS instance, over an open connection.
+pub struct Connection(Session);
+
+impl Connection {
+    /// Connects to the database `name` of the instance at `host`.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapError::Connection`] with the network's or the server's words.
+    pub async fn open(
+        connector: &Connector,
+        host: String,
+        port: u16,
+        name: &str,
+        admin: &Credentials,
+    ) -> Result<Self, BootstrapError> {
+        let target = Target { host, port, database: name.to_owned(), application: "steadfast-infra" };
+        let session = connector.connect(&target, admin, LIMITS).await;
+        session.map(Self).map_err(|error| BootstrapError::Connection(error.to_string()))
+    }
+}
+
+impl Database for Connection {
+    async fn run(&self, statement: &str) -> Result<(), String> {
+        self.0.client.batch_execute(statement).await.map_err(|error| match error.as_db_error() {
+            Some(answer) => answer.message().to_owned(),
+            None => error.to_string(),
+        })
+    }
 }
 
 /// A login role to create, and the group it joins.
@@ -32,12 +97,15 @@ pub struct Login {
 /// Why the database is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
+    /// The instance cannot be reached from here.
+    #[error("no connection to the instance: {0}; run this where the functions' subnets are reached")]
+    Connection(String),
     /// A statement failed. Its text is the schema's own and holds no secret.
     #[error("statement {statement:?} failed: {cause}; it is safe to run the whole again")]
     Statement {
         /// Its first line.
         statement: String,
-        /// The Data API's words.
+        /// The database's words.
         cause: String,
     },
     /// A login role could not be made.
@@ -45,7 +113,7 @@ pub enum BootstrapError {
     Role {
         /// The role.
         role: String,
-        /// The Data API's words.
+        /// The database's words.
         cause: String,
     },
     /// The name cannot be used as a role name.
@@ -61,9 +129,9 @@ pub enum BootstrapError {
 /// # Errors
 ///
 /// The first statement that failed.
-pub async fn bootstrap(client: &Client, database: &Database, logins: &[Login]) -> Result<(), BootstrapError> {
+pub async fn bootstrap(database: &impl Database, logins: &[Login]) -> Result<(), BootstrapError> {
     for statement in script::statements(SCHEMA) {
-        run(client, database, &statement).await.map_err(|cause| BootstrapError::Statement {
+        database.run(&statement).await.map_err(|cause| BootstrapError::Statement {
             statement: statement.lines().next().unwrap_or_default().to_owned(),
             cause,
         })?;
@@ -71,24 +139,11 @@ pub async fn bootstrap(client: &Client, database: &Database, logins: &[Login]) -
     for login in logins {
         let role = checked(&login.credentials.username)?;
         for statement in login_statements(role, login) {
-            let done = run(client, database, &statement).await;
+            let done = database.run(&statement).await;
             done.map_err(|cause| BootstrapError::Role { role: role.to_owned(), cause })?;
         }
     }
     Ok(())
-}
-
-async fn run(client: &Client, database: &Database, statement: &str) -> Result<(), String> {
-    client
-        .execute_statement()
-        .resource_arn(&database.cluster_arn)
-        .secret_arn(&database.admin_secret_arn)
-        .database(&database.name)
-        .sql(statement)
-        .send()
-        .await
-        .map(|_| ())
-        .map_err(|error| DisplayErrorContext(&error).to_string())
 }
 
 /// Utility statements take no parameters: the name is checked, and instead of the password its SCRAM

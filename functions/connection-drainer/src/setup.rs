@@ -14,7 +14,7 @@ use steadfast_aws::state::Table;
 use steadfast_core::gate::Limits;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::CALL_LIMIT;
-use steadfast_core::topology::ClusterId;
+use steadfast_core::topology::{ClusterId, Deployment};
 
 /// Left of the invocation's time when the drainer stops.
 pub(crate) const MARGIN: Duration = Duration::from_secs(2);
@@ -65,7 +65,7 @@ impl Setup {
         Ok(Self {
             cluster,
             table: Table::new(clients::dynamodb(&config), table),
-            rds: Rds::new(clients::rds(&config)),
+            rds: Rds::new(clients::rds(&config), Deployment::Cluster),
             secrets: clients::secretsmanager(&config),
             secret,
             database,

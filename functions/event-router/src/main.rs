@@ -41,7 +41,7 @@ async fn handle_one(setup: &Setup, event: Event) -> Result<Route, Error> {
     let route = match route::stale(&hint, &envelope, clock::now()) {
         Some(reason) => Route::dropped(reason),
         None if was_handled(setup, envelope.id.as_deref()).await => Route::dropped(Dropped::Duplicate),
-        None => route::choose(&hint, &setup.cluster),
+        None => route::choose(&hint, &setup.cluster, setup.deployment),
     };
     let dropped = u64::from(route.dropped.is_some());
     log::audit(FUNCTION, "hint", &json!({ "event": envelope.id, "hint": hint, "route": route }));

@@ -7,7 +7,8 @@ use steadfast_aws::notifier::Topic;
 use steadfast_aws::settings::{SettingError, Settings};
 use steadfast_aws::siblings::Sibling;
 use steadfast_aws::state::Table;
-use steadfast_core::topology::ClusterId;
+use steadfast_aws::watched::Watched;
+use steadfast_core::topology::{ClusterId, Deployment};
 
 /// EventBridge retries for 24 hours; a mark is kept longer than that.
 pub(crate) const REMEMBER: Duration = Duration::from_secs(2 * 24 * 3_600);
@@ -15,6 +16,7 @@ pub(crate) const REMEMBER: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
     pub(crate) cluster: ClusterId,
+    pub(crate) deployment: Deployment,
     pub(crate) table: Table,
     pub(crate) coordinator: Sibling,
     pub(crate) topic: Topic,
@@ -24,7 +26,7 @@ impl Setup {
     /// Reads the settings and makes the clients.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
         let settings = Settings::from_environment();
-        let cluster = ClusterId::new(settings.text("STEADFAST_CLUSTER", "the DB cluster identifier")?);
+        let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
         let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
         let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
         let coordinator =
@@ -32,6 +34,7 @@ impl Setup {
         let config = clients::shared().await;
         let setup = Self {
             cluster,
+            deployment,
             table: Table::new(clients::dynamodb(&config), table),
             coordinator: Sibling::new(clients::lambda(&config), coordinator),
             topic: Topic::new(clients::sns(&config), topic),

@@ -40,6 +40,12 @@ impl Board {
         }
     }
 
+    /// The same, and forgets every other instance: nothing but this one can be seen any more.
+    pub(crate) fn record_alone(&self, instance: &InstanceId, finding: Finding, now: Timestamp) {
+        self.with(|seen| seen.keep_only(instance));
+        self.record(instance, finding, now);
+    }
+
     /// Writes down what a connection through the cluster endpoint reached.
     pub(crate) fn record_endpoint(&self, sighting: EndpointSighting) {
         if self.with(|seen| seen.record_endpoint(sighting)) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_aws::clock;
-use steadfast_aws::postgres::{ConnectLimits, Target};
+use steadfast_aws::postgres::{ConnectLimits, Session, Target};
+use steadfast_core::topology::InstanceId;
 use steadfast_core::witness::EndpointSighting;
 use tokio::time::{sleep, timeout};
 
@@ -26,9 +27,9 @@ pub(crate) async fn watch(setup: Arc<Setup>, board: Arc<Board>, target: Target, 
         let current = credentials.1.borrow().clone();
         let reached = match setup.connector.connect(&target, &current, LIMITS).await {
             Err(error) => Err(error.to_string()),
-            Ok(session) => match timeout(ANSWER_LIMIT, canary::identity(&session)).await {
+            Ok(session) => match timeout(ANSWER_LIMIT, identity(&setup, &session)).await {
                 Ok(Ok(instance)) => Ok(instance),
-                Ok(Err(error)) => Err(error.to_string()),
+                Ok(Err(error)) => Err(error),
                 Err(_) => Err("no answer in time".to_owned()),
             },
         };
@@ -38,5 +39,13 @@ pub(crate) async fn watch(setup: Arc<Setup>, board: Arc<Board>, target: Target, 
             Err(detail) => EndpointSighting { instance: None, at, detail: Some(detail) },
         });
         sleep(if board.is_suspicious() { PACE_SUSPICIOUS } else { PACE }).await;
+    }
+}
+
+/// Which instance a session has reached: by its own word, or for a Multi-AZ DB instance by its address.
+async fn identity(setup: &Setup, session: &Session) -> Result<InstanceId, String> {
+    match &setup.hosts {
+        Some(hosts) => hosts.at(session.address.ip()),
+        None => canary::identity(session).await.map_err(|error| error.to_string()),
     }
 }

@@ -12,6 +12,7 @@ mod probe;
 mod round;
 mod setup;
 mod watch;
+mod whose;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! One probe of one instance: over the held session, and over a fresh one as soon as that is late.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use steadfast_aws::clock;
@@ -24,17 +25,26 @@ const ANSWER_LIMIT: Duration = Duration::from_millis(750);
 /// A canary commit: beyond this, commits count as standing still.
 const COMMIT_LIMIT: Duration = Duration::from_millis(750);
 
+/// What came of one probe.
+pub(crate) struct Probed {
+    pub(crate) finding: Finding,
+    /// The address that was tried; None if the endpoint has none.
+    pub(crate) address: Option<IpAddr>,
+}
+
 /// Probes once, and keeps or replaces the held session.
 pub(crate) async fn probe(
     setup: &Setup,
     target: &Target,
     credentials: &Credentials,
     held: &mut Option<Prepared>,
-) -> Finding {
+) -> Probed {
     let began = Began { sent_at: clock::now(), clock: Instant::now() };
     let Some(session) = held.take() else {
         return fresh(setup, target, credentials, held, began).await;
     };
+    let address = Some(session.session.address.ip());
+    let at = |finding: Finding| Probed { finding, address };
     let doubted = {
         let probe = session.probe(&setup.az, COMMIT_LIMIT);
         tokio::pin!(probe);
@@ -44,22 +54,22 @@ pub(crate) async fn probe(
                 let mut replacement = None;
                 tokio::select! {
                     answer = &mut probe => answer,
-                    finding = fresh(setup, target, credentials, &mut replacement, began) => {
+                    probed = fresh(setup, target, credentials, &mut replacement, began) => {
                         *held = replacement;
-                        return finding;
+                        return probed;
                     }
                 }
             }
         }
     };
     match doubted {
-        Ok(Answer::Stalled) => began.answered(Answer::Stalled),
+        Ok(Answer::Stalled) => at(began.answered(Answer::Stalled)),
         Ok(answer) => {
             *held = Some(session);
-            began.answered(answer)
+            at(began.answered(answer))
         }
         Err(error) if error.code().is_some_and(|code| classify::sqlstate(code.code()) != Outcome::Restarting) => {
-            began.refused(&error)
+            at(began.refused(&error))
         }
         // The session is gone; only a fresh one can tell what became of the server.
         Err(_) => fresh(setup, target, credentials, held, began).await,
@@ -72,17 +82,21 @@ async fn fresh(
     credentials: &Credentials,
     held: &mut Option<Prepared>,
     began: Began,
-) -> Finding {
+) -> Probed {
     let session = match setup.connector.connect(target, credentials, LIMITS).await {
         Ok(session) => session,
-        Err(error) => return began.unconnected(&error),
+        Err(error) => {
+            let address = error.address().map(|address| address.ip());
+            return Probed { finding: began.unconnected(&error), address };
+        }
     };
+    let address = Some(session.address.ip());
     let work = async {
         let prepared = Prepared::new(session, setup.check.as_deref()).await?;
         let answer = prepared.probe(&setup.az, COMMIT_LIMIT).await?;
         Ok((prepared, answer))
     };
-    match timeout(ANSWER_LIMIT.saturating_add(COMMIT_LIMIT), work).await {
+    let finding = match timeout(ANSWER_LIMIT.saturating_add(COMMIT_LIMIT), work).await {
         Ok(Ok((_, Answer::Stalled))) => began.answered(Answer::Stalled),
         Ok(Ok((prepared, answer))) => {
             *held = Some(prepared);
@@ -90,7 +104,8 @@ async fn fresh(
         }
         Ok(Err(error)) => began.refused(&error),
         Err(_) => began.nothing(Outcome::Silent, "connected, but no answer".to_owned()),
-    }
+    };
+    Probed { finding, address }
 }
 
 /// Whether the connection broke, as opposed to an answer that could not be read.

@@ -24,6 +24,7 @@ use crate::FUNCTION;
 use crate::board::Board;
 use crate::setup::Setup;
 use crate::watch::Shared;
+use crate::whose::{Hosts, Whose};
 use crate::{endpoint, watch};
 
 /// A report is written at least this often: reports older than 5 s are no facts.
@@ -117,8 +118,12 @@ impl Run {
         Target { host: host.to_owned(), port, database: self.setup.database.clone(), application: "steadfast-prober" }
     }
 
-    /// Watches every member, and no instance that has left.
+    /// Watches every member, and no instance that has left. Of a Multi-AZ DB instance there is one endpoint, whoever
+    /// stands behind it.
     fn follow(&mut self, topology: &Topology) {
+        if let Some(hosts) = self.setup.hosts.clone() {
+            return self.follow_endpoint(topology, hosts);
+        }
         self.watched.retain(|instance, watch| {
             let stays = topology.member(instance).is_some();
             if !stays {
@@ -132,15 +137,26 @@ impl Run {
                 continue;
             }
             let target = self.target(&member.endpoint, topology.port);
-            let task = watch::watch(
-                Arc::clone(&self.setup),
-                Arc::clone(&self.board),
-                member.id.clone(),
-                target,
-                Arc::clone(&self.credentials),
-            );
-            self.watched.insert(member.id.clone(), self.watches.spawn(task));
+            self.start_watch(member.id.clone(), Whose::Instance(member.id.clone()), target);
         }
+    }
+
+    fn follow_endpoint(&mut self, topology: &Topology, hosts: Hosts) {
+        let watched = InstanceId::new(hosts.instance.as_str());
+        // While it is being created it has neither a writer nor an endpoint.
+        let Some(writer) = topology.writer().filter(|_| !self.watched.contains_key(&watched)) else {
+            return;
+        };
+        if !topology.endpoint.is_empty() {
+            let target = self.target(&topology.endpoint, topology.port);
+            self.start_watch(watched, Whose::Host { hosts, last: writer.id.clone() }, target);
+        }
+    }
+
+    fn start_watch(&mut self, watched: InstanceId, whose: Whose, target: Target) {
+        let (setup, board) = (Arc::clone(&self.setup), Arc::clone(&self.board));
+        let task = watch::watch(setup, board, whose, target, Arc::clone(&self.credentials));
+        self.watched.insert(watched, self.watches.spawn(task));
     }
 
     fn watch_endpoint(&mut self, topology: &Topology) {

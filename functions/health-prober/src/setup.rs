@@ -11,7 +11,10 @@ use steadfast_aws::secret::Credentials;
 use steadfast_aws::settings::{SettingError, Settings};
 use steadfast_aws::siblings::Sibling;
 use steadfast_aws::state::Table;
-use steadfast_core::topology::{Az, ClusterId, Topology};
+use steadfast_aws::watched::Watched;
+use steadfast_core::topology::{Az, ClusterId, Deployment, Topology};
+
+use crate::whose::Hosts;
 
 /// Left of the invocation's time when the prober stops.
 pub(crate) const MARGIN: Duration = Duration::from_secs(2);
@@ -19,6 +22,8 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(2);
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
     pub(crate) cluster: ClusterId,
+    /// Of a Multi-AZ DB instance.
+    pub(crate) hosts: Option<Hosts>,
     pub(crate) az: Az,
     pub(crate) table: Table,
     pub(crate) rds: Rds,
@@ -36,7 +41,8 @@ impl Setup {
     /// Reads the settings, makes the clients and opens their connections.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
         let settings = Settings::from_environment();
-        let cluster = ClusterId::new(settings.text("STEADFAST_CLUSTER", "the DB cluster identifier")?);
+        let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
+        let hosts = hosts(&settings, deployment, &cluster)?;
         let az = Az::new(settings.text("STEADFAST_AZ", "the Availability Zone of this prober's subnet")?);
         let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
         let coordinator =
@@ -50,9 +56,10 @@ impl Setup {
         let config = clients::shared().await;
         let setup = Self {
             cluster,
+            hosts,
             az,
             table: Table::new(clients::dynamodb(&config), table),
-            rds: Rds::new(clients::rds(&config)),
+            rds: Rds::new(clients::rds(&config), deployment),
             coordinator: Sibling::new(clients::lambda(&config), coordinator),
             secrets: clients::secretsmanager(&config),
             secret,
@@ -76,5 +83,41 @@ impl Setup {
     /// What the run before began with.
     pub(crate) fn remembered(&self) -> Option<(Topology, Credentials)> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How the hosts of a Multi-AZ DB instance are told apart.
+fn hosts(settings: &Settings<'_>, deployment: Deployment, instance: &ClusterId) -> Result<Option<Hosts>, SettingError> {
+    const NAME: &str = "STEADFAST_SUBNETS";
+    const WANTED: &str = "the database's subnets by zone, such as eu-central-1a=10.0.1.0/24,eu-central-1b=10.0.2.0/24, \
+        none of them in two zones";
+    match deployment {
+        Deployment::Cluster => Ok(None),
+        Deployment::Instance => {
+            let subnets = settings.parsed(NAME, WANTED)?;
+            let subnets = subnets.ok_or(SettingError::Missing { name: NAME, wanted: WANTED })?;
+            Ok(Some(Hosts { instance: instance.clone(), subnets }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_is_not_watched_without_the_subnets_of_its_hosts() {
+        let read = |value: &'static str, deployment| {
+            let source = move |asked: &str| (asked == "STEADFAST_SUBNETS").then(|| value.to_owned());
+            hosts(&Settings::from_source(&source), deployment, &ClusterId::new("orders"))
+        };
+        assert!(read("az-a=10.0.1.0/24", Deployment::Instance).is_ok_and(|hosts| hosts.is_some()));
+        assert!(read("", Deployment::Cluster).is_ok_and(|hosts| hosts.is_none()));
+        for (value, says) in
+            [("", "setting STEADFAST_SUBNETS is missing"), ("az-a", "setting STEADFAST_SUBNETS is malformed")]
+        {
+            let error = read(value, Deployment::Instance).expect_err("refused").to_string();
+            assert!(error.starts_with(says) && error.contains("eu-central-1a=10.0.1.0/24"), "{error}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use steadfast_aws::postgres::Target;
 use steadfast_aws::{clock, secret};
-use steadfast_core::topology::InstanceId;
 use steadfast_core::witness::Outcome;
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::{Instant, sleep, timeout};
@@ -14,6 +13,7 @@ use crate::board::Board;
 use crate::canary::Prepared;
 use crate::probe;
 use crate::setup::Setup;
+use crate::whose::Whose;
 
 /// Between two probes while somebody commits. Half a second costs each prober two commits a second.
 const PACE: Duration = Duration::from_millis(500);
@@ -29,12 +29,12 @@ const LAG_LIMIT: Duration = Duration::from_millis(250);
 /// Credentials, shared by all watches and read anew when a server refuses them.
 pub(crate) type Shared = (Sender<secret::Credentials>, Receiver<secret::Credentials>);
 
-/// Probes the instance until the task is ended. A lost session is noticed at once, not at the
+/// Probes what the target leads to until the task is ended. A lost session is noticed at once, not at the
 /// next probe.
 pub(crate) async fn watch(
     setup: Arc<Setup>,
     board: Arc<Board>,
-    instance: InstanceId,
+    mut whose: Whose,
     target: Target,
     credentials: Arc<Shared>,
 ) {
@@ -42,9 +42,14 @@ pub(crate) async fn watch(
     let mut lag_asked = Instant::now();
     loop {
         let current = credentials.1.borrow().clone();
-        let finding = probe::probe(&setup, &target, &current, &mut held).await;
+        let probed = probe::probe(&setup, &target, &current, &mut held).await;
+        let (instance, finding) = whose.name(probed.address, probed.finding);
         let outcome = finding.outcome;
-        board.record(&instance, finding, clock::now());
+        if whose.is_alone() {
+            board.record_alone(&instance, finding, clock::now());
+        } else {
+            board.record(&instance, finding, clock::now());
+        }
         if outcome == Outcome::BadCredentials {
             refresh(&setup, &credentials).await;
         }

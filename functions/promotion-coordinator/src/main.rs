@@ -88,7 +88,7 @@ async fn tell_state_lost(setup: &Setup, error: &str) {
         setup.told_at.set(last);
         return;
     }
-    if let Err(failure) = setup.world.notify(&notice::state_lost(&setup.cluster, error)).await {
+    if let Err(failure) = setup.world.notify(&notice::state_lost(&setup.cluster, setup.deployment, error)).await {
         setup.world.audit("notice_failed", json!({ "error": failure.to_string() }));
     }
 }

@@ -11,10 +11,11 @@ use steadfast_aws::notifier::Topic;
 use steadfast_aws::settings::{SettingError, Settings};
 use steadfast_aws::siblings::Sibling;
 use steadfast_aws::state::Table;
+use steadfast_aws::watched::Watched;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::{ControlPlane as _, Log as _, StateTable as _};
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::ClusterId;
+use steadfast_core::topology::{ClusterId, Deployment};
 
 /// Left of the invocation's time when the executor stops: enough to release the lease.
 pub(crate) const MARGIN: Duration = Duration::from_secs(3);
@@ -26,6 +27,7 @@ pub(crate) const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
     pub(crate) cluster: ClusterId,
+    pub(crate) deployment: Deployment,
     pub(crate) policy: Policy,
     pub(crate) world: World,
     pub(crate) told_at: Cell<Timestamp>,
@@ -35,28 +37,37 @@ impl Setup {
     /// Reads the settings, makes the clients and opens their connections.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
         let settings = Settings::from_environment();
-        let cluster = ClusterId::new(settings.text("STEADFAST_CLUSTER", "the DB cluster identifier")?);
+        let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
         let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
         let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
-        let drainer = settings.text("STEADFAST_DRAINER", "the name or ARN of the connection-drainer function")?;
-        let policy = policy(&settings)?;
+        let drainer = drainer(&settings, deployment)?;
+        let policy = policy(&settings, Policy::of(deployment))?;
         let stable_name = names::stable_name(&settings)?;
         let config = clients::shared().await;
         let world = World {
             table: Table::new(clients::dynamodb(&config), table),
-            rds: Rds::new(clients::rds(&config)),
-            drainer: Sibling::new(clients::lambda(&config), drainer),
+            rds: Rds::new(clients::rds(&config), deployment),
+            drainer: drainer.map(|drainer| Sibling::new(clients::lambda(&config), drainer)),
             names: Route53::new(clients::route53(&config), stable_name),
             topic: Topic::new(clients::sns(&config), topic),
         };
         warm(&world, &cluster).await;
-        Ok(Self { cluster, policy, world, told_at: Cell::new(Timestamp::default()) })
+        Ok(Self { cluster, deployment, policy, world, told_at: Cell::new(Timestamp::default()) })
+    }
+}
+
+/// The drainer, without which a cluster is not watched.
+fn drainer(settings: &Settings<'_>, deployment: Deployment) -> Result<Option<String>, SettingError> {
+    match deployment {
+        Deployment::Cluster => {
+            settings.text("STEADFAST_DRAINER", "the name or ARN of the connection-drainer function").map(Some)
+        }
+        Deployment::Instance => Ok(None),
     }
 }
 
 /// The thresholds that ship, but for those that are set.
-fn policy(settings: &Settings<'_>) -> Result<Policy, SettingError> {
-    let default = Policy::default();
+fn policy(settings: &Settings<'_>, default: Policy) -> Result<Policy, SettingError> {
     Ok(Policy {
         platform_grace: settings.duration("STEADFAST_PLATFORM_GRACE", default.platform_grace)?,
         platform_deadline: settings.duration("STEADFAST_PLATFORM_DEADLINE", default.platform_deadline)?,
@@ -72,7 +83,13 @@ fn policy(settings: &Settings<'_>) -> Result<Policy, SettingError> {
 /// Opens the connections now: Lambda gives init a full core, and the first handshake is what makes
 /// a cold start slow. A service that does not answer yet is met again when it is needed.
 async fn warm(world: &World, cluster: &ClusterId) {
-    let (state, topology, drainer) = tokio::join!(world.load(cluster), world.describe(cluster), world.drainer.warm());
+    let drainer = async {
+        match &world.drainer {
+            Some(drainer) => drainer.warm().await,
+            None => Ok(()),
+        }
+    };
+    let (state, topology, drainer) = tokio::join!(world.load(cluster), world.describe(cluster), drainer);
     for error in [
         state.err().map(|error| error.to_string()),
         topology.err().map(|error| error.to_string()),
@@ -103,9 +120,11 @@ mod tests {
         ];
         for (name, field) in set {
             let source = |asked: &str| (asked == name).then(|| "7700ms".to_owned());
-            let mut expected = Policy::default();
-            *field(&mut expected) = Duration::from_millis(7_700);
-            assert_eq!(policy(&Settings::from_source(&source)), Ok(expected), "{name}");
+            for ships in [Deployment::Cluster, Deployment::Instance].map(Policy::of) {
+                let mut expected = ships.clone();
+                *field(&mut expected) = Duration::from_millis(7_700);
+                assert_eq!(policy(&Settings::from_source(&source), ships), Ok(expected), "{name}");
+            }
         }
     }
 }

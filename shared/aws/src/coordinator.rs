@@ -29,8 +29,8 @@ pub struct World {
     pub table: Table,
     /// RDS.
     pub rds: Rds,
-    /// The drainer function.
-    pub drainer: Sibling,
+    /// The drainer function. A Multi-AZ DB instance has none: nothing is left to be drained there.
+    pub drainer: Option<Sibling>,
     /// The stable name, if there is one.
     pub names: Route53,
     /// People.
@@ -43,6 +43,16 @@ const QUIESCE_LIMIT: Duration = Duration::from_secs(9);
 const RESUME_LIMIT: Duration = Duration::from_secs(5);
 /// The function's name in audit lines.
 pub const FUNCTION: &str = "promotion-coordinator";
+
+impl World {
+    fn drainer(&self) -> Result<&Sibling, CallError> {
+        self.drainer.as_ref().ok_or_else(|| CallError::Refused {
+            action: "Invoke",
+            code: "NoDrainer".to_owned(),
+            message: "STEADFAST_DRAINER is not set".to_owned(),
+        })
+    }
+}
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
@@ -91,19 +101,19 @@ impl ControlPlane for World {
 impl Drainer for World {
     async fn evict(&self, cluster: &ClusterId, epoch: u64, demoted: &InstanceId) -> Result<(), CallError> {
         let request = json!({ "action": "evict", "cluster": cluster, "epoch": epoch, "demoted": demoted });
-        self.drainer.wake(&request).await
+        self.drainer()?.wake(&request).await
     }
 
     async fn quiesce(&self, cluster: &ClusterId, epoch: u64, writer: &InstanceId) -> Result<Quiesced, CallError> {
         let until = clock::now().plus(QUIESCE_LIMIT.saturating_sub(Duration::from_secs(1)));
         let request =
             json!({ "action": "quiesce", "cluster": cluster, "epoch": epoch, "writer": writer, "until": until });
-        self.drainer.ask(&request, QUIESCE_LIMIT).await
+        self.drainer()?.ask(&request, QUIESCE_LIMIT).await
     }
 
     async fn resume(&self, cluster: &ClusterId, epoch: u64, hold: &str) -> Result<(), CallError> {
         let request = json!({ "action": "resume", "cluster": cluster, "epoch": epoch, "hold": hold });
-        self.drainer.ask::<_, Value>(&request, RESUME_LIMIT).await.map(|_| ())
+        self.drainer()?.ask::<_, Value>(&request, RESUME_LIMIT).await.map(|_| ())
     }
 }
 

@@ -18,3 +18,5 @@ pub mod settings;
 pub mod siblings;
 pub mod startup;
 pub mod state;
+pub mod subnets;
+pub mod watched;

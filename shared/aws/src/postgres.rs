@@ -92,6 +92,19 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// The address that was tried, if there was one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Unresolved { .. } => None,
+            Self::Unreachable { address, .. }
+            | Self::Refused { address, .. }
+            | Self::Silent { address, .. }
+            | Self::Answered { address, .. } => Some(*address),
+        }
+    }
+}
+
 /// An open session. Dropping it closes the connection.
 pub struct Session {
     /// Runs queries.

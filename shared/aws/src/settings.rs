@@ -24,6 +24,14 @@ pub enum SettingError {
         /// What it should hold.
         wanted: &'static str,
     },
+    /// Two are set of which only one may be.
+    #[error("settings {one} and {other} exclude each other: unset one of them")]
+    Conflicting {
+        /// An environment variable.
+        one: &'static str,
+        /// The other one.
+        other: &'static str,
+    },
     /// The clients could not be made.
     #[error("{0}")]
     Unusable(String),

@@ -58,6 +58,12 @@ impl Board {
         self.sightings.remove(instance);
     }
 
+    /// Forgets every instance but this one. What the run before saw of others goes on for nobody.
+    pub fn keep_only(&mut self, instance: &InstanceId) {
+        self.sightings.retain(|seen, _| seen == instance);
+        self.earlier.retain(|seen, _| seen == instance);
+    }
+
     /// How many instances have been probed at least once.
     pub fn probed(&self) -> usize {
         self.sightings.len()
@@ -231,6 +237,18 @@ mod tests {
         let in_doubt =
             board_with(&[("i1", 1, Outcome::Committing, Some(41)), ("i2", 2, Outcome::Committing, Some(43))]);
         assert_eq!(in_doubt.canary, Canary { acknowledged: 43, lost: 0 });
+    }
+
+    #[test]
+    fn a_commit_on_a_host_that_is_seen_no_more_hides_nothing() {
+        let (a, b) = (InstanceId::new("orders@a"), InstanceId::new("orders@b"));
+        let mut board = Board::default();
+        board.record(&a, finding(1, Outcome::Committing, Some(1)), Timestamp::from_millis(2));
+        board.keep_only(&b);
+        assert!(board.record(&b, finding(3, Outcome::Refused, None), Timestamp::from_millis(4)), "another host");
+        assert!(board.is_suspicious());
+        let report = board.report(&Az::new("a"), Timestamp::default(), Timestamp::from_millis(5));
+        assert_eq!((report.sighting(&a), report.sighting(&b).map(|seen| seen.outcome)), (None, Some(Outcome::Refused)));
     }
 
     #[test]

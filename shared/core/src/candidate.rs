@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
-use crate::topology::{Az, InstanceId, Member, Topology};
+use crate::topology::{Az, Deployment, InstanceId, Member, Topology};
 use crate::witness::Outcome;
 
 /// Why an instance may not be promoted.
@@ -28,6 +28,9 @@ pub enum Refusal {
     /// Its last known lag in milliseconds.
     #[error("it lags by {0} ms")]
     Lagging(u64),
+    /// A Multi-AZ DB instance without a standby to take over.
+    #[error("there is no standby: Multi-AZ is off, or the control plane names no secondary zone")]
+    NoStandby,
     /// A call of unknown fate names another target; a second one with this target could flip the roles.
     #[error("another instance is the only target that may be called")]
     OtherTarget,
@@ -102,6 +105,9 @@ fn refusal(snapshot: &Snapshot, policy: &Policy, member: &Member, old_writer: &I
     if member.is_writer {
         return Some(Refusal::NamedWriter);
     }
+    if snapshot.deployment() == Deployment::Instance {
+        return standby_refusal(member);
+    }
     if !member.is_available() {
         return Some(Refusal::Status(member.status.clone()));
     }
@@ -114,6 +120,15 @@ fn refusal(snapshot: &Snapshot, policy: &Policy, member: &Member, old_writer: &I
         return Some(Refusal::Unseen(seen));
     }
     lag_ms(snapshot, policy, member).filter(|lag| u128::from(*lag) > policy.lag_max.as_millis()).map(Refusal::Lagging)
+}
+
+/// Nobody can see a standby, and it has no lag, since its storage is synchronous. `RebootDBInstance` takes nothing but
+/// `available`, which is the status of the whole.
+fn standby_refusal(standby: &Member) -> Option<Refusal> {
+    if standby.az.is_none() {
+        return Some(Refusal::NoStandby);
+    }
+    (standby.status != "available").then(|| Refusal::Status(standby.status.clone()))
 }
 
 /// The smallest lag any counted witness knows: the others merely heard later.

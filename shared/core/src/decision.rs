@@ -8,7 +8,7 @@ use crate::facts::{self, Facts};
 use crate::policy::Policy;
 use crate::rules::{OTHERWISE, Rule, TABLE, Verdict};
 use crate::snapshot::Snapshot;
-use crate::topology::InstanceId;
+use crate::topology::{Deployment, InstanceId};
 
 /// The verdict of the first matching rule, with all it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Decision {
     pub spare: Vec<InstanceId>,
     /// Unfit, with reasons.
     pub refused: Vec<Refused>,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Deployment::is_cluster")]
+    pub deployment: Deployment,
     /// What the rules saw.
     pub facts: Facts,
     /// The votes behind it.
@@ -42,6 +45,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
         target: reduced.choice.chosen,
         spare: reduced.choice.spare,
         refused: reduced.choice.refused,
+        deployment: snapshot.deployment(),
         facts: reduced.facts,
         diagnosis: reduced.diagnosis,
     }

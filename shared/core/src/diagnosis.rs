@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
-use crate::topology::{Az, InstanceId};
+use crate::topology::{Az, Deployment, InstanceId};
 use crate::witness::{Outcome, WitnessReport};
 
 /// What a quorum of witnesses makes of the writer.
@@ -34,7 +34,8 @@ pub enum WriterState {
     DiskFull,
     /// It answers, but with an error that no rule knows, or the custom check fails.
     Failing,
-    /// A quorum of witnesses reports, and none sees any instance at all.
+    /// A quorum of witnesses reports, and none sees any instance at all; of a Multi-AZ DB instance, none has an address
+    /// to try.
     Dark,
     /// Something is wrong, but fewer than a quorum say so, or not long enough.
     Suspected,
@@ -145,7 +146,7 @@ fn vote(snapshot: &Snapshot, policy: &Policy, report: &WitnessReport, writer: &I
     let age = snapshot.now.since(report.at);
     let ignored = if !snapshot.is_fresh(report, policy) {
         Some(Ignored::Stale)
-    } else if report.is_blind() {
+    } else if snapshot.is_blind(report) {
         Some(Ignored::Blind)
     } else if matches!(outcome, Outcome::Unknown | Outcome::Unresolved) {
         Some(Ignored::Abstained)
@@ -180,6 +181,9 @@ fn tally(snapshot: &Snapshot, policy: &Policy, votes: &[Vote]) -> (WriterState, 
     if counted.len() < policy.quorum {
         return if counted.is_empty() { in_the_dark(votes, policy.quorum) } else { (WriterState::Unknown, None) };
     }
+    if is_disproved(snapshot, &counted) {
+        return named_by_quorum(&counted, policy.quorum, true);
+    }
     if let Some(since) = agreed(&counted, policy.quorum, Dying::Dead) {
         return (WriterState::Dead, Some(since));
     }
@@ -198,7 +202,13 @@ fn tally(snapshot: &Snapshot, policy: &Policy, votes: &[Vote]) -> (WriterState, 
     if premature {
         return (WriterState::Suspected, None);
     }
-    named_by_quorum(&counted, policy.quorum)
+    named_by_quorum(&counted, policy.quorum, false)
+}
+
+/// Whether one commit disproves that the writer has failed, whatever a quorum does not see. So it is for a Multi-AZ DB
+/// instance: nothing else tells two zones that are cut off from a dead writer.
+fn is_disproved(snapshot: &Snapshot, counted: &[&Vote]) -> bool {
+    snapshot.deployment() == Deployment::Instance && counted.iter().any(|vote| vote.outcome == Outcome::Committing)
 }
 
 /// What it means that no witness sees anything: the whole cluster, or too few who look.
@@ -255,7 +265,7 @@ fn agreed(votes: &[&Vote], quorum: usize, dying: Dying) -> Option<Timestamp> {
 }
 
 /// The state that a quorum names in so many words, else what the votes together allow to say.
-fn named_by_quorum(counted: &[&Vote], quorum: usize) -> (WriterState, Option<Timestamp>) {
+fn named_by_quorum(counted: &[&Vote], quorum: usize, disproved: bool) -> (WriterState, Option<Timestamp>) {
     // One commit disproves what any number of witnesses say of its role.
     let commits = counted.iter().any(|vote| vote.outcome == Outcome::Committing);
     for (state, outcomes) in [
@@ -272,6 +282,7 @@ fn named_by_quorum(counted: &[&Vote], quorum: usize) -> (WriterState, Option<Tim
         since.sort_unstable();
         if let Some(since) = quorum.checked_sub(1).and_then(|last| since.get(last))
             && !(commits && state == WriterState::Demoted)
+            && !(disproved && state == WriterState::Restarting)
         {
             return (state, Some(*since));
         }

@@ -24,7 +24,7 @@ use crate::rules::{OTHERWISE, Verdict};
 use crate::snapshot::{Seen, Snapshot};
 use crate::step::{self, Action, Progress};
 use crate::time::Timestamp;
-use crate::topology::{ClusterId, InstanceId, Owner, Topology};
+use crate::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
 
 /// How long one invocation stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -324,7 +324,7 @@ impl<'w, W: World> Executor<'w, W> {
         target: InstanceId,
     ) -> Result<(), StateError> {
         let promotion = before.next_promotion(target.clone(), lease.epoch, self.world.now());
-        let intended = json!({ "action": "FailoverDBCluster", "target": target, "spare": decision.spare,
+        let intended = json!({ "action": self.call_name(), "target": target, "spare": decision.spare,
             "refused": decision.refused });
         // Should the answer to this write be lost, the next look tells whether it took effect.
         self.uncalled = Some(Uncalled { intended: promotion.clone(), before: before.promotion.clone() });
@@ -342,6 +342,11 @@ impl<'w, W: World> Executor<'w, W> {
         }
         self.describe_now = self.description != Description::Anew;
         !self.describe_now
+    }
+
+    /// The call that moves the role of what is watched, by the name it has in the API.
+    fn call_name(&self) -> &'static str {
+        self.topology.as_ref().map_or(Deployment::default(), |seen| seen.what.deployment).failover_action()
     }
 
     /// Our own intention that stands in the table without its call, since the answer to the write was
@@ -376,7 +381,7 @@ impl<'w, W: World> Executor<'w, W> {
             return self.intend(lease, without, &again, target).await;
         }
         self.uncalled = None;
-        let withheld = json!({ "action": "FailoverDBCluster", "result": "withheld, never called", "rule": again.rule });
+        let withheld = json!({ "action": self.call_name(), "result": "withheld, never called", "rule": again.rule });
         self.write(Under::Held(lease), without, Some(open.version), decision, &[(Kind::Answered, withheld)]).await
     }
 
@@ -399,8 +404,8 @@ impl<'w, W: World> Executor<'w, W> {
             self.wait_out_call(sent).await;
         }
         let result = match &answer {
-            Ok(()) => json!({ "action": "FailoverDBCluster", "result": "accepted" }),
-            Err(error) => json!({ "action": "FailoverDBCluster", "result": error.to_string() }),
+            Ok(()) => json!({ "action": self.call_name(), "result": "accepted" }),
+            Err(error) => json!({ "action": self.call_name(), "result": error.to_string() }),
         };
         if let (Err(error @ CallError::Refused { .. }), Some(promotion)) = (&answer, &mut episode.promotion) {
             promotion.refused = Some(error.to_string());
@@ -488,7 +493,7 @@ impl<'w, W: World> Executor<'w, W> {
         let seen = Some(open.version);
         let episode = self.write_returning(under, episode, seen, decision, &[(Kind::Closed, facts)]).await?;
         self.tell_untold().await;
-        self.tell(&notice::closed(&episode, &writer, snapshot.now)).await;
+        self.tell(&notice::closed(&episode, &writer, self.call_name(), snapshot.now)).await;
         Ok(())
     }
 

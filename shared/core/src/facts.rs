@@ -11,7 +11,7 @@ use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use crate::switchover::{self, Planned};
 use crate::time::Timestamp;
-use crate::topology::{ClusterStatus, InstanceId, Topology};
+use crate::topology::{ClusterStatus, Deployment, InstanceId, Topology};
 
 /// What the control plane says of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -141,6 +141,7 @@ fn platform(snapshot: &Snapshot, policy: &Policy, diagnosis: &Diagnosis, gone_si
         // The control plane names another writer already, or none for the moment: a failover is done but for the
         // first commit.
         ClusterStatus::Available if names_another_or_none(topology, snapshot) => moving,
+        ClusterStatus::Available if leads_elsewhere(snapshot, policy) => moving,
         ClusterStatus::Available if is_being_changed(topology, policy, diagnosis, snapshot.now) => Platform::Changing,
         ClusterStatus::Available => Platform::Idle,
         ClusterStatus::Changing(_) => Platform::Changing,
@@ -152,6 +153,16 @@ fn platform(snapshot: &Snapshot, policy: &Policy, diagnosis: &Diagnosis, gone_si
 fn names_another_or_none(topology: &Topology, snapshot: &Snapshot) -> bool {
     let open = snapshot.open_episode();
     open.is_some_and(|episode| topology.writer().is_none_or(|writer| writer.id != episode.old_writer))
+}
+
+/// The only endpoint of a Multi-AZ DB instance leads to another host than the old writer's, and did not before the
+/// failure: the role moves, although the control plane may say so minutes later.
+fn leads_elsewhere(snapshot: &Snapshot, policy: &Policy) -> bool {
+    let Some(open) = snapshot.open_episode().filter(|_| snapshot.deployment() == Deployment::Instance) else {
+        return false;
+    };
+    let mut sightings = snapshot.counted_reports(policy).flat_map(|report| &report.sightings);
+    sightings.any(|seen| seen.instance != open.old_writer && seen.since.plus(policy.report_age_max) > open.failed_since)
 }
 
 /// Whether somebody changes the writer's instance on purpose. A reboot may also be the platform's

@@ -13,7 +13,7 @@ use crate::ports::CallError;
 use crate::remedy;
 use crate::switchover::Plan;
 use crate::time::Timestamp;
-use crate::topology::{ClusterId, InstanceId};
+use crate::topology::{ClusterId, Deployment, InstanceId};
 
 /// How soon somebody should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -130,20 +130,28 @@ fn switched(episode: &Episode, plan: &Plan, writer: &InstanceId) -> Notice {
 
 fn what_follows(episode: &Episode, decision: &Decision) -> String {
     let cluster = episode.cluster.as_str();
+    let (deployment, platform) = (decision.deployment, decision.deployment.platform());
     match decision.facts.mode {
         Mode::Armed => format!(
-            "Nothing to do yet: Steadfast lets Aurora go first where Aurora can help, then promotes once where another \
-             writer can, and the next message says how it ended or that you are needed. If none has come within three \
-             minutes, look yourself: {}",
-            remedy::status(cluster)
+            "Nothing to do yet: Steadfast lets {platform} go first where {platform} can help, then promotes once where \
+             another writer can, and the next message says how it ended or that you are needed. If none has come within \
+             {} minutes, look yourself: {}",
+            if deployment == Deployment::Cluster { "three" } else { "five" },
+            remedy::status(deployment, cluster)
         ),
         Mode::Shadow | Mode::Paused => format!(
             "Steadfast is not armed: it records what it would do and acts on nothing. Watch the cluster yourself: {}; \
-             if Aurora does not fail over: {}",
-            remedy::status(cluster),
-            remedy::fail_over(cluster, decision.target.as_ref().map_or("READER", InstanceId::as_str))
+             if {platform} does not fail over: {}",
+            remedy::status(deployment, cluster),
+            fail_over(cluster, decision)
         ),
     }
+}
+
+/// The command that moves the role by hand, to the target of the decision if it has one.
+fn fail_over(cluster: &str, decision: &Decision) -> String {
+    let target = decision.target.as_ref().map_or("READER", InstanceId::as_str);
+    remedy::fail_over(decision.deployment, cluster, target)
 }
 
 /// Where the record of the episode stands.
@@ -172,14 +180,14 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
             episode.failed_since.rfc3339(),
             decision.diagnosis.writer,
             remedy::of(decision.rule, episode, decision)
-                .unwrap_or_else(|| format!("look at the cluster: {}", remedy::status(episode.cluster.as_str()))),
+                .unwrap_or_else(|| remedy::status(decision.deployment, episode.cluster.as_str())),
             candidate::reasons(&decision.refused).unwrap_or_else(|| "none".to_owned())
         ),
     }
 }
 
-/// An episode ended.
-pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice {
+/// An episode ended; `call` is what the call that moves the role is named.
+pub fn closed(episode: &Episode, writer: &InstanceId, call: &str, now: Timestamp) -> Notice {
     if let Some(plan) = episode.plan.as_ref().filter(|_| episode.cause == WriterState::Committing) {
         return switched(episode, plan, writer);
     }
@@ -194,7 +202,7 @@ pub fn closed(episode: &Episode, writer: &InstanceId, now: Timestamp) -> Notice 
         subject: format!("{}: writes flow again on {writer}", episode.cluster),
         body: format!(
             "Episode {} of cluster {} is closed. A commit on {writer} proved it at {}, {} ms after the failure was \
-             first seen; {how}. FailoverDBCluster was called {} times. {}Nothing is urgent: find out why {} was {:?}, \
+             first seen; {how}. {call} was called {} times. {}Nothing is urgent: find out why {} was {:?}, \
              while RDS still knows (aws rds describe-events --source-type db-instance --source-identifier {} --duration \
              1440), and look for applications that do not write again. {}",
             episode.epoch,
@@ -241,7 +249,7 @@ pub fn standing_by(cluster: &ClusterId, lease: &Lease, decision: &Decision) -> N
             lease.epoch,
             lease.owner,
             lease.expires_at.rfc3339(),
-            remedy::fail_over(cluster.as_str(), decision.target.as_ref().map_or("READER", InstanceId::as_str))
+            fail_over(cluster.as_str(), decision)
         ),
     }
 }
@@ -281,7 +289,7 @@ pub fn pinned(cluster: &ClusterId, aim: &Aim) -> Notice {
 }
 
 /// The state table cannot be read or written: nothing is done.
-pub fn state_lost(cluster: &ClusterId, error: &str) -> Notice {
+pub fn state_lost(cluster: &ClusterId, deployment: Deployment, error: &str) -> Notice {
     Notice {
         severity: Severity::Critical,
         subject: format!("{cluster}: the state table does not answer; Steadfast acts on nothing"),
@@ -290,8 +298,8 @@ pub fn state_lost(cluster: &ClusterId, error: &str) -> Notice {
              who may act, so it does nothing to the cluster until this is mended, and says so again. Look at the table \
              (aws dynamodb describe-table --table-name the one named above), its KMS key, and the coordinator's \
              permissions on it. Watch the writer yourself meanwhile: {}; if it has failed: {}",
-            remedy::status(cluster.as_str()),
-            remedy::fail_over(cluster.as_str(), "READER")
+            remedy::status(deployment, cluster.as_str()),
+            remedy::fail_over(deployment, cluster.as_str(), "READER")
         ),
     }
 }
@@ -302,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_subject_fits_what_sns_takes() {
-        let notice = state_lost(&ClusterId::new("ä".repeat(300)), "x");
+        let notice = state_lost(&ClusterId::new("ä".repeat(300)), Deployment::Cluster, "x");
         let subject = notice.sns_subject();
         assert_eq!(subject.chars().count(), 99);
         assert!(subject.is_ascii());

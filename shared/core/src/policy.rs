@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::topology::Deployment;
+
 /// Thresholds of diagnosis and decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -48,6 +50,28 @@ pub struct Policy {
     pub lease_ttl: Duration,
     /// How far the clocks of two functions may differ.
     pub clock_skew_max: Duration,
+}
+
+impl Policy {
+    /// The thresholds that ship for a deployment.
+    ///
+    /// The platform itself takes 60 to 120 s to fail a Multi-AZ DB instance over (RDS guide, "Multi-AZ DB instance
+    /// deployments"), and need not show it: so it is given longer than that, and so is a call of ours. A reboot
+    /// with failover names no target, so that a second one would move the role back: a call of unknown fate is
+    /// never made again.
+    pub fn of(deployment: Deployment) -> Self {
+        match deployment {
+            Deployment::Cluster => Self::default(),
+            Deployment::Instance => Self {
+                platform_grace: Duration::from_secs(150),
+                platform_deadline: Duration::from_secs(90),
+                promotion_deadline: Duration::from_secs(180),
+                episode_deadline: Duration::from_secs(300),
+                calls_lost_max: 1,
+                ..Self::default()
+            },
+        }
+    }
 }
 
 impl Default for Policy {

@@ -149,7 +149,8 @@ pub enum CallError {
 
 impl CallError {
     /// Whether it was refused for a reason that passes by itself: throttling, or a state of the cluster or an
-    /// instance. Source: the RDS API reference, "Common Errors" and the errors of `FailoverDBCluster`.
+    /// instance. Source: the RDS API reference, "Common Errors" and the errors of `FailoverDBCluster` and
+    /// `RebootDBInstance`.
     pub fn passes(&self) -> bool {
         match self {
             Self::Refused { code, .. } => matches!(
@@ -171,8 +172,8 @@ pub trait ControlPlane {
     /// Describes the cluster and its instances. Eventually consistent.
     fn describe(&self, cluster: &ClusterId) -> impl Future<Output = Result<Topology, CallError>> + Send;
 
-    /// Calls `FailoverDBCluster` exactly once: never retried, since a second call can flip the
-    /// roles back.
+    /// Calls [`crate::topology::Deployment::failover_action`] exactly once: never retried, since a second call can
+    /// flip the roles back. A Multi-AZ DB instance has one standby, so its call names no target.
     fn fail_over(&self, cluster: &ClusterId, target: &InstanceId)
     -> impl Future<Output = Result<(), CallError>> + Send;
 }

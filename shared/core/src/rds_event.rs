@@ -19,6 +19,8 @@ pub enum Meaning {
     FailoverReversed,
     /// A failover failed.
     FailoverFailed,
+    /// A failover that somebody asked for was not begun, since another one had happened shortly before.
+    FailoverAbandoned,
     /// An instance went down.
     Shutdown,
     /// An instance came up.
@@ -68,7 +70,7 @@ pub static TABLE: &[(&str, Reading)] = &[
     ("RDS-EVENT-0020", reading(Meaning::Recovery, None, true)),
     ("RDS-EVENT-0021", reading(Meaning::Recovery, None, true)),
     ("RDS-EVENT-0031", reading(Meaning::Broken, Some(Severity::Critical), true)),
-    ("RDS-EVENT-0034", reading(Meaning::FailoverFailed, Some(Severity::Warning), true)),
+    ("RDS-EVENT-0034", reading(Meaning::FailoverAbandoned, Some(Severity::Warning), true)),
     ("RDS-EVENT-0035", reading(Meaning::Broken, Some(Severity::Critical), true)),
     ("RDS-EVENT-0036", reading(Meaning::Broken, Some(Severity::Critical), true)),
     ("RDS-EVENT-0049", reading(Meaning::FailoverCompleted, Some(Severity::Warning), true)),
@@ -106,6 +108,7 @@ pub static TABLE: &[(&str, Reading)] = &[
 /// How the messages begin that mean something to us, for events that come without an id: those of
 /// `DescribeEvents`, and of EventBridge before it sent ids. Wording and final periods vary behind.
 static BEGINNINGS: &[(&str, &str)] = &[
+    ("Abandoning user requested failover", "RDS-EVENT-0034"),
     ("Cluster failover failed", "RDS-EVENT-0069"),
     ("Cluster topology is updated", "RDS-EVENT-0385"),
     ("Completed RDS initiated failover to DB instance", "RDS-EVENT-0071"),
@@ -113,9 +116,12 @@ static BEGINNINGS: &[(&str, &str)] = &[
     ("DB instance restarted", "RDS-EVENT-0006"),
     ("DB instance shutdown", "RDS-EVENT-0004"),
     ("Multi-AZ failover to standby complete", "RDS-EVENT-0015"),
+    ("Multi-AZ instance activation completed", "RDS-EVENT-0051"),
+    ("Multi-AZ instance activation started", "RDS-EVENT-0050"),
     ("Multi-AZ instance failover completed", "RDS-EVENT-0049"),
     ("Multi-AZ instance failover started", "RDS-EVENT-0013"),
     ("Promoting previous primary again", "RDS-EVENT-0070"),
+    ("Recovered from partial failover", "RDS-EVENT-0065"),
     ("Started cross AZ failover to DB instance", "RDS-EVENT-0073"),
     ("Started same AZ failover to DB instance", "RDS-EVENT-0072"),
 ];

@@ -5,6 +5,7 @@
 
 use crate::decision::Decision;
 use crate::episode::Episode;
+use crate::topology::Deployment;
 
 /// Words in braces stand for what the episode is about; `{fail over}` for the command that promotes.
 static REMEDIES: &[(u16, &str)] = &[
@@ -103,40 +104,108 @@ static REMEDIES: &[(u16, &str)] = &[
     ),
 ];
 
+/// The same for a Multi-AZ DB instance, where it differs.
+static OF_AN_INSTANCE: &[(u16, &str)] = &[
+    (
+        425,
+        "See what became of the reboot with failover: {events}. RDS-EVENT-0034 says that it was abandoned. A second one \
+         would move the role back, so first ask {status} and an application whether the other host writes. Only if it \
+         does not, and the instance is available: {fail over}",
+    ),
+    (
+        427,
+        "RDS refused the call: {refusal}. If that is about permissions, give the coordinator's role \
+         rds:RebootDBInstance on the instance. Call it yourself meanwhile: {fail over}",
+    ),
+    (
+        445,
+        "RDS's own failover hangs: {events}. Open a support case (production system down). Once {status} says \
+         available and writes still fail: {fail over}",
+    ),
+    (
+        455,
+        "Ask for the state: {status}. stopped: aws rds start-db-instance --db-instance-identifier {cluster}. \
+         inaccessible-encryption-credentials: enable the instance's KMS key and give its grants back, then start it. \
+         failed, or deleted: restore the latest snapshot or point in time.",
+    ),
+    (
+        530,
+        "Its storage is full, see FreeStorageSpace of {cluster} in CloudWatch. Give it more: aws rds modify-db-instance \
+         --db-instance-identifier {cluster} --allocated-storage GIB --apply-immediately. Then drop what is not needed, \
+         such as logical slots that nobody reads. Do not fail over.",
+    ),
+    (560, "{cluster} reads only: {events}. {status} says what it does. If RDS does nothing about it: {fail over}"),
+    (
+        570,
+        "No prober has an address for the endpoint. Ask from an application's host: dig the endpoint's name. If that \
+         works, the fault lies between probers and DNS: the VPC's resolver and its DNS settings. If not: {status}, and \
+         the AWS Health Dashboard.",
+    ),
+    (
+        610,
+        "The standby cannot take over; the reason stands below. Bring the writer back: aws rds reboot-db-instance \
+         --db-instance-identifier {cluster}. If Multi-AZ is off, turn it on once writes flow again: aws rds \
+         modify-db-instance --db-instance-identifier {cluster} --multi-az --apply-immediately",
+    ),
+];
+
 /// The remedy of a rule, in words about this episode; None for a rule that calls nobody.
 pub fn of(rule: u16, episode: &Episode, decision: &Decision) -> Option<String> {
-    let (_, text) = REMEDIES.iter().find(|(id, _)| *id == rule)?;
+    let deployment = decision.deployment;
+    let own = match deployment {
+        Deployment::Cluster => &[],
+        Deployment::Instance => OF_AN_INSTANCE,
+    };
+    let (_, text) = own.iter().chain(REMEDIES).find(|(id, _)| *id == rule)?;
     let cluster = episode.cluster.as_str();
     let called = episode.promotion.as_ref();
     let target = called.map(|called| &called.target).or(decision.target.as_ref());
     let target = target.map_or_else(|| "READER".to_owned(), ToString::to_string);
     let refusal = called.and_then(|called| called.refused.clone()).unwrap_or_else(|| "no reason known".to_owned());
+    // Its hosts have no names that RDS knows.
+    let (kind, writer) = match deployment {
+        Deployment::Cluster => ("db-cluster", episode.old_writer.as_str()),
+        Deployment::Instance => ("db-instance", cluster),
+    };
     let words = [
-        ("{fail over}", fail_over(cluster, &target)),
+        ("{fail over}", fail_over(deployment, cluster, &target)),
         (
             "{events}",
-            format!("aws rds describe-events --source-type db-cluster --source-identifier {cluster} --duration 60"),
+            format!("aws rds describe-events --source-type {kind} --source-identifier {cluster} --duration 60"),
         ),
-        ("{status}", status(cluster)),
+        ("{status}", status(deployment, cluster)),
         ("{cluster}", cluster.to_owned()),
-        ("{writer}", episode.old_writer.to_string()),
+        ("{writer}", writer.to_owned()),
         ("{called}", target),
         ("{refusal}", refusal),
     ];
     Some(words.iter().fold((*text).to_owned(), |text, (word, means)| text.replace(word, means)))
 }
 
-/// The command that promotes `target` by hand.
-pub fn fail_over(cluster: &str, target: &str) -> String {
-    format!("aws rds failover-db-cluster --db-cluster-identifier {cluster} --target-db-instance-identifier {target}")
+/// The command that moves the role by hand: to `target`, or to the standby.
+pub fn fail_over(deployment: Deployment, cluster: &str, target: &str) -> String {
+    match deployment {
+        Deployment::Cluster => format!(
+            "aws rds failover-db-cluster --db-cluster-identifier {cluster} --target-db-instance-identifier {target}"
+        ),
+        Deployment::Instance => {
+            format!("aws rds reboot-db-instance --db-instance-identifier {cluster} --force-failover")
+        }
+    }
 }
 
-/// The command that shows the state of a cluster, and who writes.
-pub fn status(cluster: &str) -> String {
-    format!(
-        "aws rds describe-db-clusters --db-cluster-identifier {cluster} --query \
-         'DBClusters[0].[Status,DBClusterMembers]'"
-    )
+/// The command that shows the state of what is watched, and who writes.
+pub fn status(deployment: Deployment, cluster: &str) -> String {
+    match deployment {
+        Deployment::Cluster => format!(
+            "aws rds describe-db-clusters --db-cluster-identifier {cluster} --query \
+             'DBClusters[0].[Status,DBClusterMembers]'"
+        ),
+        Deployment::Instance => format!(
+            "aws rds describe-db-instances --db-instance-identifier {cluster} --query \
+             'DBInstances[0].[DBInstanceStatus,MultiAZ,AvailabilityZone,SecondaryAvailabilityZone]'"
+        ),
+    }
 }
 
 /// Every rule that has a remedy.

@@ -8,7 +8,7 @@ use crate::hint::{Envelope, Hint, RdsHint, clipped};
 use crate::notice::{Notice, Severity};
 use crate::rds_event::{self, Meaning, Reading};
 use crate::time::Timestamp;
-use crate::topology::ClusterId;
+use crate::topology::{ClusterId, Deployment};
 
 /// An event older than this is no reason to look: the one-minute sweep has looked since. RDS
 /// events are best effort and may be minutes late.
@@ -72,10 +72,10 @@ pub fn stale(hint: &Hint, envelope: &Envelope, now: Timestamp) -> Option<Dropped
     (now.since(at) > STALE_AFTER).then_some(Dropped::Stale)
 }
 
-/// Chooses whom to wake and whom to tell.
-pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
+/// Chooses whom to wake and whom to tell. `ours` names what is watched.
+pub fn choose(hint: &Hint, ours: &ClusterId, deployment: Deployment) -> Route {
     match hint {
-        Hint::Rds(event) if is_foreign(event, cluster) => Route::dropped(Dropped::Foreign),
+        Hint::Rds(event) if is_foreign(event, ours, deployment) => Route::dropped(Dropped::Foreign),
         Hint::Rds(event) => {
             let reading = rds_event::read_event(event.id.as_deref(), &event.message);
             Route {
@@ -94,10 +94,15 @@ pub fn choose(hint: &Hint, cluster: &ClusterId) -> Route {
 }
 
 /// RDS keeps identifiers in lower case; who sets ours may not.
-fn is_foreign(event: &RdsHint, cluster: &ClusterId) -> bool {
-    let is_ours = |name: &str| name.eq_ignore_ascii_case(cluster.as_str());
+fn is_foreign(event: &RdsHint, ours: &ClusterId, deployment: Deployment) -> bool {
+    let is_ours = |name: &str| name.eq_ignore_ascii_case(ours.as_str());
+    let source = match deployment {
+        Deployment::Cluster => "CLUSTER",
+        Deployment::Instance if event.source_type == "CLUSTER" => return true,
+        Deployment::Instance => "DB_INSTANCE",
+    };
     match event.source_type.as_str() {
-        "CLUSTER" => !event.identifier.is_empty() && !is_ours(&event.identifier),
+        kind if kind == source => !event.identifier.is_empty() && !is_ours(&event.identifier),
         // Its name is the deployment's; the clusters stand in the message.
         "BLUE_GREEN_DEPLOYMENT" => !names_in(&event.message).any(is_ours),
         _ => false,
@@ -145,6 +150,9 @@ fn next_step(meaning: Meaning) -> &'static str {
             "If no other message follows within three minutes and applications cannot write, fail over by hand: RDS \
              console, Actions, Failover."
         }
+        Meaning::FailoverAbandoned => {
+            "Nothing was done, since a failover had happened shortly before: see whether applications write."
+        }
         Meaning::LowStorage => {
             "Look at FreeLocalStorage, FreeStorageSpace and VolumeBytesUsed in CloudWatch; drop what is not needed, or \
              give it more storage (Modify) before writes fail."
@@ -175,7 +183,7 @@ mod tests {
     }
 
     fn route(event: &serde_json::Value) -> Route {
-        choose(&hint::parse(event), &ClusterId::new("orders"))
+        choose(&hint::parse(event), &ClusterId::new("orders"), Deployment::Cluster)
     }
 
     #[test]

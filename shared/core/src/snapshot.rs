@@ -7,8 +7,8 @@ use crate::lease::Lease;
 use crate::mode::Mode;
 use crate::policy::Policy;
 use crate::time::Timestamp;
-use crate::topology::{ClusterId, InstanceId, Owner, Topology};
-use crate::witness::WitnessReport;
+use crate::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
+use crate::witness::{Outcome, WitnessReport};
 
 /// Something seen at a known time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,11 @@ impl Snapshot {
     /// The episode that still has to be brought to its end.
     pub fn open_episode(&self) -> Option<&Episode> {
         self.episode.as_ref().filter(|episode| episode.is_open())
+    }
+
+    /// What is watched. Unlike the rest of a description, this does not grow old.
+    pub fn deployment(&self) -> Deployment {
+        self.topology.as_ref().map_or(Deployment::default(), |seen| seen.what.deployment)
     }
 
     /// The description of the cluster, while it is young enough to be a fact.
@@ -100,7 +105,17 @@ impl Snapshot {
 
     /// Reports young enough to count, of witnesses that are not blind themselves.
     pub fn counted_reports<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a WitnessReport> {
-        self.reports.iter().filter(|report| self.is_fresh(report, policy) && !report.is_blind())
+        self.reports.iter().filter(|report| self.is_fresh(report, policy) && !self.is_blind(report))
+    }
+
+    /// Whether what a witness does not see is its own fault. Of a Multi-AZ DB instance there is only one host to
+    /// be seen: whoever reaches nothing there shows what a dead writer looks like, unless it has not even an address
+    /// to try.
+    pub fn is_blind(&self, report: &WitnessReport) -> bool {
+        match self.deployment() {
+            Deployment::Cluster => report.is_blind(),
+            Deployment::Instance => report.sightings.iter().all(|seen| seen.outcome == Outcome::Unresolved),
+        }
     }
 }
 

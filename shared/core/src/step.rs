@@ -12,7 +12,7 @@ use crate::mode::Mode;
 use crate::rules::Verdict;
 use crate::snapshot::Snapshot;
 use crate::switchover::Plan;
-use crate::topology::InstanceId;
+use crate::topology::{Deployment, InstanceId};
 
 /// A stage of an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub enum Action {
         /// What holds it.
         hold: String,
     },
-    /// Call `FailoverDBCluster` with this explicit target. At most once per epoch.
+    /// Call [`crate::topology::Deployment::failover_action`] for this target. At most once per epoch.
     Promote {
         /// The instance to promote.
         target: InstanceId,
@@ -209,7 +209,11 @@ fn prove(snapshot: &Snapshot, decision: &Decision) -> Progress {
     }
 }
 
+/// Behind the endpoint of a Multi-AZ DB instance there is no old writer left to evict anybody from.
 fn evict(snapshot: &Snapshot, decision: &Decision) -> Progress {
+    if snapshot.deployment() == Deployment::Instance {
+        return Progress::Done;
+    }
     match (snapshot.open_episode(), &decision.diagnosis.committed) {
         (Some(episode), Some((writer, _)))
             if snapshot.mode == Mode::Armed && !episode.evicted && *writer != episode.old_writer =>

@@ -19,7 +19,7 @@ use crate::policy::Policy;
 use crate::ports::CALL_LIMIT;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
-use crate::topology::InstanceId;
+use crate::topology::{Deployment, InstanceId};
 
 /// From the order to the call at most: preflight, quiesce and the call itself take a few seconds.
 const PLAN_LASTS: Duration = Duration::from_secs(30);
@@ -110,6 +110,12 @@ pub enum NotReady {
     /// Only an armed Steadfast acts.
     #[error("the mode is {}; order `set_mode` with `armed` first", .0.as_str())]
     Mode(Mode),
+    /// A Multi-AZ DB instance: without the Data API nothing can hold the gate that outlives its holder.
+    #[error(
+        "an RDS instance has no Data API to hold the gate; reboot it with failover by hand, at a time when its \
+         applications can bear it"
+    )]
+    NoGate,
     /// Another episode, or another coordinator.
     #[error("episode {0} is open; wait until it is closed")]
     Episode(u64),
@@ -156,6 +162,9 @@ impl NotReady {
 /// The first thing that stands in the way.
 pub fn preflight(snapshot: &Snapshot, decision: &Decision, order: &Ordered) -> Result<InstanceId, NotReady> {
     let facts = decision.facts;
+    if snapshot.deployment() == Deployment::Instance {
+        return Err(NotReady::NoGate);
+    }
     if let Some(last) = &snapshot.episode {
         if let Some(taken) = last.orders_taken().iter().find(|taken| taken.request == order.request) {
             return Err(NotReady::Repeated(taken.epoch));

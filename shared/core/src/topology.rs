@@ -48,6 +48,47 @@ name! {
     Owner
 }
 
+impl InstanceId {
+    /// The host of a Multi-AZ DB instance in one zone. RDS has no name of its own for it.
+    pub fn of_host(instance: &ClusterId, az: &Az) -> Self {
+        Self::new(format!("{instance}@{az}"))
+    }
+}
+
+/// What is watched, and so how its writer role is moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deployment {
+    /// An Aurora cluster: its readers answer, and each of them can be the target.
+    #[default]
+    Cluster,
+    /// An RDS Multi-AZ DB instance: one endpoint, and behind it a writer and a standby, of which only the writer can
+    /// be reached. Its hosts are its members, named by [`InstanceId::of_host`].
+    Instance,
+}
+
+impl Deployment {
+    /// The API action that moves the role.
+    pub fn failover_action(self) -> &'static str {
+        match self {
+            Self::Cluster => "FailoverDBCluster",
+            Self::Instance => "RebootDBInstance",
+        }
+    }
+
+    /// Who fails it over by itself.
+    pub fn platform(self) -> &'static str {
+        match self {
+            Self::Cluster => "Aurora",
+            Self::Instance => "RDS",
+        }
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        *self == Self::Cluster
+    }
+}
+
 /// What the status of a cluster means for acting on it.
 ///
 /// Source: the `Status` values of the Aurora guide, "Viewing DB cluster status".
@@ -81,9 +122,35 @@ impl ClusterStatus {
             _ => Self::Changing(status.to_owned()),
         }
     }
+
+    /// Reads `DBInstanceStatus` of a Multi-AZ DB instance. A word that is not known counts as [`Self::Changing`].
+    ///
+    /// A reboot is how its role moves, whoever asked for it. A full storage is nothing that the platform does: the
+    /// witnesses say what it means.
+    ///
+    /// Source: the RDS guide, "Viewing Amazon RDS DB instance status".
+    pub fn parse_instance(status: &str) -> Self {
+        match status {
+            "available" | "backing-up" | "storage-optimization" | "storage-full" => Self::Available,
+            "rebooting" | "failing-over" => Self::FailingOver,
+            "stopped"
+            | "stopping"
+            | "starting"
+            | "creating"
+            | "delete-precheck"
+            | "deleting"
+            | "failed"
+            | "restore-error"
+            | "insufficient-capacity"
+            | "inaccessible-encryption-credentials"
+            | "inaccessible-encryption-credentials-recoverable" => Self::Unusable(status.to_owned()),
+            status if status.starts_with("incompatible-") => Self::Unusable(status.to_owned()),
+            _ => Self::Changing(status.to_owned()),
+        }
+    }
 }
 
-/// One instance of the cluster.
+/// One instance of the cluster, or one host of a Multi-AZ DB instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Its identifier.
@@ -112,8 +179,11 @@ impl Member {
 /// The cluster with its members. Eventually consistent: a hint with an age, not the truth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
-    /// Its identifier.
+    /// Its identifier: that of the cluster, or of the Multi-AZ DB instance.
     pub cluster: ClusterId,
+    /// Which of the two it is.
+    #[serde(default, skip_serializing_if = "Deployment::is_cluster")]
+    pub deployment: Deployment,
     /// What its status allows.
     pub status: ClusterStatus,
     /// DNS name that follows the writer.
@@ -150,5 +220,22 @@ mod tests {
         assert_eq!(ClusterStatus::parse("brand-new"), ClusterStatus::Changing("brand-new".to_owned()));
         assert_eq!(ClusterStatus::parse("backing-up"), ClusterStatus::Available);
         assert!(matches!(ClusterStatus::parse("stopped"), ClusterStatus::Unusable(_)));
+    }
+
+    #[test]
+    fn the_status_of_an_instance_says_whether_its_role_may_move_now() {
+        for (status, means) in [
+            ("available", ClusterStatus::Available),
+            ("backing-up", ClusterStatus::Available),
+            ("storage-full", ClusterStatus::Available),
+            ("rebooting", ClusterStatus::FailingOver),
+            ("modifying", ClusterStatus::Changing("modifying".to_owned())),
+            ("maintenance", ClusterStatus::Changing("maintenance".to_owned())),
+            ("brand-new", ClusterStatus::Changing("brand-new".to_owned())),
+            ("failed", ClusterStatus::Unusable("failed".to_owned())),
+            ("incompatible-network", ClusterStatus::Unusable("incompatible-network".to_owned())),
+        ] {
+            assert_eq!(ClusterStatus::parse_instance(status), means);
+        }
     }
 }

@@ -13,7 +13,7 @@ use steadfast_core::mode::Mode;
 use steadfast_core::rds_event::{self, Meaning};
 use steadfast_core::route::{self, Dropped, Route};
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{ClusterId, InstanceId};
+use steadfast_core::topology::{ClusterId, Deployment, InstanceId};
 
 fn shape(name: &str) -> Value {
     let found = shapes::all().into_iter().find(|(known, _)| known == name);
@@ -57,7 +57,7 @@ fn every_shape_is_read_and_routed_as_reviewed() {
     for (name, payload) in shapes::all() {
         for event in hint::events(&payload) {
             let route = route::stale(&event.hint, &event.envelope, Timestamp::default())
-                .map_or_else(|| route::choose(&event.hint, &cluster()), Route::dropped);
+                .map_or_else(|| route::choose(&event.hint, &cluster(), Deployment::Cluster), Route::dropped);
             let id = event.envelope.id.as_deref().map_or("-", |id| id.split('-').next().unwrap_or_default());
             writeln!(text, "{name}\n    {id} {}\n    {}", sentence(&event.hint), consequence(&route)).expect("writes");
         }
@@ -111,7 +111,7 @@ fn every_event_id_is_read_in_every_form_it_comes_in() {
         assert_eq!(read.id.as_deref(), Some(id.as_str()));
         assert_eq!((read.source_type.as_str(), read.identifier.as_str()), (source_type.as_str(), "thing-1"), "{id}");
         assert_eq!(read.meaning, rds_event::read(Some(&id)).meaning, "{id}");
-        let route = route::choose(&Hint::Rds(read), &ClusterId::new("thing-1"));
+        let route = route::choose(&Hint::Rds(read), &ClusterId::new("thing-1"), Deployment::Cluster);
         assert_eq!(route.dropped, None, "{id}");
     }
 }
@@ -142,7 +142,8 @@ fn fits(meaning: Meaning, category: &str, says: &str) -> bool {
         Meaning::FailoverStarted => (category, says) == ("failover", "started"),
         Meaning::FailoverCompleted => (category, says) == ("failover", "completed"),
         Meaning::FailoverReversed => (category, says) == ("failover", "reversed"),
-        Meaning::FailoverFailed => category == "failover" && matches!(says, "failed" | "refused"),
+        Meaning::FailoverFailed => (category, says) == ("failover", "failed"),
+        Meaning::FailoverAbandoned => (category, says) == ("failover", "refused"),
         Meaning::Shutdown => (category, says) == ("availability", "shut-down"),
         Meaning::Restarted => (category, says) == ("availability", "restarted"),
         Meaning::Recovery => matches!(category, "recovery" | "failover") && says == "recovered",
@@ -220,17 +221,21 @@ fn what_is_missing_is_made_up_for_where_it_stands_elsewhere() {
         event["detail"].as_object_mut().expect("an object").remove(field);
         let read = rds(&event);
         assert_eq!((read.source_type.as_str(), read.identifier.as_str()), ("CLUSTER", "billing"), "without {field}");
-        assert_eq!(route::choose(&Hint::Rds(read), &cluster()).dropped, Some(Dropped::Foreign), "without {field}");
+        assert_eq!(
+            route::choose(&Hint::Rds(read), &cluster(), Deployment::Cluster).dropped,
+            Some(Dropped::Foreign),
+            "without {field}"
+        );
     }
     // A failed failover of nobody knows which cluster is looked into.
     event["detail"].as_object_mut().expect("an object").remove("SourceArn");
-    assert!(route::choose(&hint::parse(&event), &cluster()).wakes);
+    assert!(route::choose(&hint::parse(&event), &cluster(), Deployment::Cluster).wakes);
 }
 
 #[test]
 fn identifiers_are_compared_as_rds_does() {
     let hint = hint::parse(&shape("rds-cluster-failover-failed"));
-    assert_eq!(route::choose(&hint, &ClusterId::new("Orders")).dropped, None);
+    assert_eq!(route::choose(&hint, &ClusterId::new("Orders"), Deployment::Cluster).dropped, None);
 }
 
 #[test]

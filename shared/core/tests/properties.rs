@@ -18,7 +18,7 @@ use steadfast_core::notice::{self, Notice, Severity};
 use steadfast_core::rds_event::{self, Meaning};
 use steadfast_core::route;
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{Az, ClusterId, InstanceId, Owner};
+use steadfast_core::topology::{Az, ClusterId, Deployment, InstanceId, Owner};
 use strategy::{change, changed, json, paths, word};
 
 /// SNS takes 262,144 bytes; four bytes a character at most.
@@ -36,7 +36,7 @@ fn judge(payload: &Value, now: Timestamp) -> Result<(), TestCaseError> {
     for event in &events {
         let stale = route::stale(&event.hint, &event.envelope, now);
         prop_assert!(event.envelope.replay.is_none() || stale.is_some());
-        let route = route::choose(&event.hint, &cluster);
+        let route = route::choose(&event.hint, &cluster, Deployment::Cluster);
         prop_assert!(route.dropped.is_none() || !route.wakes && route.notice.is_none());
         if let Some(notice) = &route.notice {
             fits(notice)?;
@@ -132,7 +132,7 @@ proptest! {
             identifier: longer(&hint.identifier),
             ..hint
         };
-        if let Some(notice) = route::choose(&Hint::Rds(long), &ClusterId::new("orders")).notice {
+        if let Some(notice) = route::choose(&Hint::Rds(long), &ClusterId::new("orders"), Deployment::Cluster).notice {
             fits(&notice)?;
         }
     }
@@ -142,7 +142,7 @@ proptest! {
         for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
             fits(&Notice { severity, subject: subject.clone(), body: String::new() })?;
         }
-        fits(&notice::state_lost(&ClusterId::new(subject), &error))?;
+        fits(&notice::state_lost(&ClusterId::new(subject), Deployment::Cluster, &error))?;
     }
 
     #[test]
@@ -231,6 +231,7 @@ fn every_meaning_has_an_id() {
         Meaning::FailoverCompleted,
         Meaning::FailoverReversed,
         Meaning::FailoverFailed,
+        Meaning::FailoverAbandoned,
         Meaning::Shutdown,
         Meaning::Restarted,
         Meaning::Recovery,

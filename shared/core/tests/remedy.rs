@@ -10,13 +10,20 @@ use steadfast_core::episode::Episode;
 use steadfast_core::notice::{self, Notice};
 use steadfast_core::remedy;
 use steadfast_core::rules::{OTHERWISE, TABLE, Verdict};
-use steadfast_core::topology::{ClusterId, InstanceId};
+use steadfast_core::topology::{ClusterId, Deployment, InstanceId};
 use steadfast_core::witness::Outcome;
 use support::*;
 
 /// The notice of each rule that calls a person.
 fn notices() -> BTreeMap<u16, Notice> {
-    let seen = unanimous(Outcome::Refused, ago(2_000));
+    notices_about(Deployment::Cluster)
+}
+
+fn notices_about(deployment: Deployment) -> BTreeMap<u16, Notice> {
+    let mut seen = unanimous(Outcome::Refused, ago(2_000));
+    if let Some(described) = &mut seen.topology {
+        described.what.deployment = deployment;
+    }
     let writer = InstanceId::new(WRITER);
     let policy = no_grace();
     let opened =
@@ -68,5 +75,16 @@ fn a_call_at_night_says_what_where_since_when_and_in_which_episode() {
 fn nobody_is_told_to_fail_over_where_another_writer_does_not_help() {
     for rule in [455, 510, 520, 530, 570] {
         assert!(!notices()[&rule].body.contains("failover-db-cluster"), "{rule}");
+    }
+}
+
+#[test]
+fn who_is_called_about_a_multi_az_instance_reads_nothing_of_clusters() {
+    for (rule, Notice { body, .. }) in notices_about(Deployment::Instance) {
+        let remedy = between(&body, "What to do: ", "\nRefused as writers").unwrap();
+        for word in ["db-cluster", "Aurora", "FailoverDBCluster", "{", "READER"] {
+            assert!(!remedy.replace("'{\"cluster\"", "").contains(word), "{rule} says {word}: {remedy}");
+        }
+        assert!(body.len() < 1_400, "{rule} is read on a telephone: {} bytes", body.len());
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use steadfast_core::episode::RecoveredBy;
+use steadfast_lab::assembly::names;
 use steadfast_lab::drill::{AllPlan, DrillError, DrillPlan, DrillResult, Progress, drill, drill_all, render_all};
 use steadfast_scenario::{find, parse};
 
@@ -65,6 +66,20 @@ async fn a_vanished_host_is_replaced_with_one_call_although_the_coordinator_is_i
 async fn a_writer_that_thaws_after_its_successor_was_promoted_loses_nothing() {
     let result = drilled("frozen-writer-thaws-after-the-promotion", "thaws", |_| {}).await;
     assert!(all_held(&result), "{result:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_multi_az_instance_is_rebooted_with_failover_once_when_its_platform_is_mute() {
+    let result = drilled("multi-az-host-killed-and-platform-mute", "multi-az-mute", |_| {}).await;
+    assert!(all_held(&result), "{result:#?}");
+    assert_eq!(result.runs[0].new_writer.as_deref(), Some(names::HOSTS[1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_multi_az_instance_that_its_platform_fails_over_is_left_to_it() {
+    let result = drilled("multi-az-platform-fails-over-by-itself", "multi-az-native", |_| {}).await;
+    assert!(all_held(&result), "{result:#?}");
+    assert_eq!(result.runs[0].recovered_by, Some(RecoveredBy::Platform));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,24 @@ fn ends_naming(functions: &Path, function: &str, settings: &BTreeMap<&str, &str>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_not_watched_with_half_of_its_settings_or_beside_a_cluster() {
+    let config = support::config("settings-of-an-instance");
+    let bootstrap = config.functions.join(names::PROBER).join("bootstrap");
+    let said = |settings: &[(&str, &str)]| {
+        let ended = Command::new(&bootstrap).env_clear().envs(settings.iter().copied()).output();
+        let ended = ended.expect("the function starts");
+        assert!(!ended.status.success(), "{settings:?}");
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    };
+    let both = said(&[("STEADFAST_CLUSTER", "x"), ("STEADFAST_INSTANCE", "x")]);
+    assert!(both.contains("STEADFAST_CLUSTER and STEADFAST_INSTANCE exclude each other"), "{both}");
+    let unmapped = said(&[("STEADFAST_INSTANCE", "x")]);
+    assert!(unmapped.contains("setting STEADFAST_SUBNETS is missing"), "{unmapped}");
+    let malformed = said(&[("STEADFAST_INSTANCE", "x"), ("STEADFAST_SUBNETS", "eu-central-1a:10.0.0.0")]);
+    assert!(malformed.contains("setting STEADFAST_SUBNETS is malformed"), "{malformed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strange_events_are_answered_without_an_error_and_change_nothing() {
     let _alone = support::alone().await;
     let lab = Lab::start(&support::config("events")).await.expect("the lab starts");

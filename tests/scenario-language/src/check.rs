@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use steadfast_core::topology::Deployment;
+
 use crate::error::Complaint;
-use crate::scenario::{Bound, End, Event, Expectation, Fault, Milestone, Moment, Place, Scenario, Who};
+use crate::parse::blank;
+use crate::scenario::{
+    Bound, End, Event, Expectation, Fault, Milestone, Moment, OperatorDeed, Place, PlatformDeed, Scenario, Who,
+};
 use crate::vocabulary::Vocabulary;
 use crate::write::Time;
 
@@ -24,6 +29,9 @@ pub(crate) fn lines(scenario: &Scenario, lines: &[usize]) -> Vec<(usize, Complai
 
 /// What is wrong with all lines together.
 pub(crate) fn whole(scenario: &Scenario) -> Result<(), Complaint> {
+    if scenario.deployment == Deployment::Instance {
+        of_an_instance(scenario)?;
+    }
     let begins = scenario.timeline.iter().any(|event| matches!(event.at, Moment::At(_)));
     if scenario.timeline.is_empty() && scenario.expectations.is_empty() {
         let remedy = "write at least one line such as `at 0s freeze writer` or `expect episodes 0`";
@@ -34,6 +42,35 @@ pub(crate) fn whole(scenario: &Scenario) -> Result<(), Complaint> {
         return Err(Complaint::new("after", "every line waits for a milestone, so nothing begins", remedy));
     }
     Ok(())
+}
+
+/// What a Multi-AZ DB instance does not have.
+fn of_an_instance(scenario: &Scenario) -> Result<(), Complaint> {
+    let refused = |what: String, problem: &str| {
+        Err(Complaint::new(what, problem, "leave it out, or leave out `deployment multi-az`"))
+    };
+    if scenario.readers != blank(&scenario.name).readers {
+        return refused("readers".to_owned(), "a Multi-AZ DB instance has no readers");
+    }
+    if scenario.gated {
+        return refused("clients use the gate".to_owned(), "no gate is held on a Multi-AZ DB instance");
+    }
+    if scenario.expectations.contains(&Expectation::SessionsEvicted) {
+        return refused("sessions evicted".to_owned(), "nobody is left on the old host of a Multi-AZ DB instance");
+    }
+    let of_clusters = |fault: &&Fault| {
+        matches!(
+            fault,
+            Fault::Lag(..)
+                | Fault::Operator(OperatorDeed::FailsOver | OperatorDeed::SwitchesOver)
+                | Fault::Platform(PlatformDeed::PausesCluster | PlatformDeed::SwitchesBlueGreen)
+                | Fault::Fail(_, _, Some("DescribeDBClusters" | "FailoverDBCluster"))
+        )
+    };
+    match scenario.timeline.iter().map(|event| &event.fault).find(of_clusters) {
+        Some(fault) => refused(fault.to_string(), "happens to clusters alone"),
+        None => Ok(()),
+    }
 }
 
 /// What the scenario's other lines allow.
@@ -55,7 +92,7 @@ impl Limits {
         let expects = |wanted: Expectation| scenario.expectations.contains(&wanted);
         let none = [Bound::Exactly(0), Bound::AtMost(0)];
         Self {
-            readers: scenario.readers,
+            readers: if scenario.deployment == Deployment::Instance { 0 } else { scenario.readers },
             over: first.min().unwrap_or_default().saturating_add(scenario.lasts),
             no_episode: none.iter().any(|bound| expects(Expectation::Episodes(*bound))),
             no_call: none.iter().any(|bound| expects(Expectation::Calls(*bound))),

@@ -71,9 +71,11 @@ fn fail(words: &mut Words<'_>) -> Result<Fault, Complaint> {
         return Err(Complaint::new(word, "is no trouble of this service", remedy));
     }
     let action = action(words, service)?;
-    if trouble == Trouble::Stale && action == Some("FailoverDBCluster") {
+    if trouble == Trouble::Stale
+        && let Some(call) = action.filter(|action| !action.starts_with("Describe"))
+    {
         let remedy = "only a description can be stale: name DescribeDBClusters, DescribeDBInstances or no action";
-        return Err(Complaint::new("FailoverDBCluster", "shows nothing that could be stale", remedy));
+        return Err(Complaint::new(call, "shows nothing that could be stale", remedy));
     }
     Ok(Fault::Fail(service, trouble, action))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use steadfast_core::mode::Mode;
+use steadfast_core::topology::Deployment;
 
 use crate::check;
 use crate::error::{Complaint, ParseError, ParseErrors};
@@ -19,6 +20,7 @@ pub(crate) fn blank(name: &str) -> Scenario {
     Scenario {
         name: name.to_owned(),
         why: String::new(),
+        deployment: Deployment::Cluster,
         readers: 2,
         gated: false,
         mode: Mode::Armed,
@@ -73,6 +75,11 @@ pub(crate) type Statement = fn(&mut Draft, usize, &mut Words<'_>) -> Result<(), 
 
 /// The first word of a statement and how to read the rest of it.
 pub(crate) const STATEMENTS: &[(&str, Statement)] = &[
+    ("deployment", |draft, line, words| {
+        draft.once("deployment", line)?;
+        draft.scenario.deployment = words.named()?;
+        Ok(())
+    }),
     ("readers", |draft, line, words| {
         draft.once("readers", line)?;
         // Should the number be wrong, no reader that a later line names is.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use steadfast_core::episode::RecoveredBy;
 use steadfast_core::mode::Mode;
+use steadfast_core::topology::Deployment;
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,9 @@ pub struct Scenario {
     pub name: String,
     /// Why it exists: the comment at its head.
     pub why: String,
-    /// How many readers the cluster has beside its writer; 2 unless said otherwise.
+    /// What is watched; a cluster unless said otherwise.
+    pub deployment: Deployment,
+    /// How many readers the cluster has beside its writer; 2 unless said otherwise. A Multi-AZ DB instance has none.
     pub readers: u8,
     /// Whether the clients use the gate; they do not unless said otherwise.
     pub gated: bool,
@@ -34,6 +37,16 @@ pub struct Scenario {
     pub timeline: Vec<Event>,
     /// What is expected.
     pub expectations: Vec<Expectation>,
+}
+
+impl Scenario {
+    /// Why it cannot run there; None where it can.
+    pub fn keeps_out(&self, place: Interpreter) -> Option<&str> {
+        match &self.only {
+            Some(only) if only.place != place => Some(&only.because),
+            Some(_) | None => None,
+        }
+    }
 }
 
 /// A threshold of [`steadfast_core::policy::Policy`] by its field's name.

@@ -2,6 +2,7 @@
 
 use steadfast_core::episode::RecoveredBy;
 use steadfast_core::mode::Mode;
+use steadfast_core::topology::Deployment;
 
 use crate::scenario::{Interpreter, Milestone, PlatformDeed, Role, Service, Threshold, Zone};
 
@@ -36,6 +37,11 @@ vocabulary!("a mode", Mode,
     "armed" => Mode::Armed,
     "shadow" => Mode::Shadow,
     "paused" => Mode::Paused,
+);
+
+vocabulary!("a deployment", Deployment,
+    "cluster" => Deployment::Cluster,
+    "multi-az" => Deployment::Instance,
 );
 
 vocabulary!("a threshold of the policy", Threshold,
@@ -99,7 +105,7 @@ pub(crate) const ZONES: &[(&str, Zone)] = &[("az-a", Zone(0)), ("az-b", Zone(1))
 /// The API actions that the functions call on a service.
 pub(crate) fn actions(service: Service) -> &'static [&'static str] {
     match service {
-        Service::Rds => &["DescribeDBClusters", "DescribeDBInstances", "FailoverDBCluster"],
+        Service::Rds => &["DescribeDBClusters", "DescribeDBInstances", "FailoverDBCluster", "RebootDBInstance"],
         Service::StateTable => &["GetItem", "PutItem", "Query", "TransactWriteItems"],
         Service::Notifier => &["Publish"],
         Service::Invocations => &["Invoke"],

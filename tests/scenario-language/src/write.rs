@@ -47,6 +47,9 @@ impl Scenario {
     fn write_setup(&self, f: &mut Formatter<'_>) -> Result {
         let default = blank(&self.name);
         let mut lines = Vec::new();
+        if self.deployment != default.deployment {
+            lines.push(format!("deployment {}", self.deployment.word()));
+        }
         if self.readers != default.readers {
             lines.push(format!("readers {}", self.readers));
         }

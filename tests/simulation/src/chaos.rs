@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use steadfast_core::mode::Mode;
+use steadfast_core::topology::Deployment;
 use steadfast_scenario::{
     Delivery, Disturbance, End, Event, Fault, Milestone, Moment, OperatorDeed, Place, PlatformDeed, Role, Scenario,
     Service, Threshold, Trouble, View, Zone,
@@ -80,6 +81,7 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
     Scenario {
         name: format!("seed-{seed}"),
         why: "By chance.".to_owned(),
+        deployment: Deployment::Cluster,
         readers: if dice.happens(900) { 2 } else { 1 },
         gated: true,
         mode,

@@ -66,7 +66,8 @@ const DESCRIBED_BEFORE: Duration = Duration::from_secs(5 + 4);
 impl World {
     /// A coordinator is about to call `FailoverDBCluster`. The number of the call.
     pub(crate) fn check_call(&mut self, me: &Owner, now: Timestamp, known: &Knowledge, target: &InstanceId) -> usize {
-        self.note(|| format!("{me} calls FailoverDBCluster with {target}"));
+        let call = self.plan.scenario.deployment.failover_action();
+        self.note(|| format!("{me} calls {call} with {target}"));
         self.watch.calls = self.watch.calls.saturating_add(1);
         self.check_lease(me);
         let left = self.table.lease.as_ref().map_or(Duration::ZERO, |lease| lease.expires_at.since(now));
@@ -139,6 +140,9 @@ impl World {
             self.violate(Invariant::OneCall, what);
         }
         let waited = last.filter(|last| last.open).map(|last| Duration::from_micros(now.saturating_sub(last.at)));
+        if waited.is_some() && self.is_multi_az() {
+            self.violate(Invariant::OneCall, "a second reboot with failover, and the first may have taken effect");
+        }
         if waited.is_some_and(|waited| waited < CALLED_AGAIN_AFTER) {
             self.violate(Invariant::OneCall, format!("called again after {waited:?}, and the first may yet arrive"));
         }
@@ -239,7 +243,9 @@ impl World {
         self.count_if(resuming, "call while the writer resumes");
         let old = known.state.as_ref().and_then(|state| state.episode.as_ref()).map(|episode| &episode.old_writer);
         let replaced = old.is_some_and(|old| self.nth(old) != Some(self.platform.writer));
-        if replaced && self.nth(target) != Some(self.platform.writer) && self.platform.in_flight.is_none() {
+        // A reboot with failover moves the role back whatever its caller had in mind.
+        let back = self.is_multi_az() || self.nth(target) != Some(self.platform.writer);
+        if replaced && back && self.platform.in_flight.is_none() {
             self.watch.flips = self.watch.flips.saturating_add(1);
             self.note(|| "the platform had finished a failover of its own meanwhile".to_owned());
         }
@@ -254,7 +260,8 @@ impl World {
     }
 
     fn check_intention(&mut self, target: &InstanceId) {
-        let intention = self.last_intention("FailoverDBCluster", "target", target.as_str());
+        let call = self.plan.scenario.deployment.failover_action();
+        let intention = self.last_intention(call, "target", target.as_str());
         let stands = self.table.episode.as_ref().and_then(|episode| episode.promotion.as_ref());
         let same = stands.is_some_and(|promotion| promotion.target == *target);
         // Each call has an intention of its own.
@@ -295,7 +302,7 @@ impl World {
             report.at >= oldest && seen.is_some_and(|sighting| sighting.outcome == Outcome::Reading)
         });
         let serving = serves.count();
-        if serving < 2 {
+        if serving < 2 && !self.is_multi_az() {
             self.violate(Invariant::Quorum, format!("{target} is called on the word of {serving} witnesses"));
         }
         if count < 2 {

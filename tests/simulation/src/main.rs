@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use steadfast_scenario::Interpreter;
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
 use steadfast_simulation::judge::judge;
 use steadfast_simulation::plan::Plan;
@@ -137,7 +138,10 @@ fn scenario(path: &Path) -> Result<bool, String> {
     let text = read(path)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let scenario = steadfast_scenario::parse(&name, &text).map_err(|errors| errors.to_string())?;
-    Ok(one(Plan::of(scenario)))
+    match scenario.keeps_out(Interpreter::Simulation) {
+        Some(because) => Err(format!("{name} does not run in the simulation: {because}")),
+        None => Ok(one(Plan::of(scenario))),
+    }
 }
 
 fn explained(path: &Path) -> Result<bool, String> {

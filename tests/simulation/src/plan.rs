@@ -55,7 +55,7 @@ impl Plan {
 
     /// The thresholds of this run. A platform that never fails over gets no grace.
     pub fn policy(&self) -> Policy {
-        let default = Policy::default();
+        let default = Policy::of(self.scenario.deployment);
         let grace = self.scenario.platform.map_or(Duration::ZERO, |_| default.platform_grace);
         let mut policy = Policy { platform_grace: grace, ..default };
         for (threshold, value) in &self.scenario.policy {

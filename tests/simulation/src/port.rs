@@ -16,7 +16,7 @@ use steadfast_core::ports::{
 };
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{ClusterId, InstanceId, Owner, Topology};
+use steadfast_core::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
 use steadfast_scenario::Service;
 
 use crate::check::Knowledge;
@@ -60,6 +60,10 @@ impl Port {
     /// The world.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.handle.world()
+    }
+
+    fn deployment(&self) -> Deployment {
+        self.world().plan.scenario.deployment
     }
 
     fn learn(&self, what: impl FnOnce(&mut Knowledge)) {
@@ -256,13 +260,17 @@ impl Names for Port {
 impl ControlPlane for Port {
     async fn describe(&self, _: &ClusterId) -> Result<Topology, CallError> {
         let asked_at = self.world().agenda.now();
+        let action = match self.deployment() {
+            Deployment::Cluster => "DescribeDBClusters",
+            Deployment::Instance => "DescribeDBInstances",
+        };
         let seen = self
-            .request(Service::Rds, "DescribeDBClusters", |world| {
+            .request(Service::Rds, action, |world| {
                 let view = world.view();
                 world.topology(&view)
             })
             .await
-            .map_err(|failure| call_error("DescribeDBClusters", &failure))?;
+            .map_err(|failure| call_error(action, &failure))?;
         self.learn(|known| {
             known.topology = Some(seen.clone());
             (known.asked_at, known.reads_since) = (asked_at, 0);
@@ -275,11 +283,18 @@ impl ControlPlane for Port {
         let (me, name) = (self.me.clone(), target.clone());
         let now = self.now();
         let call = self.world().check_call(&me, now, &known, &name);
+        let deployment = self.deployment();
+        let action = deployment.failover_action();
         let called = self
-            .request(Service::Rds, "FailoverDBCluster", move |world| {
+            .request(Service::Rds, action, move |world| {
                 world.check_arrival(&me, &known, &name);
-                let nth = world.nth(&name);
-                let answer = world.fail_over(Asker::Steadfast, nth);
+                let answer = match deployment {
+                    Deployment::Cluster => {
+                        let nth = world.nth(&name);
+                        world.fail_over(Asker::Steadfast, nth)
+                    }
+                    Deployment::Instance => world.reboot_with_failover(Asker::Steadfast),
+                };
                 if answer.is_ok() {
                     world.watch.accepted = world.watch.accepted.saturating_add(1);
                     world.call_begins(call);
@@ -292,8 +307,8 @@ impl ControlPlane for Port {
         }
         match called {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(code)) => Err(call_error("FailoverDBCluster", &Failure::Refused(code))),
-            Err(failure) => Err(call_error("FailoverDBCluster", &failure)),
+            Ok(Err(code)) => Err(call_error(action, &Failure::Refused(code))),
+            Err(failure) => Err(call_error(action, &failure)),
         }
     }
 }

@@ -21,9 +21,7 @@ fn golden() -> PathBuf {
 fn scenarios() -> Vec<Scenario> {
     let all = steadfast_scenario::load(&folder()).unwrap_or_else(|error| panic!("{error}"));
     assert!(!all.is_empty(), "no scenario in {}", folder().display());
-    all.into_iter()
-        .filter(|scenario| scenario.only.as_ref().is_none_or(|o| o.place == Interpreter::Simulation))
-        .collect()
+    all.into_iter().filter(|scenario| scenario.keeps_out(Interpreter::Simulation).is_none()).collect()
 }
 
 fn failures(scenario: &Scenario, report: &Report) -> Vec<String> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use steadfast_core::hint::{self, Hint, Wake};
 use steadfast_core::route;
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::ClusterId;
+use steadfast_core::topology::{ClusterId, Deployment};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(payload) = serde_json::from_slice::<Value>(input) else { return };
@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
     let now = Timestamp::from_millis(1_772_421_200_000);
     for event in hint::events(&payload) {
         let _stale = route::stale(&event.hint, &event.envelope, now);
-        let route = route::choose(&event.hint, &cluster);
+        let route = route::choose(&event.hint, &cluster, Deployment::Cluster);
         if let Some(notice) = &route.notice {
             assert!(notice.sns_subject().len() < 100);
             assert!(notice.body.chars().count() < 60_000);

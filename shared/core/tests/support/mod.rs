@@ -7,7 +7,7 @@ use steadfast_core::mode::Mode;
 use steadfast_core::policy::Policy;
 use steadfast_core::snapshot::{Seen, Snapshot};
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{Az, ClusterId, ClusterStatus, InstanceId, Member, Owner, Topology};
+use steadfast_core::topology::{Az, ClusterId, ClusterStatus, Deployment, InstanceId, Member, Owner, Topology};
 use steadfast_core::witness::{Canary, EndpointSighting, Outcome, Sighting, WitnessReport};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -64,6 +64,7 @@ pub(crate) fn member(id: &str, az: &str, is_writer: bool) -> Member {
 pub(crate) fn topology() -> Topology {
     Topology {
         cluster: ClusterId::new("orders"),
+        deployment: Deployment::Cluster,
         status: ClusterStatus::Available,
         endpoint: "orders.cluster.example".to_owned(),
         port: 5432,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use steadfast_core::topology::Deployment;
 
 use super::{LabConfig, Resources, names};
 use crate::lambda::{FailureDestination, FunctionSpec, Settings};
@@ -45,7 +46,7 @@ pub(super) fn specs(
     endpoints: &Endpoints,
     failures: &FailureDestination,
 ) -> Vec<FunctionSpec> {
-    let base = environment(endpoints);
+    let base = environment(config.deployment, endpoints);
     let on_failure = Some(failures.clone());
     let function = |name: &str, package: &str, timeout: u64, variables: &[(&str, String)]| {
         let mut environment = base.clone();
@@ -57,8 +58,10 @@ pub(super) fn specs(
             ..FunctionSpec::new(name, config.functions.join(package).join("bootstrap"))
         }
     };
-    let mut coordinator =
-        vec![("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()), ("STEADFAST_DRAINER", names::DRAINER.to_owned())];
+    let mut coordinator = vec![("STEADFAST_TOPIC_ARN", resources.topic_arn.clone())];
+    if config.deployment == Deployment::Cluster {
+        coordinator.push(("STEADFAST_DRAINER", names::DRAINER.to_owned()));
+    }
     if let Some(zone) = &resources.zone {
         coordinator.push(("STEADFAST_PIN_NAME", names::PIN.to_owned()));
         coordinator.push(("STEADFAST_PIN_ZONE", zone.clone()));
@@ -72,20 +75,25 @@ pub(super) fn specs(
         ("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()),
         ("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()),
     ];
-    let mut drainer = database(cluster, 0, &resources.drainer_secret_arn);
-    drainer.push(("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()));
-    drainer.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
-    drainer.push(("STEADFAST_CLUSTER_ARN", endpoints.cluster_arn.clone()));
-    drainer.push(("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", endpoints.data)));
     let mut specs = vec![
         function(names::COORDINATOR, names::COORDINATOR, 300, &coordinator),
         function(names::ROUTER, names::ROUTER, 30, &router),
-        function(names::DRAINER, names::DRAINER, 120, &drainer),
     ];
+    if config.deployment == Deployment::Cluster {
+        let mut drainer = database(cluster, 0, &resources.drainer_secret_arn);
+        drainer.push(("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()));
+        drainer.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
+        drainer.push(("STEADFAST_CLUSTER_ARN", endpoints.cluster_arn.clone()));
+        drainer.push(("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", endpoints.data)));
+        specs.push(function(names::DRAINER, names::DRAINER, 120, &drainer));
+    }
     for (view, az) in (1..).zip(names::AZS) {
         let mut prober = database(cluster, view, &resources.prober_secret_arn);
         prober.push(("STEADFAST_AZ", az.to_owned()));
         prober.push(("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()));
+        if config.deployment == Deployment::Instance {
+            prober.push(("STEADFAST_SUBNETS", subnets(cluster, view)));
+        }
         // A prober is called again within the minute: a retry minutes later would only disturb.
         let spec = function(&names::prober(az), names::PROBER, 150, &prober);
         specs.push(FunctionSpec { retries: 0, max_event_age: Duration::from_secs(60), ..spec });
@@ -93,7 +101,19 @@ pub(super) fn specs(
     specs
 }
 
-fn environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
+/// The zones of the hosts by the addresses that a view has for them.
+fn subnets(cluster: &Cluster, view: u8) -> String {
+    let hosts = names::HOSTS.iter().zip(names::AZS);
+    let subnets =
+        hosts.filter_map(|(host, az)| Some(format!("{az}={}/32", cluster.proxy_address(view, host).ok()?.ip())));
+    subnets.collect::<Vec<_>>().join(",")
+}
+
+fn environment(deployment: Deployment, endpoints: &Endpoints) -> BTreeMap<String, String> {
+    let watched = match deployment {
+        Deployment::Cluster => "STEADFAST_CLUSTER",
+        Deployment::Instance => "STEADFAST_INSTANCE",
+    };
     [
         ("AWS_ENDPOINT_URL", endpoints.emulator.clone()),
         ("AWS_ENDPOINT_URL_RDS", format!("http://{}", endpoints.rds)),
@@ -101,7 +121,7 @@ fn environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
         ("AWS_ENDPOINT_URL_SNS", endpoints.notifier.clone()),
         ("AWS_ENDPOINT_URL_LAMBDA", endpoints.invocations.clone()),
         ("AWS_ENDPOINT_URL_ROUTE_53", endpoints.names.clone()),
-        ("STEADFAST_CLUSTER", names::CLUSTER.to_owned()),
+        (watched, names::CLUSTER.to_owned()),
         ("STEADFAST_TABLE", names::TABLE.to_owned()),
     ]
     .into_iter()

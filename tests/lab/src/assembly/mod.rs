@@ -23,7 +23,7 @@ use steadfast_aws::secret::Credentials;
 use steadfast_aws::state::Table;
 use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
-use steadfast_core::topology::ClusterId;
+use steadfast_core::topology::{ClusterId, Deployment};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -46,6 +46,8 @@ use crate::services::{Service, Services};
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Generous: cold starts of everything on a loaded machine.
 const READY_LIMIT: Duration = Duration::from_secs(120);
+/// The zones in the description of a Multi-AZ DB instance follow its role late: by minutes on RDS.
+const OLD_ZONE_SHOWN_FOR: Duration = Duration::from_secs(10);
 /// Conditions are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -58,6 +60,8 @@ pub struct LabConfig {
     pub venv: PathBuf,
     /// Where every log goes, one folder per lab.
     pub logs: PathBuf,
+    /// What is watched.
+    pub deployment: Deployment,
     /// When the platform fails over by itself; None: never, and then Steadfast gives it no grace.
     pub native: Option<Duration>,
     /// What the operator allows once everything is healthy.
@@ -78,6 +82,7 @@ impl LabConfig {
             functions: target.join("lambda"),
             venv: root.join(".venv"),
             logs: target.join("lab"),
+            deployment: Deployment::Cluster,
             native: None,
             mode: Mode::Armed,
             coordinator: BTreeMap::new(),
@@ -105,6 +110,8 @@ pub struct Lab {
     pub resources: Resources,
     /// How to reach the emulator.
     pub aws: SdkConfig,
+    /// What is watched.
+    pub deployment: Deployment,
     /// By secret: what it is going to hold.
     rotating: Mutex<BTreeMap<String, Credentials>>,
     emulator: Emulator,
@@ -130,7 +137,7 @@ impl Lab {
             resources.zone = Some(hosted_zone::create(&aws).await?);
         }
         let lambda = Lambda::start(config.invoke, &config.logs, functions::settings()).await?;
-        let nodes = Arc::new(PostgresNodes::new(Arc::clone(&cluster)));
+        let nodes = Arc::new(PostgresNodes::new(Arc::clone(&cluster), config.deployment)?);
         let (events_out, events_in) = mpsc::unbounded_channel();
         let platform = platform_config(config, &resources);
         let cluster_arn = platform.cluster_arn();
@@ -138,12 +145,26 @@ impl Lab {
         let backend = data_backend::LabBackend::new(Arc::clone(&cluster), &aws, cluster_arn.clone())?;
         let data = rds_data::serve(ANY_PORT, backend, rds_data::Settings::default()).await?;
         resources::create_master(&cluster, &aws, &resources).await?;
-        resources::bootstrap(&aws, &resources, data.address(), &cluster_arn).await?;
+        resources::bootstrap(&cluster, config.deployment, &aws, &resources, data.address(), &cluster_arn).await?;
         let table = Table::new(aws_sdk_dynamodb::Client::new(&aws), names::TABLE.to_owned());
         let services = Services::start(emulator.address(), lambda.address()).await?;
         let (events, rotating, wires) = (EventDelivery::default(), Mutex::default(), JoinSet::new());
-        let mut lab =
-            Self { cluster, rds, lambda, services, events, table, resources, aws, rotating, emulator, data, wires };
+        let deployment = config.deployment;
+        let mut lab = Self {
+            cluster,
+            rds,
+            lambda,
+            services,
+            events,
+            table,
+            resources,
+            aws,
+            deployment,
+            rotating,
+            emulator,
+            data,
+            wires,
+        };
         lab.create_functions(config).await?;
         lab.wire(events_in);
         lab.set_mode(config.mode, "the lab is ready for a drill").await?;
@@ -224,12 +245,17 @@ impl Lab {
     pub async fn until_healthy(&self) -> Result<(), AssemblyError> {
         let began = Instant::now();
         let asked = steadfast_aws::clock::now();
+        // Of a Multi-AZ DB instance only the writer is seen.
+        let seen = match self.deployment {
+            Deployment::Cluster => names::INSTANCES.len(),
+            Deployment::Instance => 1,
+        };
         loop {
             let state = self.state().await?;
             let healthy = state.reports.iter().filter(|report| {
                 report.at > asked
                     && report.all_healthy()
-                    && report.sightings.len() == names::INSTANCES.len()
+                    && report.sightings.len() == seen
                     && report.endpoint.instance.as_ref().is_some_and(|id| id.as_str() == self.cluster.writer())
             });
             if healthy.count() == names::AZS.len() {
@@ -318,11 +344,13 @@ impl Lab {
 }
 
 fn cluster_config(config: &LabConfig) -> ClusterConfig {
+    let nodes = names::nodes(config.deployment);
     ClusterConfig {
-        instance_ids: names::INSTANCES.map(str::to_owned).into(),
+        instance_ids: nodes.iter().map(|node| (*node).to_owned()).collect(),
+        is_aurora: config.deployment == Deployment::Cluster,
         names: ClusterNames {
-            instances: names::INSTANCES.map(names::instance_endpoint).into(),
-            writer: names::cluster_endpoint(),
+            instances: nodes.iter().map(|node| names::node_endpoint(config.deployment, node)).collect(),
+            writer: names::writer_endpoint(config.deployment),
             reader: names::reader_endpoint(),
         },
         log_directory: config.logs.clone(),
@@ -331,24 +359,29 @@ fn cluster_config(config: &LabConfig) -> ClusterConfig {
 }
 
 fn platform_config(config: &LabConfig, resources: &Resources) -> PlatformConfig {
+    let (engine, engine_version, describe_staleness) = match config.deployment {
+        Deployment::Cluster => ("aurora-postgresql", "15.10", Duration::ZERO),
+        Deployment::Instance => ("postgres", "16.10", OLD_ZONE_SHOWN_FOR),
+    };
     PlatformConfig {
+        deployment: config.deployment,
         identifier: names::CLUSTER.to_owned(),
         resource_id: "cluster-LAB7STEADFAST".to_owned(),
         account: names::ACCOUNT.to_owned(),
         region: names::REGION.to_owned(),
-        engine: "aurora-postgresql".to_owned(),
-        engine_version: "15.10".to_owned(),
+        engine: engine.to_owned(),
+        engine_version: engine_version.to_owned(),
         database: names::DATABASE.to_owned(),
         master_username: names::MASTER.to_owned(),
         port: names::PORT,
-        endpoint: names::cluster_endpoint(),
+        endpoint: names::writer_endpoint(config.deployment),
         reader_endpoint: names::reader_endpoint(),
         hosted_zone_id: "Z1RLNUO7B9Q6NB".to_owned(),
         secret_arn: resources.master_secret_arn.clone(),
         min_capacity: 0.5,
         max_capacity: 4.0,
         tags: vec![("Name".to_owned(), names::CLUSTER.to_owned())],
-        instances: names::instances(),
-        timing: Timing { native_failover: config.native, ..Timing::default() },
+        instances: names::instances(config.deployment),
+        timing: Timing { native_failover: config.native, describe_staleness, ..Timing::default() },
     }
 }

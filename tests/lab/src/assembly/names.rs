@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use steadfast_core::topology::Deployment;
+
 use crate::rds::InstanceConfig;
 
-/// `DBClusterIdentifier`.
+/// `DBClusterIdentifier`, or `DBInstanceIdentifier` of the Multi-AZ DB instance.
 pub const CLUSTER: &str = "orders";
 /// `DBInstanceIdentifier`s; instance n runs in Availability Zone n.
 pub const INSTANCES: [&str; 3] = ["orders-1", "orders-2", "orders-3"];
+/// The hosts of the Multi-AZ DB instance, named as Steadfast names its members; host n runs in Availability Zone n.
+pub const HOSTS: [&str; 2] = ["orders@eu-central-1a", "orders@eu-central-1b"];
 /// Availability Zones; view n of the DNS and the proxies is what zone n sees.
 pub const AZS: [&str; 3] = ["eu-central-1a", "eu-central-1b", "eu-central-1c"];
 /// Region.
@@ -54,6 +58,30 @@ pub fn instance_endpoint(instance: &str) -> String {
     format!("{instance}.c7steadfast.{REGION}.rds.amazonaws.com")
 }
 
+/// Identifiers of the database nodes, in the order of their zones.
+pub fn nodes(deployment: Deployment) -> &'static [&'static str] {
+    match deployment {
+        Deployment::Cluster => &INSTANCES,
+        Deployment::Instance => &HOSTS,
+    }
+}
+
+/// Name of one node by itself. That of a host is nobody's endpoint.
+pub(super) fn node_endpoint(deployment: Deployment, node: &str) -> String {
+    match deployment {
+        Deployment::Cluster => instance_endpoint(node),
+        Deployment::Instance => format!("{}.{REGION}.compute.internal", node.replace('@', "-")),
+    }
+}
+
+/// The endpoint that follows the role: the cluster's, or the only one of a Multi-AZ DB instance.
+pub fn writer_endpoint(deployment: Deployment) -> String {
+    match deployment {
+        Deployment::Cluster => cluster_endpoint(),
+        Deployment::Instance => instance_endpoint(CLUSTER),
+    }
+}
+
 /// Endpoint that follows the writer.
 pub fn cluster_endpoint() -> String {
     format!("{CLUSTER}.cluster-c7steadfast.{REGION}.rds.amazonaws.com")
@@ -65,17 +93,21 @@ pub fn reader_endpoint() -> String {
 }
 
 /// The members as the control plane describes them: equal tiers, so that lag and zone decide.
-pub(super) fn instances() -> Vec<InstanceConfig> {
-    INSTANCES
+pub(super) fn instances(deployment: Deployment) -> Vec<InstanceConfig> {
+    let (class, shared) = match deployment {
+        Deployment::Cluster => ("db.serverless", None),
+        Deployment::Instance => ("db.m6g.large", Some(writer_endpoint(deployment))),
+    };
+    nodes(deployment)
         .iter()
         .zip(AZS)
-        .map(|(instance, az)| InstanceConfig {
-            identifier: (*instance).to_owned(),
-            resource_id: format!("db-LAB7{}", instance.to_uppercase()),
+        .map(|(node, az)| InstanceConfig {
+            identifier: (*node).to_owned(),
+            resource_id: format!("db-LAB7{}", node.to_uppercase()),
             az: az.to_owned(),
             promotion_tier: 1,
-            class: "db.serverless".to_owned(),
-            address: instance_endpoint(instance),
+            class: class.to_owned(),
+            address: shared.clone().unwrap_or_else(|| instance_endpoint(node)),
             port: PORT,
         })
         .collect()

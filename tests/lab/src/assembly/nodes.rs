@@ -2,18 +2,44 @@
 
 use std::sync::Arc;
 
+use steadfast_core::topology::Deployment;
+
+use crate::network::VIEWS;
 use crate::postgres::{Cluster, ClusterError, NodeState};
 use crate::rds::{NodeHealth, Nodes, NodesError};
 
-/// The nodes of the lab's cluster.
+/// The nodes of the lab's cluster, or the hosts of its Multi-AZ DB instance.
 pub struct PostgresNodes {
     cluster: Arc<Cluster>,
+    deployment: Deployment,
 }
 
 impl PostgresNodes {
-    /// The nodes of this cluster.
-    pub fn new(cluster: Arc<Cluster>) -> Self {
-        Self { cluster }
+    /// The nodes of this cluster. From now on nobody reaches the standby of a Multi-AZ DB instance.
+    ///
+    /// # Errors
+    ///
+    /// When a standby cannot be hidden.
+    pub fn new(cluster: Arc<Cluster>, deployment: Deployment) -> Result<Self, ClusterError> {
+        let nodes = Self { cluster, deployment };
+        for id in nodes.cluster.ids().into_iter().filter(|id| *id != nodes.cluster.writer()) {
+            nodes.hide(id)?;
+        }
+        Ok(nodes)
+    }
+
+    fn hide(&self, standby: &str) -> Result<(), ClusterError> {
+        match self.deployment {
+            Deployment::Cluster => Ok(()),
+            Deployment::Instance => self.cluster.cut_off(standby, 0..VIEWS),
+        }
+    }
+
+    fn show(&self, writer: &str) -> Result<(), ClusterError> {
+        match self.deployment {
+            Deployment::Cluster => Ok(()),
+            Deployment::Instance => self.cluster.reconnect(writer, 0..VIEWS),
+        }
     }
 }
 
@@ -40,7 +66,8 @@ impl Nodes for PostgresNodes {
     }
 
     async fn promote(&self, target: &str) -> Result<(), NodesError> {
-        self.cluster.promote(target).await.map(|_| ()).map_err(failed("promote", target))
+        let promoted = self.cluster.promote(target).await.map_err(failed("promote", target))?;
+        self.show(target).and_then(|()| self.hide(&promoted.old_writer)).map_err(failed("show", target))
     }
 
     async fn rejoin(&self, instance: &str) -> Result<(), NodesError> {

@@ -10,9 +10,12 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_rdsdata::config::retry::RetryConfig;
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use serde_json::json;
+use steadfast_aws::postgres::Connector;
+use steadfast_aws::resolver::Resolver;
 use steadfast_aws::secret::Credentials;
 use steadfast_aws::state::{PARTITION_KEY, SORT_KEY, TTL};
-use steadfast_infra::bootstrap::{self, Database, Login};
+use steadfast_core::topology::Deployment;
+use steadfast_infra::bootstrap::{self, Connection, DataApi, Login};
 
 use super::error::{AssemblyError, call};
 use super::{events, functions, names};
@@ -94,8 +97,10 @@ pub(super) async fn create_master(
     Ok(())
 }
 
-/// Runs the installation's own bootstrap through the Data API.
+/// Runs the installation's own bootstrap: through the Data API, or over a connection where there is none.
 pub(super) async fn bootstrap(
+    cluster: &Cluster,
+    deployment: Deployment,
     aws: &SdkConfig,
     resources: &Resources,
     data_api: SocketAddr,
@@ -105,17 +110,27 @@ pub(super) async fn bootstrap(
         .endpoint_url(format!("http://{data_api}"))
         .retry_config(RetryConfig::disabled())
         .build();
-    let database = Database {
-        cluster_arn: cluster_arn.to_owned(),
-        admin_secret_arn: resources.master_secret_arn.clone(),
-        name: names::DATABASE.to_owned(),
-    };
-    let logins = [
-        Login { credentials: credentials(aws, &resources.prober_secret_arn).await?, group: "steadfast_probe" },
-        Login { credentials: credentials(aws, &resources.drainer_secret_arn).await?, group: "steadfast_drain" },
-    ];
-    let client = aws_sdk_rdsdata::Client::from_conf(config);
-    bootstrap::bootstrap(&client, &database, &logins).await.map_err(AssemblyError::from)
+    let prober = Login { credentials: credentials(aws, &resources.prober_secret_arn).await?, group: "steadfast_probe" };
+    match deployment {
+        Deployment::Cluster => {
+            let drainer = credentials(aws, &resources.drainer_secret_arn).await?;
+            let drainer = Login { credentials: drainer, group: "steadfast_drain" };
+            let database = DataApi {
+                client: aws_sdk_rdsdata::Client::from_conf(config),
+                cluster_arn: cluster_arn.to_owned(),
+                admin_secret_arn: resources.master_secret_arn.clone(),
+                name: names::DATABASE.to_owned(),
+            };
+            Ok(bootstrap::bootstrap(&database, &[prober, drainer]).await?)
+        }
+        Deployment::Instance => {
+            let connector = Connector::new(cluster.ca_file(), Resolver::new(Some(cluster.resolver_address(0)))?)?;
+            let (host, port) = (names::writer_endpoint(deployment), names::PORT);
+            let master = credentials(aws, &resources.master_secret_arn).await?;
+            let database = Connection::open(&connector, host, port, names::DATABASE, &master).await?;
+            Ok(bootstrap::bootstrap(&database, &[prober]).await?)
+        }
+    }
 }
 
 /// Reads a secret of the lab.

@@ -40,8 +40,8 @@ pub async fn drill_all(
     result::remove(&table)?;
     let mut results = Vec::new();
     for (scenario, number) in plan.scenarios.iter().zip(1_usize..) {
-        if let Some(only) = scenario.only.as_ref().filter(|only| only.place == Interpreter::Simulation) {
-            progress.say(&format!("passed over: {}: {}", scenario.name, only.because));
+        if let Some(because) = scenario.keeps_out(Interpreter::Lab) {
+            progress.say(&format!("passed over: {}: {because}", scenario.name));
             continue;
         }
         progress.say(&format!("scenario {number} of {}", plan.scenarios.len()));

@@ -69,10 +69,10 @@ pub(super) fn injection(fault: &Fault) -> Option<Injection> {
             async move |db, id| db.delay_replay(id, by).await,
             async |db, id| db.delay_replay(id, Duration::ZERO).await,
         ),
-        Fault::Cut(place, view) => path(place, move |instance| vec![(instance.to_owned(), views(view))]),
-        Fault::Blind(zone) => path(None, move |_| outward(zone)),
+        Fault::Cut(place, view) => path(place, move |stage| vec![(stage.instance.clone(), views(view))]),
+        Fault::Blind(zone) => path(None, move |stage| outward(stage.lab, zone)),
         Fault::Delay(zone, by) => slow(zone, by),
-        Fault::Isolate(zone) => path(None, move |_| [outward(zone), inward(zone)].concat()),
+        Fault::Isolate(zone) => path(None, move |stage| [outward(stage.lab, zone), inward(stage.lab, zone)].concat()),
         Fault::RefusePassword(Role::Prober) => deeds::password(names::PROBER_ROLE),
         Fault::RefusePassword(Role::Application) => deeds::password(names::APPLICATION),
         Fault::RotatePassword(role) => deeds::rotation(role),
@@ -150,21 +150,17 @@ fn server(
 /// Paths, each from some views to an instance, on which packets vanish.
 fn path(
     place: impl Into<Option<Place>>,
-    paths: impl Fn(&str) -> Vec<(String, Vec<u8>)> + Copy + 'static,
+    paths: impl Fn(&Stage<'_>) -> Vec<(String, Vec<u8>)> + Copy + 'static,
 ) -> Option<Injection> {
     lasting(
         place,
         async move |stage| {
             let cluster = &stage.lab.cluster;
-            Ok(paths(&stage.instance)
-                .into_iter()
-                .try_for_each(|(instance, views)| cluster.cut_off(&instance, views))?)
+            Ok(paths(stage).into_iter().try_for_each(|(instance, views)| cluster.cut_off(&instance, views))?)
         },
         async move |stage| {
             let cluster = &stage.lab.cluster;
-            Ok(paths(&stage.instance)
-                .into_iter()
-                .try_for_each(|(instance, views)| cluster.reconnect(&instance, views))?)
+            Ok(paths(stage).into_iter().try_for_each(|(instance, views)| cluster.reconnect(&instance, views))?)
         },
     )
 }
@@ -172,7 +168,7 @@ fn path(
 /// Everything between a zone and every instance comes this much later.
 fn slow(zone: Zone, by: Duration) -> Option<Injection> {
     let delay = move |stage: &Stage<'_>, by| {
-        let mut all = outward(zone).into_iter();
+        let mut all = outward(stage.lab, zone).into_iter();
         all.try_for_each(|(instance, views)| stage.lab.cluster.delay_path(&instance, views, by))
     };
     lasting(None, async move |stage| Ok(delay(stage, by)?), async move |stage| Ok(delay(stage, Duration::ZERO)?))
@@ -192,13 +188,14 @@ fn of_zone(zone: Zone) -> u8 {
 }
 
 /// From the zone to every instance.
-fn outward(zone: Zone) -> Vec<(String, Vec<u8>)> {
-    names::INSTANCES.iter().map(|instance| ((*instance).to_owned(), vec![of_zone(zone)])).collect()
+fn outward(lab: &Lab, zone: Zone) -> Vec<(String, Vec<u8>)> {
+    lab.cluster.ids().iter().map(|instance| ((*instance).to_owned(), vec![of_zone(zone)])).collect()
 }
 
 /// From everywhere to the zone's instance.
-fn inward(zone: Zone) -> Vec<(String, Vec<u8>)> {
-    let instance = names::INSTANCES.get(usize::from(zone.0));
+fn inward(lab: &Lab, zone: Zone) -> Vec<(String, Vec<u8>)> {
+    let instances = lab.cluster.ids();
+    let instance = instances.get(usize::from(zone.0));
     instance.map(|instance| ((*instance).to_owned(), views(View::Everyone))).into_iter().collect()
 }
 

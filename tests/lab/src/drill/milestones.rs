@@ -71,9 +71,14 @@ impl Seen {
     }
 }
 
-/// Whether the call is one of Steadfast's, which always names its target.
+/// Whether the call is one of Steadfast's, which always names its target. A reboot with failover has none: nobody else
+/// orders one in a scenario.
 pub(super) fn is_ours(call: &ApiCall) -> bool {
-    call.action == "FailoverDBCluster" && call.parameters.contains_key("TargetDBInstanceIdentifier")
+    match call.action.as_str() {
+        "FailoverDBCluster" => call.parameters.contains_key("TargetDBInstanceIdentifier"),
+        "RebootDBInstance" => call.parameters.get("ForceFailover").is_some_and(|force| force == "true"),
+        _ => false,
+    }
 }
 
 /// Follows what happens to episodes after epoch `before` until it is dropped.

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use steadfast_core::policy::Policy;
+use steadfast_core::topology::Deployment;
 use steadfast_scenario::{Expectation, Scenario, Threshold};
 
 pub use all::{AllPlan, drill_all};
@@ -57,6 +58,10 @@ impl DrillPlan {
         if scenario.expectations.contains(&Expectation::SessionsEvicted) {
             workload.routes.extend([Route::Pinned; 2]);
         }
+        if scenario.deployment == Deployment::Instance {
+            // There is one endpoint.
+            workload.routes = vec![Route::ClusterEndpoint; workload.routes.len()];
+        }
         Self { scenario, repeat: 1, native: None, duplicate: false, workload, output: output.to_owned() }
     }
 
@@ -70,7 +75,7 @@ impl DrillPlan {
         let set = self.scenario.policy.iter().find(|(threshold, _)| *threshold == Threshold::PlatformGrace);
         match (set, self.platform()) {
             (Some((_, grace)), _) => *grace,
-            (None, Some(_)) => Policy::default().platform_grace,
+            (None, Some(_)) => Policy::of(self.scenario.deployment).platform_grace,
             (None, None) => Duration::ZERO,
         }
     }

@@ -32,7 +32,7 @@ pub struct RunResult {
     pub detected_s: Option<f64>,
     /// The decision to promote was written; null when the platform did it.
     pub decided_s: Option<f64>,
-    /// `FailoverDBCluster` was called; null when the platform did it.
+    /// The call that moves the role was made; null when the platform did it.
     pub called_s: Option<f64>,
     /// The new writer accepted writes.
     pub promoted_s: Option<f64>,
@@ -52,7 +52,7 @@ pub struct RunResult {
     pub application_errors: u64,
     /// Connection attempts that failed.
     pub refused_connections: u64,
-    /// `FailoverDBCluster` calls in the control plane's log.
+    /// `FailoverDBCluster` or `RebootDBInstance` calls of Steadfast in the control plane's log.
     pub failover_calls: u64,
     /// The writer that failed.
     pub old_writer: String,
@@ -207,7 +207,7 @@ fn failures(plan: &DrillPlan, runs: &[RunResult]) -> Vec<String> {
     for (run, number) in runs.iter().zip(1..) {
         failures.extend(run.failures().into_iter().map(|what| format!("run {number}: {what}")));
         if platforms_turn && run.failover_calls > 0 {
-            failures.push(format!("run {number}: FailoverDBCluster was called in the platform's time"));
+            failures.push(format!("run {number}: a failover was called in the platform's time"));
         }
     }
     failures

@@ -10,7 +10,12 @@ use crate::assembly::{LabConfig, names};
 
 /// The lab as the scenario wants it.
 pub(super) fn configured(lab: &LabConfig, plan: &DrillPlan) -> LabConfig {
-    let mut config = LabConfig { native: plan.platform(), mode: plan.scenario.mode, ..lab.clone() };
+    let mut config = LabConfig {
+        native: plan.platform(),
+        mode: plan.scenario.mode,
+        deployment: plan.scenario.deployment,
+        ..lab.clone()
+    };
     for (threshold, value) in &plan.scenario.policy {
         config.coordinator.insert(setting(*threshold), written(*value));
     }
@@ -21,11 +26,8 @@ pub(super) fn configured(lab: &LabConfig, plan: &DrillPlan) -> LabConfig {
 pub(super) fn check(scenario: &Scenario) -> Result<(), DrillError> {
     let readers = names::INSTANCES.len() - 1;
     let mut problems = Vec::new();
-    match &scenario.only {
-        Some(only) if only.place == Interpreter::Simulation => {
-            problems.push(format!("{}.txt: it runs in the simulation alone: {}", scenario.name, only.because));
-        }
-        Some(_) | None => {}
+    if let Some(because) = scenario.keeps_out(Interpreter::Lab) {
+        problems.push(format!("{}.txt: it runs in the simulation alone: {because}", scenario.name));
     }
     if usize::from(scenario.readers) != readers {
         problems.push(format!(

@@ -107,7 +107,7 @@ fn summary(text: &mut String, result: &DrillResult) {
     push(
         text,
         format_args!(
-            "lost {}, applied twice {}, in doubt {}, application errors {}, FailoverDBCluster calls {}",
+            "lost {}, applied twice {}, in doubt {}, application errors {}, failover calls {}",
             summary.lost, summary.duplicated, summary.in_doubt, summary.application_errors, summary.failover_calls
         ),
     );

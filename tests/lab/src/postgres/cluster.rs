@@ -33,8 +33,10 @@ pub struct ClusterNames {
 /// How to start a cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
-    /// Three instance ids; the first is the first writer.
+    /// Two or three instance ids; the first is the first writer.
     pub instance_ids: Vec<String>,
+    /// Whether it has the functions of Aurora.
+    pub is_aurora: bool,
     /// DNS names.
     pub names: ClusterNames,
     /// Where the servers' logs go; created if missing.
@@ -171,7 +173,7 @@ impl Cluster {
     }
 
     /// Indexes come from [`Self::index_of`] and [`Roles`] only, so they are in range.
-    #[expect(clippy::indexing_slicing, reason = "there are three nodes for the cluster's whole life")]
+    #[expect(clippy::indexing_slicing, reason = "the nodes stay the same for the cluster's whole life")]
     pub(super) fn node_at(&self, index: usize) -> &Arc<Node> {
         &self.nodes[index]
     }

@@ -20,7 +20,7 @@ pub enum ClusterError {
         oldest: u32,
     },
     /// Wrong number of instance ids.
-    #[error("the cluster has 3 nodes, {given} instance ids were given; name exactly 3, all different")]
+    #[error("a cluster has 2 or 3 nodes, {given} instance ids were given; name so many, all different")]
     InstanceCount {
         /// How many were given.
         given: usize,

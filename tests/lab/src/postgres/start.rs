@@ -29,7 +29,7 @@ use crate::proxy::Proxy;
 const LONGEST_ID: usize = 63;
 
 impl Cluster {
-    /// Makes three nodes, the first of them the writer, and waits until both others stream.
+    /// Makes the nodes, the first of them the writer, and waits until all others stream.
     /// Must be called on a tokio runtime that outlives the cluster.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Cluster {
             _directory: directory,
         };
         cluster.lay_out(&config, &authority)?;
-        cluster.bring_up().await?;
+        cluster.bring_up(config.is_aurora).await?;
         Ok(cluster)
     }
 
@@ -119,7 +119,7 @@ impl Cluster {
     }
 
     /// The standbys start from a cold copy of the first node: quicker than a base backup.
-    async fn bring_up(&self) -> Result<(), ClusterError> {
+    async fn bring_up(&self, is_aurora: bool) -> Result<(), ClusterError> {
         let (writer, standbys) = match self.nodes() {
             [writer, standbys @ ..] => (writer, standbys),
             [] => return Ok(()),
@@ -147,11 +147,12 @@ impl Cluster {
             .admin
             .execute(&format!("CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD '{}'", self.replication_password))
             .await?;
-        writer.admin.execute(aurora::FUNCTIONS).await?;
-        // Databases are copies of template1: every one shall have them.
-        let template = writer.admin.connect_to("template1").await?;
-        template.batch_execute(aurora::FUNCTIONS).await.map_err(|error| writer.admin.error(error))?;
-        drop(template);
+        if is_aurora {
+            writer.admin.execute(aurora::FUNCTIONS).await?;
+            // Databases are copies of template1: every one shall have them.
+            let template = writer.admin.connect_to("template1").await?;
+            template.batch_execute(aurora::FUNCTIONS).await.map_err(|error| writer.admin.error(error))?;
+        }
         try_join_all(standbys.iter().map(|standby| async {
             standby.start().await?;
             rejoin::streaming(standby, writer).await
@@ -167,14 +168,14 @@ impl Cluster {
     }
 }
 
-/// Ids stand in configuration files, SQL and host names: RDS's own alphabet is safe in all.
+/// Ids stand in configuration files and SQL: RDS's own alphabet is safe in both, and so is the `@` of a host's name.
 fn check_ids(ids: &[String]) -> Result<(), ClusterError> {
     let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
-    if ids.len() != usize::from(NODES) || distinct.len() != ids.len() {
+    if !(2..=usize::from(NODES)).contains(&ids.len()) || distinct.len() != ids.len() {
         return Err(ClusterError::InstanceCount { given: ids.len() });
     }
     for id in ids {
-        let good = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+        let good = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '@');
         if id.is_empty() || id.len() > LONGEST_ID || !id.chars().all(good) {
             return Err(ClusterError::InstanceName { id: id.clone() });
         }

@@ -43,6 +43,7 @@ fn endpoint(id: &str) -> String {
 async fn lab() -> Lab {
     let logs = std::env::temp_dir().join(format!("lab-logs-{}", uuid::Uuid::new_v4().simple()));
     let config = ClusterConfig {
+        is_aurora: true,
         instance_ids: IDS.map(str::to_owned).to_vec(),
         names: ClusterNames {
             instances: IDS.map(endpoint).to_vec(),

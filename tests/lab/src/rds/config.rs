@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-/// One cluster and its instances.
+use steadfast_core::topology::Deployment;
+
+/// One cluster and its instances, or one Multi-AZ DB instance and its hosts.
 #[derive(Debug, Clone)]
 pub struct PlatformConfig {
-    /// Cluster identifier, lower case.
+    /// Which of the two.
+    pub deployment: Deployment,
+    /// Identifier of the cluster or of the Multi-AZ DB instance, lower case.
     pub identifier: String,
     /// Immutable resource id, `cluster-...`.
     pub resource_id: String,
@@ -43,7 +47,7 @@ pub struct PlatformConfig {
     pub timing: Timing,
 }
 
-/// One member of the cluster.
+/// One member of the cluster, or one host of the Multi-AZ DB instance.
 #[derive(Debug, Clone)]
 pub struct InstanceConfig {
     /// Instance identifier, lower case.
@@ -112,9 +116,24 @@ impl PlatformConfig {
         format!("arn:aws:rds:{}:{}:{kind}:{name}", self.region, self.account)
     }
 
+    /// ARN of what there is.
+    pub(super) fn own_arn(&self) -> String {
+        match self.deployment {
+            Deployment::Cluster => self.cluster_arn(),
+            Deployment::Instance => self.instance_arn(&self.identifier),
+        }
+    }
+
+    /// Whether this names the Multi-AZ DB instance.
+    pub(super) fn is_multi_az_instance(&self, name: &str) -> bool {
+        let named = name.eq_ignore_ascii_case(&self.identifier) || name == self.own_arn();
+        self.deployment == Deployment::Instance && named
+    }
+
     /// RDS compares identifiers without regard to case, and takes an ARN for a name.
     pub(super) fn is_cluster(&self, name: &str) -> bool {
-        name.eq_ignore_ascii_case(&self.identifier) || name == self.cluster_arn()
+        let named = name.eq_ignore_ascii_case(&self.identifier) || name == self.cluster_arn();
+        self.deployment == Deployment::Cluster && named
     }
 
     pub(super) fn instance(&self, name: &str) -> Option<&InstanceConfig> {

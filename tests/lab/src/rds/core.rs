@@ -110,7 +110,10 @@ impl Core {
     }
 
     /// Records an event and hands it out; nobody listening is fine.
-    pub(super) fn emit(&self, event: RdsEvent) {
+    pub(super) fn emit(&self, event: impl Into<Option<RdsEvent>>) {
+        let Some(event) = event.into() else {
+            return;
+        };
         let mut state = self.state();
         state.events.push(event.clone());
         if self.events.send(event).is_err() {

@@ -1,6 +1,7 @@
 //! RDS events and their EventBridge envelope.
 
 use serde_json::{Value, json};
+use steadfast_core::topology::Deployment;
 use uuid::Uuid;
 
 use super::condition::{Closure, Pause};
@@ -110,22 +111,37 @@ impl RdsEvent {
     }
 
     pub(super) fn failover_started(config: &PlatformConfig, target: &str, cross_az: bool) -> Self {
+        if config.deployment == Deployment::Instance {
+            return Self::multi_az(config, "RDS-EVENT-0013", "Multi-AZ instance failover started.");
+        }
         let (id, scope) = if cross_az { ("RDS-EVENT-0073", "cross") } else { ("RDS-EVENT-0072", "same") };
         let message = format!("Started {scope} AZ failover to DB instance: {target}");
         Self::cluster(config, id, message)
     }
 
     pub(super) fn failover_completed(config: &PlatformConfig, target: &str) -> Self {
+        if config.deployment == Deployment::Instance {
+            return Self::multi_az(config, "RDS-EVENT-0049", "Multi-AZ instance failover completed");
+        }
         let message = format!("Completed failover to DB instance: {target}");
         Self::cluster(config, "RDS-EVENT-0071", message)
     }
 
+    /// Of a Multi-AZ DB instance: abandoned. No event says that its failover failed.
     pub(super) fn failover_failed(config: &PlatformConfig) -> Self {
+        if config.deployment == Deployment::Instance {
+            let message =
+                "Abandoning user requested failover since a failover recently occurred on the database instance.";
+            return Self::multi_az(config, "RDS-EVENT-0034", message);
+        }
         let message = "Cluster failover failed, check the health of your cluster instances and try again.";
         Self::cluster(config, "RDS-EVENT-0069", message.to_owned())
     }
 
     pub(super) fn failover_reversed(config: &PlatformConfig, old_writer: &str) -> Self {
+        if config.deployment == Deployment::Instance {
+            return Self::multi_az(config, "RDS-EVENT-0065", "Recovered from partial failover.");
+        }
         let message = format!("Promoting previous primary again: {old_writer}.");
         Self::cluster(config, "RDS-EVENT-0070", message)
     }
@@ -134,15 +150,32 @@ impl RdsEvent {
         Self::instance(config, "RDS-EVENT-0004", "DB instance shutdown", instance)
     }
 
+    /// The role has left its old writer.
+    pub(super) fn role_left(config: &PlatformConfig, old_writer: &str) -> Self {
+        match config.deployment {
+            Deployment::Cluster => Self::shutdown(config, old_writer),
+            Deployment::Instance => Self::restarted(config, old_writer),
+        }
+    }
+
+    /// A former writer is back. Nobody is told of the standby of a Multi-AZ DB instance.
+    pub(super) fn rejoined(config: &PlatformConfig, instance: &str) -> Option<Self> {
+        (config.deployment == Deployment::Cluster).then(|| Self::restarted(config, instance))
+    }
+
     pub(super) fn restarted(config: &PlatformConfig, instance: &str) -> Self {
         Self::instance(config, "RDS-EVENT-0006", "DB instance restarted", instance)
     }
 
-    pub(super) fn topology_updated(config: &PlatformConfig, instance: &str) -> Self {
+    /// Of clusters alone.
+    pub(super) fn topology_updated(config: &PlatformConfig, instance: &str) -> Option<Self> {
+        if config.deployment == Deployment::Instance {
+            return None;
+        }
         let message = "Cluster topology is updated.";
         let mut event = Self::instance(config, "RDS-EVENT-0385", message, instance);
         event.category = "notification";
-        event
+        Some(event)
     }
 
     pub(super) fn pause(config: &PlatformConfig, instance: &str, pause: Pause) -> Self {
@@ -239,7 +272,16 @@ impl RdsEvent {
         }
     }
 
+    fn multi_az(config: &PlatformConfig, event_id: &'static str, message: &str) -> Self {
+        Self { category: "failover", ..Self::instance(config, event_id, message, &config.identifier) }
+    }
+
+    /// The hosts of a Multi-AZ DB instance have no events of their own.
     fn instance(config: &PlatformConfig, event_id: &'static str, message: &str, instance: &str) -> Self {
+        let instance = match config.deployment {
+            Deployment::Cluster => instance,
+            Deployment::Instance => &config.identifier,
+        };
         Self {
             category: "availability",
             source_type: SourceType::Instance,

@@ -45,6 +45,12 @@ impl Core {
         Ok(run)
     }
 
+    /// Accepts a reboot with failover of the Multi-AZ DB instance or says why not.
+    pub(super) fn begin_reboot_with_failover(&self) -> Result<Run, ApiError> {
+        let begun = self.begin_failover(Trigger::Api, None);
+        begun.map_err(|_| ApiError::instance_state("Database instance is not in available state.".to_owned()))
+    }
+
     /// Accepts a restart in place or says why not.
     pub(super) fn begin_restart(&self, instance: &str) -> Result<(), ApiError> {
         let mut state = self.state();
@@ -190,7 +196,7 @@ impl<N: Nodes> Platform<N> {
         match self.nodes.promote(&run.target).await {
             Ok(()) => {
                 self.core.promoted(run);
-                self.core.emit(RdsEvent::shutdown(&self.core.config, &run.old_writer));
+                self.core.emit(RdsEvent::role_left(&self.core.config, &run.old_writer));
                 true
             }
             Err(error) => {
@@ -222,14 +228,14 @@ impl<N: Nodes> Platform<N> {
             tracing::warn!(%error, "the failover is not reversed: the old writer does not come back");
             return self.complete(run).await;
         }
-        core.emit(RdsEvent::restarted(&core.config, old));
+        core.emit(RdsEvent::rejoined(&core.config, old));
         core.emit(RdsEvent::failover_reversed(&core.config, old));
         if let Err(error) = self.nodes.promote(old).await {
             tracing::warn!(%error, "the failover is not reversed: the old writer is not promoted");
             return self.complete(run).await;
         }
         core.reversed(run);
-        core.emit(RdsEvent::shutdown(&core.config, &run.target));
+        core.emit(RdsEvent::role_left(&core.config, &run.target));
         core.emit(RdsEvent::topology_updated(&core.config, old));
         self.move_endpoint(old).await;
     }

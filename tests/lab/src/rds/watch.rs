@@ -139,7 +139,7 @@ impl<N: Nodes> Platform<N> {
                 state.rejoin_at.remove(&instance);
                 state.saw(&instance, NodeHealth::Running);
                 drop(state);
-                let event = RdsEvent::restarted(&self.core.config, &instance);
+                let event = RdsEvent::rejoined(&self.core.config, &instance);
                 self.core.emit(event);
             }
             Err(error) => {

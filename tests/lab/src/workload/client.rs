@@ -115,7 +115,7 @@ impl Client {
                 Route::Pinned => TargetSessionAttrs::Any,
             })
             .load_balance_hosts(LoadBalanceHosts::Random);
-        for host in hosts(self.diary.route) {
+        for host in hosts(self.diary.route, self.shared.deployment) {
             let address = self.shared.resolver.addresses(&host).await.ok()?.into_iter().next()?;
             config.host(host).hostaddr(address);
         }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use steadfast_aws::resolver::Resolver;
 use steadfast_aws::secret::Credentials;
 use steadfast_core::time::Timestamp;
+use steadfast_core::topology::Deployment;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -32,7 +33,7 @@ use crate::assembly::{AssemblyError, Lab, names};
 pub enum Route {
     /// All instance endpoints in one connection string with `target_session_attrs=read-write`.
     Instances,
-    /// The cluster endpoint by DNS.
+    /// The cluster endpoint by DNS, or the only one of a Multi-AZ DB instance.
     ClusterEndpoint,
     /// The instance endpoint of the writer of the start, whatever role it has, as a pool that never asks.
     Pinned,
@@ -82,6 +83,7 @@ struct Shared {
     credentials: Mutex<Credentials>,
     acknowledged: Vec<std::sync::atomic::AtomicU64>,
     gated: bool,
+    deployment: Deployment,
     stop: AtomicBool,
 }
 
@@ -108,6 +110,7 @@ impl Workload {
             ),
             acknowledged: plan.routes.iter().map(|_| 0.into()).collect(),
             gated: plan.gated,
+            deployment: lab.deployment,
             stop: AtomicBool::new(false),
         });
         let mut clients = JoinSet::new();
@@ -139,10 +142,10 @@ impl Workload {
 }
 
 /// The hosts of a route, in the order of the instances.
-fn hosts(route: Route) -> Vec<String> {
+fn hosts(route: Route, deployment: Deployment) -> Vec<String> {
     match route {
         Route::Instances => names::INSTANCES.map(names::instance_endpoint).into(),
-        Route::ClusterEndpoint => vec![names::cluster_endpoint()],
+        Route::ClusterEndpoint => vec![names::writer_endpoint(deployment)],
         // Every fresh lab has its first instance as the writer.
         Route::Pinned => names::INSTANCES.first().map(|id| names::instance_endpoint(id)).into_iter().collect(),
     }

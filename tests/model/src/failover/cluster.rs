@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{Az, ClusterId, ClusterStatus, InstanceId, Member, Topology};
+use steadfast_core::topology::{Az, ClusterId, ClusterStatus, Deployment, InstanceId, Member, Topology};
 use steadfast_core::witness::{Canary, EndpointSighting, Outcome, Sighting, WitnessReport};
 
 use super::stored::Instance;
@@ -156,6 +156,7 @@ impl Described {
         });
         Topology {
             cluster: ClusterId::new(CLUSTER),
+            deployment: Deployment::Cluster,
             status: if self.moving { ClusterStatus::FailingOver } else { ClusterStatus::Available },
             endpoint: "orders.cluster.example".to_owned(),
             port: 5432,

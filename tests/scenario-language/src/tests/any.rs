@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use steadfast_core::rules::{TABLE, Verdict};
+use steadfast_core::topology::Deployment;
 
 use crate::scenario::*;
 use crate::vocabulary::{Vocabulary, ZONES, actions};
@@ -194,6 +195,7 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         Scenario {
             name,
             why,
+            deployment: Deployment::Cluster,
             readers: READERS,
             gated,
             mode,

@@ -7,6 +7,7 @@ use crate::scenario::{Interpreter, Milestone, PlatformDeed, Role, Service, Thres
 use crate::vocabulary::{Vocabulary, ZONES, actions};
 use steadfast_core::episode::RecoveredBy;
 use steadfast_core::mode::Mode;
+use steadfast_core::topology::Deployment;
 
 const REFERENCE: &str = include_str!("../../../scenarios/README.md");
 
@@ -17,7 +18,11 @@ fn words<T: Vocabulary>() -> impl Iterator<Item = String> {
 #[test]
 fn the_reference_names_every_word() {
     let spelled: Vec<&str> = REFERENCE.split(['`', '\n']).flat_map(str::split_whitespace).collect();
-    let mut known: Vec<String> = words::<Mode>().chain(words::<Threshold>()).chain(words::<Interpreter>()).collect();
+    let mut known: Vec<String> = words::<Mode>()
+        .chain(words::<Deployment>())
+        .chain(words::<Threshold>())
+        .chain(words::<Interpreter>())
+        .collect();
     known.extend(words::<Milestone>().chain(words::<Role>()).chain(words::<RecoveredBy>()));
     known.extend(words::<PlatformDeed>().chain(words::<Service>()));
     known.extend(Service::WORDS.iter().flat_map(|(_, service)| actions(*service)).map(|action| (*action).to_owned()));

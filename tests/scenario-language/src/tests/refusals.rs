@@ -121,6 +121,11 @@ fn what_can_never_happen_is_refused() {
         ("expect nobody called\nexpect person called by rule 610", 3, "cannot be: nobody is to be called"),
         ("expect rule 640\nexpect no rule 640", 3, "line 2 has said it"),
         ("expect calls 1\nexpect calls at most 2", 3, "line 2 has said it"),
+        ("deployment multi-az\nreaders 1\nexpect calls 1", 1, "a Multi-AZ DB instance has no readers"),
+        ("deployment multi-az\nclients use the gate\nexpect calls 1", 1, "no gate is held"),
+        ("deployment multi-az\nat 0s freeze reader-1", 3, "the cluster has 0 readers"),
+        ("deployment multi-az\nat 0s operator switches-over", 1, "happens to clusters alone"),
+        ("deployment multi-az\nexpect sessions evicted", 1, "nobody is left on the old host"),
         ("lasts 20s\nlasts 30s\nexpect calls 1", 3, "line 2 has said it"),
     ] {
         let told = told(statements);
@@ -152,4 +157,16 @@ fn a_scenario_without_a_reason_is_refused() {
     let scenario = parse("kept", "\n# One.\n#\n#   Two # three.\n\n# no more\nat 0s freeze writer").expect("a reason");
     assert_eq!(scenario.why, "One.\n\nTwo # three.");
     assert_eq!(scenario.timeline.first().map(|event| event.line), Some(7));
+}
+
+#[test]
+fn a_multi_az_instance_runs_where_the_scenario_says() {
+    use crate::scenario::Interpreter;
+    let scenario = parse("multi-az", "# why\ndeployment multi-az\nat 0s kill-host writer\n").expect("a scenario");
+    assert_eq!(scenario.keeps_out(Interpreter::Lab), None);
+    assert_eq!(scenario.keeps_out(Interpreter::Simulation), None);
+    assert!(scenario.to_string().contains("\ndeployment multi-az\n"), "{scenario}");
+    let cluster = parse("cluster", "# why\nonly lab: it is real\nat 0s kill-host writer\n").expect("a scenario");
+    assert_eq!(cluster.keeps_out(Interpreter::Simulation), Some("it is real"));
+    assert_eq!(cluster.keeps_out(Interpreter::Lab), None);
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use steadfast_core::hint::{self, Event, Hint, Order, RdsHint};
 use steadfast_core::route::{self, Dropped, Route};
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::ClusterId;
+use steadfast_core::topology::{ClusterId, Deployment};
 
 use super::read::Place;
 use super::words::{name, shown};
@@ -48,7 +48,7 @@ impl Router {
         if let Some(before) = id.and_then(|id| self.handled.get(id)) {
             return format!("{said} -> {}: the event of {before}", consequence(&Route::dropped(Dropped::Duplicate)));
         }
-        let route = route::choose(&event.hint, &cluster);
+        let route = route::choose(&event.hint, &cluster, Deployment::Cluster);
         if let Some(id) = id.filter(|_| route.dropped.is_none()) {
             self.handled.insert(id.clone(), place.clone());
         }

@@ -412,6 +412,9 @@ impl World {
     }
 
     fn path(&self, zone: Nth, nth: Nth, client: bool) -> Reach {
+        if self.is_hidden(nth) {
+            return Reach::Unreachable;
+        }
         let home = self.zone_of(nth);
         let cut = self.faults.active.iter().any(|active| match active.fault {
             Fault::Cut(_, view) if active.instance == Some(nth) => match view {

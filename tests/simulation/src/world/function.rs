@@ -180,7 +180,7 @@ impl World {
         if route::stale(&hint, &envelope, self.clock(0)).is_some() || !self.functions.handled.insert(id) {
             return;
         }
-        let route = route::choose(&hint, &self.names.cluster);
+        let route = route::choose(&hint, &self.names.cluster, self.plan.scenario.deployment);
         self.note(|| format!("router: {hint:?} wakes: {}", route.wakes));
         if route.wakes {
             self.wake_coordinator("event");

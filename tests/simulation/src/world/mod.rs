@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use steadfast_core::policy::Policy;
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{Az, ClusterId, InstanceId};
+use steadfast_core::topology::{Az, ClusterId, Deployment, InstanceId};
 
 use crate::dice::Dice;
 use crate::kernel::{Agenda, Micros, Root};
@@ -62,12 +62,14 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    fn new(instances: usize) -> Self {
-        Self {
-            cluster: ClusterId::new("orders"),
-            instances: (1..=instances).map(|n| InstanceId::new(format!("orders-{n}"))).collect(),
-            zones: ["az-a", "az-b", "az-c"].map(Az::new).into(),
-        }
+    fn new(deployment: Deployment, instances: usize) -> Self {
+        let cluster = ClusterId::new("orders");
+        let zones: Vec<Az> = ["az-a", "az-b", "az-c"].map(Az::new).into();
+        let instances = match deployment {
+            Deployment::Cluster => (1..=instances).map(|n| InstanceId::new(format!("orders-{n}"))).collect(),
+            Deployment::Instance => zones.iter().take(instances).map(|az| InstanceId::of_host(&cluster, az)).collect(),
+        };
+        Self { cluster, instances, zones }
     }
 }
 
@@ -98,10 +100,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A healthy cluster with its first instance as the writer.
+    /// A healthy cluster with its first instance as the writer, or a Multi-AZ DB instance with its first host.
     pub(crate) fn new(plan: Plan, root: Root) -> Self {
-        let instances = usize::from(plan.scenario.readers).saturating_add(1);
-        let names = Names::new(instances);
+        let instances = match plan.scenario.deployment {
+            Deployment::Cluster => usize::from(plan.scenario.readers).saturating_add(1),
+            Deployment::Instance => 2,
+        };
+        let names = Names::new(plan.scenario.deployment, instances);
         let dice = Dice::new(plan.seed);
         let zones = names.zones.len();
         let policy = Arc::new(plan.policy());
@@ -160,6 +165,16 @@ impl World {
             _ => self.dice.between(0, max.saturating_mul(2)),
         };
         i64::try_from(of_both).unwrap_or(0).saturating_sub(i64::try_from(max).unwrap_or(0))
+    }
+
+    /// Whether it is a Multi-AZ DB instance: one endpoint, and a standby that nobody reaches.
+    pub(crate) fn is_multi_az(&self) -> bool {
+        self.plan.scenario.deployment == Deployment::Instance
+    }
+
+    /// Whether nobody reaches it, since it stands by.
+    pub(crate) fn is_hidden(&self, nth: Nth) -> bool {
+        self.is_multi_az() && nth != self.platform.writer
     }
 
     /// The instance of this name.

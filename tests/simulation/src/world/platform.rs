@@ -1,7 +1,7 @@
 //! The platform: its control plane, its own failover, its events.
 
 use serde_json::{Value, json};
-use steadfast_core::topology::{ClusterStatus, InstanceId, Member, Topology};
+use steadfast_core::topology::{ClusterStatus, Deployment, InstanceId, Member, Topology};
 use steadfast_scenario::Milestone;
 
 use super::instance::{Role, Run};
@@ -169,6 +169,9 @@ impl World {
 
     /// A view as the port hands it out.
     pub(crate) fn topology(&self, view: &View) -> Topology {
+        if self.is_multi_az() {
+            return self.topology_of_hosts(view);
+        }
         let status = match (view.unusable, view.failing_over, view.changing) {
             (Some(word), ..) => ClusterStatus::parse(word),
             (None, true, _) => ClusterStatus::FailingOver,
@@ -186,11 +189,50 @@ impl World {
         });
         Topology {
             cluster: self.names.cluster.clone(),
+            deployment: Deployment::Cluster,
             status,
             endpoint: "orders.cluster".to_owned(),
             port: 5432,
             members: members.collect(),
         }
+    }
+
+    /// The same of a Multi-AZ DB instance: one status for the whole, which says nothing of a host that has died.
+    fn topology_of_hosts(&self, view: &View) -> Topology {
+        let restarts = view.writer.and_then(|writer| view.statuses.get(writer)) == Some(&"rebooting");
+        let status = match (view.unusable, view.failing_over, view.changing) {
+            (Some(word), ..) => word,
+            (None, true, _) => "rebooting",
+            (None, false, true) => "modifying",
+            (None, false, false) if restarts => "rebooting",
+            (None, false, false) => "available",
+        };
+        let members = self.names.instances.iter().enumerate().map(|(nth, id)| Member {
+            id: id.clone(),
+            az: self.names.zones.get(self.zone_of(nth)).cloned(),
+            tier: 1,
+            status: status.to_owned(),
+            is_writer: Some(nth) == view.writer,
+            class: "db.r6g.large".to_owned(),
+            endpoint: String::new(),
+        });
+        Topology {
+            cluster: self.names.cluster.clone(),
+            deployment: Deployment::Instance,
+            status: ClusterStatus::parse_instance(status),
+            endpoint: "orders".to_owned(),
+            port: 5432,
+            members: members.collect(),
+        }
+    }
+
+    /// `RebootDBInstance` with failover: whatever its caller has in mind, the role moves to the other host.
+    pub(crate) fn reboot_with_failover(&mut self, asker: Asker) -> Result<(), &'static str> {
+        let writer = self.platform.writer;
+        let restarts = self.view_now().statuses.get(writer) == Some(&"rebooting");
+        let other = (0..self.instances.len()).find(|nth| *nth != writer);
+        let begun = if restarts { Err("") } else { self.fail_over(asker, other) };
+        begun.map_err(|_| "InvalidDBInstanceState")
     }
 
     /// `FailoverDBCluster`: accepted, or refused with this error code.
@@ -344,6 +386,9 @@ impl World {
 
     /// Sends an event on its way to the router.
     fn emit(&mut self, id: &str, sentence: &str, instance: Option<Nth>) {
+        if self.is_multi_az() {
+            return self.emit_of_hosts(id);
+        }
         self.platform.events = self.platform.events.saturating_add(1);
         let named = instance.and_then(|nth| self.names.instances.get(nth)).map(InstanceId::to_string);
         let message = named.map_or_else(|| sentence.to_owned(), |name| format!("{sentence}: {name}"));
@@ -355,6 +400,29 @@ impl World {
             "detail-type": "RDS DB Cluster Event",
             "detail": {
                 "EventID": id, "SourceType": "CLUSTER", "SourceIdentifier": self.names.cluster,
+                "Date": at, "Message": message,
+            },
+        });
+        self.deliver(event);
+    }
+
+    /// The event of a Multi-AZ DB instance in place of a cluster's.
+    fn emit_of_hosts(&mut self, id: &str) {
+        let (id, message) = match id {
+            "RDS-EVENT-0073" => ("RDS-EVENT-0013", "Multi-AZ instance failover started."),
+            "RDS-EVENT-0071" => ("RDS-EVENT-0049", "Multi-AZ instance failover completed"),
+            "RDS-EVENT-0069" => ("RDS-EVENT-0034", "Abandoning user requested failover"),
+            _ => ("RDS-EVENT-0065", "Recovered from partial failover."),
+        };
+        self.platform.events = self.platform.events.saturating_add(1);
+        let at = rfc3339(self.clock(0).as_millis());
+        let event = json!({
+            "id": format!("event-{}", self.platform.events),
+            "time": at,
+            "source": "aws.rds",
+            "detail-type": "RDS DB Instance Event",
+            "detail": {
+                "EventID": id, "SourceType": "DB_INSTANCE", "SourceIdentifier": self.names.cluster,
                 "Date": at, "Message": message,
             },
         });

@@ -125,7 +125,7 @@ impl World {
             probes: 0,
             woken: None,
         });
-        for nth in 0..instances {
+        for nth in 0..self.watches() {
             self.plan_probe(run, nth, MS);
         }
         self.agenda.after(20 * MS, move |world| world.heartbeat(run));
@@ -138,7 +138,18 @@ impl World {
         }
     }
 
+    /// How many endpoints a prober watches.
+    fn watches(&self) -> usize {
+        if self.is_multi_az() { 1 } else { self.instances.len() }
+    }
+
+    /// The watch that looks at this instance.
+    fn watch_of(&self, nth: Nth) -> Nth {
+        if self.is_multi_az() { 0 } else { nth }
+    }
+
     fn plan_probe(&mut self, run: RunId, nth: Nth, delay: Micros) {
+        let nth = self.watch_of(nth);
         let Some(number) = self.void_plans(run, nth) else {
             return;
         };
@@ -151,12 +162,14 @@ impl World {
 
     /// Makes what was planned for this instance void; the number of the next plan.
     fn void_plans(&mut self, run: RunId, nth: Nth) -> Option<u64> {
+        let nth = self.watch_of(nth);
         let planned = self.probers.alive_mut(run)?.planned.get_mut(nth)?;
         *planned = planned.saturating_add(1);
         Some(*planned)
     }
 
     fn probe(&mut self, run: RunId, nth: Nth) {
+        let nth = self.led_to(run, nth);
         let (outcome, takes) = self.outcome_in_time(run, nth);
         if takes <= 10 * MS {
             return self.probed(run, nth, outcome, takes);
@@ -164,6 +177,14 @@ impl World {
         // Nothing else is tried on this instance until the limits have run out.
         self.void_plans(run, nth);
         self.agenda.after(takes, move |world| world.probed(run, nth, outcome, takes));
+    }
+
+    /// The instance that a watch leads to: behind the only endpoint, the host that DNS names.
+    fn led_to(&mut self, run: RunId, nth: Nth) -> Nth {
+        match self.probers.alive(run).map(|prober| prober.zone) {
+            Some(zone) if self.is_multi_az() => self.resolve(zone),
+            Some(_) | None => nth,
+        }
     }
 
     /// What a probe sent now finds over a path that may be slow.
@@ -215,7 +236,11 @@ impl World {
         // What was true when the probe was sent may have ended before its limits had.
         let committed = (outcome == Outcome::Committing && self.can_commit(nth)).then(|| self.canary(zone, nth));
         let outcome = if outcome == Outcome::Committing && committed.is_none() { Outcome::Refused } else { outcome };
-        let lag = if committed.is_some() && self.lag_is_due(run) { self.lags(nth) } else { Vec::new() };
+        let lag = if committed.is_some() && !self.is_multi_az() && self.lag_is_due(run) {
+            self.lags(nth)
+        } else {
+            Vec::new()
+        };
         let now = self.clock(ahead_ms);
         let sent_at = now.minus(Duration::from_micros(took));
         let answered = outcome.answered();
@@ -224,9 +249,13 @@ impl World {
         };
         let finding = Finding { sent_at, outcome, latency_ms: answered.then_some(took / MS), committed, detail: None };
         let stored = self.passwords.stored(Role::Prober);
+        let alone = self.is_multi_az();
         let Some(prober) = self.probers.alive_mut(run) else {
             return;
         };
+        if alone {
+            prober.board.keep_only(&id);
+        }
         let was_suspicious = prober.board.is_suspicious();
         if let Some(held) = prober.held.get_mut(nth) {
             *held = matches!(outcome, Outcome::Committing | Outcome::Reading);
@@ -261,7 +290,7 @@ impl World {
 
     /// A change makes the other watches look at once.
     fn alarm(&mut self, run: RunId, changed: Nth) {
-        for nth in 0..self.instances.len() {
+        for nth in 0..self.watches() {
             let idle = self.probers.alive(run).is_some_and(|prober| prober.held.get(nth) == Some(&true));
             if nth != changed && idle {
                 self.plan_probe(run, nth, MS);
@@ -322,11 +351,11 @@ impl World {
     /// Writes the report, and wakes the coordinator when nobody commits.
     fn report(&mut self, run: RunId) {
         let now = self.agenda.now();
-        let instances = self.instances.len();
+        let watches = self.watches();
         let Some((prober, az)) = self.probers.alive(run).and_then(|p| Some((p, self.names.zones.get(p.zone)?))) else {
             return;
         };
-        if prober.board.probed() < instances && now.saturating_sub(prober.began) < SILENT_START_MAX {
+        if prober.board.probed() < watches && now.saturating_sub(prober.began) < SILENT_START_MAX {
             return;
         }
         let report = prober.board.report(az, prober.run, self.clock(prober.ahead_ms));

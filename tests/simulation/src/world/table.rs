@@ -131,7 +131,7 @@ impl World {
         for entry in entries {
             self.note(|| format!("written {} {:?} {}", entry.epoch, entry.kind, brief(&entry)));
             let kind = entry.kind;
-            let intends_promotion = is_intention(&entry, "FailoverDBCluster");
+            let intends_promotion = is_intention(&entry, self.plan.scenario.deployment.failover_action());
             let intends_eviction = is_intention(&entry, "evict");
             self.table.evidence.insert((entry.epoch, entry.seq), entry);
             match kind {
@@ -164,8 +164,8 @@ impl World {
                 format!("a person counts as called by rule {rule}, and nobody was reached"),
             );
         }
-        let intends =
-            entries.iter().any(|entry| is_intention(entry, "FailoverDBCluster") || is_intention(entry, "evict"));
+        let call = self.plan.scenario.deployment.failover_action();
+        let intends = entries.iter().any(|entry| is_intention(entry, call) || is_intention(entry, "evict"));
         if intends && self.table.mode != Mode::Armed {
             let mode = self.table.mode;
             self.violate(Invariant::HandsOff, format!("an effect is intended in mode {mode:?}"));

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use steadfast_core::topology::Deployment;
+
 use super::super::core::{Core, Topology};
 use super::super::error::ApiError;
 use super::super::form::Form;
@@ -27,7 +29,8 @@ pub(super) fn describe(core: &Core, form: &Form, stale: bool) -> Result<Done, Ap
         ("clone-group-id", &[]),
         ("domain", &[]),
     ];
-    let shown = passes(&form.filters(), &known)?.then(|| core.topology(stale));
+    let is_there = passes(&form.filters(), &known)? && config.deployment == Deployment::Cluster;
+    let shown = is_there.then(|| core.topology(stale));
     list(form, ("DBClusters", "DBCluster"), numbered(shown), |xml, topology| {
         write_cluster(core, xml, topology);
     })

@@ -1,17 +1,22 @@
 //! `DescribeDBInstances`, `RebootDBInstance`, `ModifyDBInstance`.
 
+use steadfast_core::topology::Deployment;
+
 use super::super::config::InstanceConfig;
 use super::super::core::Core;
 use super::super::error::ApiError;
 use super::super::form::Form;
 use super::super::xml::Xml;
-use super::{Done, Effect, list, numbered, passes};
+use super::{Done, Effect, list, multi_az, numbered, passes};
 
 /// What `ModifyDBInstance` may change here.
 const MODIFIABLE: [&str; 5] = ["Action", "Version", "DBInstanceIdentifier", "ApplyImmediately", "PromotionTier"];
 
-pub(super) fn describe(core: &Core, form: &Form) -> Result<Done, ApiError> {
+pub(super) fn describe(core: &Core, form: &Form, stale: bool) -> Result<Done, ApiError> {
     let config = &core.config;
+    if config.deployment == Deployment::Instance {
+        return multi_az::describe(core, form, stale);
+    }
     let wanted = form.get("DBInstanceIdentifier");
     let named = wanted.map(|name| instance(core, name)).transpose()?;
     let filters = form.filters();
@@ -38,7 +43,11 @@ pub(super) fn describe(core: &Core, form: &Form) -> Result<Done, ApiError> {
 }
 
 pub(super) fn reboot(core: &Core, form: &Form) -> Result<Done, ApiError> {
-    let member = instance(core, form.required("DBInstanceIdentifier")?)?;
+    let name = form.required("DBInstanceIdentifier")?;
+    if core.config.is_multi_az_instance(name) {
+        return multi_az::reboot(core, form);
+    }
+    let member = instance(core, name)?;
     if form.flag("ForceFailover")? == Some(true) {
         return Err(ApiError::combination(
             "Force failover cannot be specified since the instance is not configured for MultiAZ.",
@@ -70,7 +79,8 @@ pub(super) fn modify(core: &Core, form: &Form) -> Result<Done, ApiError> {
 }
 
 fn instance<'core>(core: &'core Core, name: &str) -> Result<&'core InstanceConfig, ApiError> {
-    core.config.instance(name).ok_or_else(|| ApiError::instance_not_found(name))
+    let found = core.config.instance(name).filter(|_| core.config.deployment == Deployment::Cluster);
+    found.ok_or_else(|| ApiError::instance_not_found(name))
 }
 
 fn write_instance(core: &Core, xml: &mut Xml, member: &InstanceConfig) {

@@ -4,6 +4,7 @@
 mod clusters;
 mod events;
 mod instances;
+mod multi_az;
 mod resources;
 
 use super::core::Core;
@@ -41,7 +42,7 @@ pub(super) fn run(core: &Core, action: &str, form: &Form, stale: bool) -> Result
         "DescribeDBClusters" => clusters::describe(core, form, stale),
         "FailoverDBCluster" => clusters::fail_over(core, form),
         "DescribeDBClusterEndpoints" => clusters::endpoints(core, form),
-        "DescribeDBInstances" => instances::describe(core, form),
+        "DescribeDBInstances" => instances::describe(core, form, stale),
         "RebootDBInstance" => instances::reboot(core, form),
         "ModifyDBInstance" => instances::modify(core, form),
         "DescribeEvents" => events::describe(core, form),

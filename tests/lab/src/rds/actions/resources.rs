@@ -61,7 +61,7 @@ fn check_resource(core: &Core, arn: &str) -> Result<(), ApiError> {
     };
     match kind {
         "cluster" if arn == core.config.cluster_arn() => Ok(()),
-        "db" if core.config.instance(arn).is_some() => Ok(()),
+        "db" if core.config.instance(arn).is_some() || core.config.is_multi_az_instance(arn) => Ok(()),
         "cluster" => Err(ApiError::cluster_not_found(name)),
         "db" => Err(ApiError::instance_not_found(name)),
         _ => {

@@ -5,6 +5,7 @@ mod describe;
 mod events;
 mod failover;
 mod faults;
+mod multi_az;
 mod native;
 mod nodes;
 mod wire;
@@ -17,6 +18,7 @@ use aws_sdk_rds::Client;
 use aws_sdk_rds::config::retry::RetryConfig;
 use aws_sdk_rds::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_rds::types::DbCluster;
+use steadfast_core::topology::Deployment;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::nodes::MemoryNodes;
@@ -35,9 +37,13 @@ struct Lab {
 impl Lab {
     async fn start(timing: Timing) -> Self {
         let nodes = Arc::new(MemoryNodes::new(&["orders-1", "orders-2", "orders-3"]));
+        Self::serving(config(timing), nodes).await
+    }
+
+    async fn serving(config: PlatformConfig, nodes: Arc<MemoryNodes>) -> Self {
         let (sender, events) = unbounded_channel();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let rds = Rds::start(listen, config(timing), Arc::clone(&nodes), sender).await.unwrap();
+        let rds = Rds::start(listen, config, Arc::clone(&nodes), sender).await.unwrap();
         let client = client(&rds, RetryConfig::disabled());
         Self { rds, nodes, client, events }
     }
@@ -97,6 +103,7 @@ fn client(rds: &Rds<MemoryNodes>, retry: RetryConfig) -> Client {
 fn config(timing: Timing) -> PlatformConfig {
     let instances = ["a", "b", "c"].iter().zip(1_u8..);
     PlatformConfig {
+        deployment: Deployment::Cluster,
         identifier: "orders".to_owned(),
         resource_id: "cluster-LAB".to_owned(),
         account: "123456789012".to_owned(),
