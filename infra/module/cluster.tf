@@ -12,10 +12,8 @@ locals {
 }
 
 resource "aws_rds_cluster" "this" {
-  #checkov:skip=CKV_AWS_162:IAM authentication is an input; the functions log in with rotated secrets over verified TLS
   #checkov:skip=CKV2_AWS_8:Backups are made continuously by Aurora with var.backup_retention_period; AWS Backup is the input backup_plan
   #checkov:skip=CKV2_AWS_27:log_statement and log_min_duration_statement are set in parameters.tf, through a map that the scan does not follow
-  #checkov:skip=CKV_AWS_327:Encrypted with the module's customer managed key, or the one of var.kms_key_id
   count = local.create_cluster ? 1 : 0
 
   cluster_identifier = local.cluster_identifier
@@ -76,7 +74,6 @@ resource "aws_rds_cluster" "this" {
 
 resource "aws_rds_cluster_instance" "this" {
   #checkov:skip=CKV_AWS_226:A minor upgrade restarts the writer; it is made on purpose by a change of engine_version, not in the maintenance window
-  #checkov:skip=CKV_AWS_118:Enhanced monitoring is the input monitoring_interval, 30 s unless set otherwise
   for_each = local.create_cluster ? local.instances : {}
 
   identifier         = each.value.identifier

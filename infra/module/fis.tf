@@ -154,8 +154,6 @@ resource "aws_iam_role" "drills" {
 }
 
 resource "aws_iam_role_policy" "drills" {
-  #checkov:skip=CKV_AWS_355:The Describe actions and log deliveries take no resource; a network ACL has no name before it is made
-  #checkov:skip=CKV_AWS_290:The network ACLs are those that FIS makes and tags, see the conditions
   count = local.create_drills ? 1 : 0
 
   name = "drills"

@@ -124,9 +124,7 @@ resource "aws_lambda_layer_version" "ca_bundle" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:The evidence and the audit lines are the trace; X-Ray would be one more dependency of the failover path
   #checkov:skip=CKV_AWS_116:A failure destination takes what fails for good, with its cause, see aws_lambda_function_event_invoke_config
-  #checkov:skip=CKV_AWS_117:Router and coordinator stay outside the VPC: their acting must survive a sick subnet
   #checkov:skip=CKV_AWS_272:Packages are made by `infra package`; a signing profile belongs to the account, not to this module
-  #checkov:skip=CKV_AWS_115:Reserved by generated/functions.json unless reserve_concurrency is off, for accounts with a small quota
   for_each = local.functions
 
   function_name                  = local.function_names[each.key]
@@ -173,10 +171,6 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_iam_role_policy.function]
 
   lifecycle {
-    precondition {
-      condition     = length(local.function_names[each.key]) <= 64
-      error_message = "${local.function_names[each.key]} is longer than the 64 characters of a function name: shorten name, or the name in additional_functions."
-    }
     precondition {
       condition     = var.package_bucket != null || fileexists(local.package_paths[each.value.kind])
       error_message = "No package ${local.package_paths[each.value.kind]}: build it first (`make package`), or set package_directory or package_bucket."

@@ -113,8 +113,6 @@ resource "aws_iam_role" "function" {
 }
 
 resource "aws_iam_role_policy" "function" {
-  #checkov:skip=CKV_AWS_355:Only for network interfaces, see the statement
-  #checkov:skip=CKV_AWS_290:Only for network interfaces, which Lambda makes, and denied to the code itself
   for_each = local.functions
 
   name = "calls"

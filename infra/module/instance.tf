@@ -1,8 +1,5 @@
 resource "aws_db_instance" "this" {
   #checkov:skip=CKV_AWS_226:A minor upgrade fails over; it is made on purpose by a change of engine_version, not in the maintenance window
-  #checkov:skip=CKV_AWS_161:IAM authentication is an input; the functions log in with rotated secrets over verified TLS
-  #checkov:skip=CKV_AWS_157:Multi-AZ is the input multi_az, true unless set otherwise
-  #checkov:skip=CKV_AWS_118:Enhanced monitoring is the input monitoring_interval, 30 s unless set otherwise
   count = local.create_instance ? 1 : 0
 
   identifier     = local.instance_identifier

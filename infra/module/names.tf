@@ -11,8 +11,6 @@ locals {
 }
 
 resource "aws_route53_zone" "private" {
-  #checkov:skip=CKV2_AWS_38:DNSSEC signing is for public zones
-  #checkov:skip=CKV2_AWS_39:Query logging is for public zones; a private one is logged by the resolver
   count = local.create_zone ? 1 : 0
 
   name    = var.private_zone_name

@@ -21,7 +21,6 @@ locals {
 }
 
 resource "aws_vpc" "this" {
-  #checkov:skip=CKV2_AWS_11:Flow logs are the input flow_logs_enabled, true unless set otherwise
   count = local.create_vpc ? 1 : 0
 
   cidr_block = var.vpc_cidr

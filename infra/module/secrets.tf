@@ -9,7 +9,6 @@ locals {
 }
 
 resource "aws_secretsmanager_secret" "login" {
-  #checkov:skip=CKV2_AWS_57:Rotated where the rotation function is deployed: the input rotation
   for_each = local.logins
 
   name                    = "${var.name}/${each.key}"

@@ -4,7 +4,6 @@ locals {
 }
 
 resource "aws_security_group" "database" {
-  #checkov:skip=CKV2_AWS_5:Attached to the cluster or the instance, whichever is made
   count = local.create_database ? 1 : 0
 
   name_prefix = "${var.name}-database-"
@@ -44,7 +43,6 @@ resource "aws_vpc_security_group_ingress_rule" "database" {
 }
 
 resource "aws_security_group" "functions" {
-  #checkov:skip=CKV2_AWS_5:Attached to the functions that run in the VPC
   count = var.create ? 1 : 0
 
   name_prefix = "${var.name}-functions-"

@@ -144,6 +144,15 @@ variable "additional_functions" {
 
   validation {
     condition = alltrue(flatten([
+      for kind, function in var.additional_functions : [
+        for az in var.azs : length(join("-", compact([var.name, kind, function.per_zone ? az : ""]))) <= 64
+      ]
+    ]))
+    error_message = "additional_functions makes a function name of more than 64 characters, NAME-FUNCTION or NAME-FUNCTION-ZONE: shorten one of them."
+  }
+
+  validation {
+    condition = alltrue(flatten([
       for function in values(var.additional_functions) : [
         for statement in function.policy_statements : [for action in statement.Action : !strcontains(action, "*")]
       ]

@@ -32,9 +32,7 @@ resource "aws_db_subnet_group" "this" {
 
 resource "aws_db_instance" "this" {
   #checkov:skip=CKV_AWS_226:A minor upgrade is made on purpose, together with the source's
-  #checkov:skip=CKV_AWS_161:The logins are the source's
   #checkov:skip=CKV_AWS_157:Multi-AZ is the input multi_az; a replica for disaster recovery often does without
-  #checkov:skip=CKV_AWS_118:Enhanced monitoring is the input monitoring_role_arn
   identifier          = var.identifier
   replicate_source_db = var.source_db_instance_arn
   instance_class      = var.instance_class

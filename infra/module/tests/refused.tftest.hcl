@@ -259,5 +259,5 @@ run "a_function_name_that_is_too_long" {
     name                 = "a-name-that-has-29-characters"
     additional_functions = { a-function-with-a-long-name = { description = "x", per_zone = true } }
   }
-  expect_failures = [aws_lambda_function.this]
+  expect_failures = [var.additional_functions]
 }
