@@ -17,7 +17,8 @@ pub struct Policy {
     pub topology_age_max: Duration,
     /// How long a connected but mute writer is given. A crash restart in place takes less.
     pub silent_after: Duration,
-    /// How long commits may stand still while reads are answered.
+    /// How long commits may stand still while reads are answered. A disk under load stands still for a second or two
+    /// and goes on, which costs less than a failover.
     pub stalled_after: Duration,
     /// How long Aurora's own failover is awaited for a dead writer before we act.
     /// Aurora usually starts within 10 s and ends within 30 s.
@@ -81,7 +82,7 @@ impl Default for Policy {
             report_age_max: Duration::from_secs(5),
             topology_age_max: Duration::from_secs(5),
             silent_after: Duration::from_millis(1_500),
-            stalled_after: Duration::from_secs(2),
+            stalled_after: Duration::from_secs(4),
             platform_grace: Duration::from_secs(20),
             platform_deadline: Duration::from_secs(60),
             promotion_deadline: Duration::from_secs(60),

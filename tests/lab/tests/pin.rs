@@ -103,6 +103,8 @@ async fn the_pinned_name_follows_the_writer_and_a_route_53_that_fails_holds_noth
     let _alone = support::alone().await;
     let mut config = support::config("pin");
     config.pin = true;
+    // A machine whose disk stands still for seconds would move the role while the name is looked at.
+    config.coordinator.insert("STEADFAST_STALLED_AFTER", "60s".to_owned());
     let lab = Lab::start(&config).await.expect("the lab starts");
     workload::create(&lab).await.expect("the bank");
     let secrets = aws_sdk_secretsmanager::Client::new(&lab.aws);
