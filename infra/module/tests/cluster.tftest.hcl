@@ -1,0 +1,220 @@
+# The cluster deployment, applied against a provider that makes nothing.
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name              = "orders"
+  azs               = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+  package_directory = "./tests/packages"
+  ca_bundle_package = "./tests/packages/ca-bundle.zip"
+  login_passwords   = { prober = "of-nobody", drainer = "of-nobody" }
+  read_write_roles  = ["orders_app"]
+  private_zone_name = "orders.internal"
+  pin_name          = "writer"
+  backup_plan       = {}
+  notification_channels = {
+    on-call = { protocol = "email", endpoint = "on-call@example.org" }
+    phone   = { protocol = "sms", endpoint = "+4930123456", severities = ["critical"] }
+  }
+}
+
+run "applies" {
+  assert {
+    condition     = length(aws_rds_cluster_instance.this) == 3 && length(distinct([for instance in aws_rds_cluster_instance.this : instance.availability_zone])) == 3
+    error_message = "three instances in three zones"
+  }
+  assert {
+    condition     = sort([for instance in aws_rds_cluster_instance.this : instance.promotion_tier]) == tolist([0, 0, 1]) || length([for instance in aws_rds_cluster_instance.this : instance if instance.promotion_tier <= 1]) == 3
+    error_message = "tiers 0 and 1 are targets"
+  }
+  assert {
+    condition     = sort(keys(aws_lambda_function.this)) == tolist(["connection-drainer", "event-router", "health-prober-eu-central-1a", "health-prober-eu-central-1b", "health-prober-eu-central-1c", "promotion-coordinator"])
+    error_message = "one prober for each zone, and the others once"
+  }
+  assert {
+    condition     = aws_lambda_function.this["health-prober-eu-central-1b"].environment[0].variables["STEADFAST_AZ"] == "eu-central-1b" && aws_lambda_function.this["health-prober-eu-central-1b"].vpc_config[0].subnet_ids == toset([aws_subnet.function["eu-central-1b"].id])
+    error_message = "a prober stands in its own zone"
+  }
+  assert {
+    condition     = length(aws_lambda_function.this["promotion-coordinator"].vpc_config) == 0 && length(aws_lambda_function.this["event-router"].vpc_config) == 0
+    error_message = "who acts stays outside the VPC"
+  }
+  assert {
+    condition     = aws_lambda_function.this["promotion-coordinator"].environment[0].variables["STEADFAST_PIN_NAME"] == "writer.orders.internal"
+    error_message = "the stable name is set"
+  }
+  assert {
+    condition     = alltrue([for config in aws_lambda_function_event_invoke_config.this : config.qualifier == "live"])
+    error_message = "asynchronous settings are those of the alias"
+  }
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.this["health-prober-eu-central-1a"].maximum_retry_attempts == 0
+    error_message = "a prober is not tried again minutes later"
+  }
+  assert {
+    condition     = sort(keys(aws_scheduler_schedule.this)) == tolist(["health-prober-eu-central-1a", "health-prober-eu-central-1b", "health-prober-eu-central-1c", "promotion-coordinator"])
+    error_message = "probers and the coordinator's sweep are scheduled"
+  }
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.this["promotion-coordinator"].target[0].input) == { hint = "tick", cluster = "orders" }
+    error_message = "a tick names the cluster"
+  }
+  assert {
+    condition     = alltrue([for target in aws_cloudwatch_event_target.router : target.retry_policy[0].maximum_event_age_in_seconds >= 60 && length(target.dead_letter_config) == 1])
+    error_message = "no event age below what the API takes, and a dead-letter queue"
+  }
+  assert {
+    condition     = alltrue([for permission in aws_lambda_permission.events : permission.source_account == null && permission.qualifier == "live"])
+    error_message = "EventBridge sends no source account"
+  }
+  assert {
+    condition     = contains([for match in jsondecode(aws_cloudwatch_event_rule.this["rds"].event_pattern).detail.SourceIdentifier : lookup(match, "prefix", "")], "orders")
+    error_message = "the pattern is about this cluster"
+  }
+  assert {
+    condition     = aws_dynamodb_table.state[0].point_in_time_recovery[0].enabled && aws_dynamodb_table.state[0].deletion_protection_enabled
+    error_message = "the state can be brought back"
+  }
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : length(alarm.alarm_actions) > 0]) && alltrue([for alarm in aws_cloudwatch_composite_alarm.this : length(alarm.alarm_actions) > 0])
+    error_message = "no alarm without an action"
+  }
+  assert {
+    condition     = alltrue([for az in var.azs : aws_cloudwatch_metric_alarm.this["prober-silent-${az}"].treat_missing_data == "breaching"])
+    error_message = "a dead man sends no data"
+  }
+  assert {
+    condition     = length(aws_route53_health_check.zone) == 3 && aws_route53_health_check.commits[0].child_health_threshold == 2
+    error_message = "a check for each zone, two of three"
+  }
+  assert {
+    condition     = length(aws_sns_topic_subscription.this) == 3 + 2
+    error_message = "a channel is subscribed to the notices and to each of its severities"
+  }
+  assert {
+    condition     = sort(keys(aws_vpc_endpoint.interface)) == tolist(["lambda", "rds", "rds-data", "secretsmanager", "sns"]) && sort(keys(aws_vpc_endpoint.gateway)) == tolist(["dynamodb"])
+    error_message = "exactly the endpoints that functions in the VPC call"
+  }
+  assert {
+    condition     = alltrue([for template in aws_fis_experiment_template.this : length(template.stop_condition) >= 1 && alltrue([for stop in template.stop_condition : stop.source != "none"])])
+    error_message = "no drill without a stop condition"
+  }
+  assert {
+    condition     = length(aws_backup_plan.this) == 1 && length(aws_secretsmanager_secret_rotation.login) == 0
+    error_message = "a backup plan; no rotation by a function that is not there"
+  }
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets) > 12
+    error_message = "a dashboard"
+  }
+}
+
+run "grants_what_is_called_and_no_more" {
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*")]
+      ]
+    ]))
+    error_message = "no wildcard action"
+  }
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement :
+        alltrue([for action in flatten([statement.Action]) : startswith(action, "ec2:")]) if contains(flatten([statement.Resource]), "*")
+      ]
+    ]))
+    error_message = "everything on named resources, but for network interfaces"
+  }
+  assert {
+    condition = toset([
+      for key, policy in aws_iam_role_policy.function : key if strcontains(policy.policy, "rds:FailoverDBCluster")
+    ]) == toset(["promotion-coordinator"])
+    error_message = "only the coordinator may fail over"
+  }
+  assert {
+    condition = sort(flatten([
+      for statement in jsondecode(aws_iam_role_policy.function["promotion-coordinator"].policy).Statement : statement.Resource if contains(statement.Action, "rds:FailoverDBCluster")
+      ])) == sort([
+      "arn:aws:rds:eu-central-1:123456789012:cluster:orders", "arn:aws:rds:eu-central-1:123456789012:db:orders-one",
+      "arn:aws:rds:eu-central-1:123456789012:db:orders-three", "arn:aws:rds:eu-central-1:123456789012:db:orders-two",
+    ])
+    error_message = "on this cluster and its instances"
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.function["event-router"].policy).Statement :
+      statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["event#*"] if contains(statement.Action, "dynamodb:PutItem")
+    ])
+    error_message = "the router marks events and cannot arm anybody"
+  }
+}
+
+run "plans_again" {
+  command = plan
+
+  assert {
+    condition     = aws_rds_cluster.this[0].cluster_identifier == "orders"
+    error_message = "plans again"
+  }
+}
+
+run "provisioned_with_its_own_alarms" {
+  command = plan
+  variables {
+    cluster_instance_class = "db.r7g.large"
+  }
+  assert {
+    condition     = length(aws_rds_cluster.this[0].serverlessv2_scaling_configuration) == 0
+    error_message = "no capacity range"
+  }
+  assert {
+    condition     = contains(keys(aws_cloudwatch_metric_alarm.this), "local-storage") && !contains(keys(aws_cloudwatch_metric_alarm.this), "capacity")
+    error_message = "local storage is watched instead of capacity"
+  }
+}
+
+run "one_more_function_is_one_entry" {
+  command = plan
+  variables {
+    additional_functions = {
+      secret-rotator = {
+        description       = "Rotates the logins"
+        in_vpc            = true
+        services          = ["secretsmanager"]
+        policy_statements = [{ Action = ["secretsmanager:DescribeSecret"], Resource = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/*"] }]
+      }
+      backup-verifier = {
+        description         = "Restores and asks"
+        schedule_expression = "rate(1 day)"
+        dashboard_metrics   = [{ title = "Last verified backup", metrics = ["BackupVerified"] }]
+      }
+    }
+    rotation = { function = "secret-rotator" }
+  }
+  assert {
+    condition     = length(aws_lambda_function.this) == 8 && contains(keys(aws_scheduler_schedule.this), "backup-verifier") && contains(keys(aws_cloudwatch_metric_alarm.this), "function-errors-secret-rotator")
+    error_message = "function, schedule and alarms"
+  }
+  assert {
+    condition     = length(aws_secretsmanager_secret_rotation.login) == 2 && alltrue([for rotation in aws_secretsmanager_secret_rotation.login : rotation.rotate_immediately == false])
+    error_message = "the logins are rotated, not at once"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "Last verified backup")
+    error_message = "and on the dashboard"
+  }
+}
+
+run "nothing_at_all" {
+  command = plan
+  variables {
+    create = false
+  }
+  assert {
+    condition     = length(aws_rds_cluster.this) + length(aws_lambda_function.this) + length(aws_vpc.this) + length(aws_sns_topic.this) + length(aws_cloudwatch_metric_alarm.this) + length(aws_kms_key.operations) + length(aws_cloudwatch_event_rule.this) == 0
+    error_message = "create = false makes nothing"
+  }
+}

@@ -1,0 +1,86 @@
+# The Multi-AZ instance, applied against a provider that makes nothing.
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name              = "ledger"
+  deployment        = "instance"
+  azs               = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+  package_directory = "./tests/packages"
+  ca_bundle_package = "./tests/packages/ca-bundle.zip"
+  login_passwords   = { prober = "of-nobody", drainer = "of-nobody" }
+  private_zone_name = "ledger.internal"
+  secondary         = { endpoint = "ledger-replica.abc.eu-west-1.rds.amazonaws.com" }
+}
+
+run "applies" {
+  assert {
+    condition     = aws_db_instance.this[0].multi_az && aws_db_instance.this[0].storage_type == "gp3" && aws_db_instance.this[0].max_allocated_storage == 1000 && aws_db_instance.this[0].backup_retention_period == 7 && aws_db_instance.this[0].deletion_protection && !aws_db_instance.this[0].skip_final_snapshot
+    error_message = "Multi-AZ, gp3 that grows, a week of backups, protected"
+  }
+  assert {
+    condition     = length(aws_rds_cluster.this) == 0 && length(aws_iam_role.monitoring) == 1
+    error_message = "an instance with its monitoring role, no cluster"
+  }
+  assert {
+    condition     = !contains(keys(aws_lambda_function.this), "connection-drainer") && !contains(keys(aws_secretsmanager_secret.login), "drainer")
+    error_message = "nobody is left on the old host: no drainer"
+  }
+  assert {
+    condition     = aws_lambda_function.this["health-prober-eu-central-1a"].environment[0].variables["STEADFAST_SUBNETS"] == "eu-central-1a=10.64.0.0/24,eu-central-1b=10.64.1.0/24,eu-central-1c=10.64.2.0/24"
+    error_message = "the probers tell the hosts apart by their subnets"
+  }
+  assert {
+    condition     = !contains(keys(aws_lambda_function.this["promotion-coordinator"].environment[0].variables), "STEADFAST_CLUSTER") && aws_lambda_function.this["promotion-coordinator"].environment[0].variables["STEADFAST_INSTANCE"] == "ledger"
+    error_message = "an instance is watched"
+  }
+  assert {
+    condition     = strcontains(aws_iam_role_policy.function["promotion-coordinator"].policy, "rds:RebootDBInstance") && !strcontains(aws_iam_role_policy.function["promotion-coordinator"].policy, "rds:FailoverDBCluster")
+    error_message = "the call is a reboot with failover"
+  }
+  assert {
+    condition     = aws_route53_record.failover["PRIMARY"].health_check_id == aws_route53_health_check.commits[0].id && aws_route53_record.failover["SECONDARY"].records == toset(["ledger-replica.abc.eu-west-1.rds.amazonaws.com"])
+    error_message = "the name fails over"
+  }
+  assert {
+    condition     = contains([for parameter in aws_db_parameter_group.this[0].parameter : parameter.value if parameter.name == "shared_preload_libraries" && parameter.apply_method == "pending-reboot"], "pg_stat_statements") && contains([for parameter in aws_db_parameter_group.this[0].parameter : parameter.name], "log_statement")
+    error_message = "pg_stat_statements and log_statement"
+  }
+  assert {
+    condition     = contains(keys(aws_cloudwatch_metric_alarm.this), "free-storage") && !contains(keys(aws_cloudwatch_metric_alarm.this), "replica-lag") && !strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "CommitThroughput")
+    error_message = "metrics that an instance has"
+  }
+}
+
+run "without_a_standby" {
+  command = plan
+  variables {
+    multi_az = false
+  }
+  expect_failures = [var.multi_az]
+}
+
+run "storage_that_cannot_grow" {
+  command = plan
+  variables {
+    max_allocated_storage = 100
+  }
+  expect_failures = [var.max_allocated_storage]
+}
+
+run "iops_on_a_small_disk" {
+  command = plan
+  variables {
+    iops = 12000
+  }
+  expect_failures = [var.iops]
+}
+
+run "a_stable_name_for_an_instance" {
+  command = plan
+  variables {
+    pin_name = "writer"
+  }
+  expect_failures = [var.pin_name]
+}

@@ -1,0 +1,213 @@
+variable "architecture" {
+  description = "What the packages were built for: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is arm64 or x86_64."
+  }
+}
+
+variable "package_directory" {
+  description = "Where the packages are: NAME/bootstrap.zip for each function, as `make package` writes them; with package_bucket the prefix of their keys."
+  type        = string
+  default     = "target/lambda"
+}
+
+variable "package_bucket" {
+  description = "Bucket that holds the packages. Null: they are local files."
+  type        = string
+  default     = null
+}
+
+variable "ca_bundle_package" {
+  description = "A zip file with the RDS certificate authorities (global-bundle.pem), for a layer. Null if the packages hold them."
+  type        = string
+  default     = null
+}
+
+variable "ca_file" {
+  description = "Where the functions find the bundle: /opt/… from a layer, /var/task/… from the package."
+  type        = string
+  default     = "/opt/global-bundle.pem"
+
+  validation {
+    condition     = startswith(var.ca_file, "/opt/") || startswith(var.ca_file, "/var/task/")
+    error_message = "ca_file is under /opt (a layer, see ca_bundle_package) or /var/task (the package)."
+  }
+
+  validation {
+    condition     = !startswith(var.ca_file, "/opt/") || var.ca_bundle_package != null
+    error_message = "ca_file lies in a layer: set ca_bundle_package, or put the bundle into the packages and ca_file under /var/task."
+  }
+}
+
+variable "settings" {
+  description = "Thresholds by the name of their environment variable, such as STEADFAST_PLATFORM_GRACE = \"20s\"; see the table of settings in the README."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : startswith(name, "STEADFAST_")])
+    error_message = "settings holds variables that begin with STEADFAST_."
+  }
+
+  validation {
+    condition = length(setintersection(keys(var.settings), [
+      "STEADFAST_AZ", "STEADFAST_CA_FILE", "STEADFAST_CLUSTER", "STEADFAST_CLUSTER_ARN", "STEADFAST_COORDINATOR", "STEADFAST_DATABASE",
+      "STEADFAST_DRAINER", "STEADFAST_INSTANCE", "STEADFAST_PIN_NAME", "STEADFAST_PIN_ZONE", "STEADFAST_READ_WRITE_ROLES",
+      "STEADFAST_SECRET_ARN", "STEADFAST_SUBNETS", "STEADFAST_TABLE", "STEADFAST_TOPIC_ARN",
+    ])) == 0
+    error_message = "settings names a variable that this module fills itself: use the input for it."
+  }
+}
+
+variable "read_write_roles" {
+  description = "Database roles of the applications that write: their sessions have no business on a reader and are ended there after a failover."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = !contains(["cluster", "existing-cluster"], var.deployment) || length(var.read_write_roles) > 0
+    error_message = "read_write_roles names at least one role: without it the drainer would not know whose sessions to end on the old writer."
+  }
+
+  validation {
+    condition     = alltrue([for role in var.read_write_roles : length(role) > 0 && !strcontains(role, ",")])
+    error_message = "read_write_roles has no empty name, and no name with a comma."
+  }
+}
+
+variable "reserve_concurrency" {
+  description = "Whether the functions reserve concurrency, so that others in the account cannot starve them. An account with a quota of 10 has to turn it off."
+  type        = bool
+  default     = true
+}
+
+variable "schedules_enabled" {
+  description = "Whether the schedules tick: off until the packages and the database's schema are there."
+  type        = bool
+  default     = true
+}
+
+variable "application_log_level" {
+  description = "Level of the functions' own log."
+  type        = string
+  default     = "INFO"
+
+  validation {
+    condition     = contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"], var.application_log_level)
+    error_message = "application_log_level is TRACE, DEBUG, INFO, WARN, ERROR or FATAL."
+  }
+}
+
+variable "additional_functions" {
+  description = "Further functions: one entry is the function with role, log group, alias, schedule and failure destination."
+  type = map(object({
+    description                  = string
+    per_zone                     = optional(bool, false)
+    in_vpc                       = optional(bool, false)
+    timeout                      = optional(number, 60)
+    memory_size                  = optional(number, 256)
+    maximum_retry_attempts       = optional(number, 2)
+    maximum_event_age_in_seconds = optional(number, 21600)
+    reserved_concurrency         = optional(number, -1)
+    schedule_expression          = optional(string)
+    schedule_input               = optional(string)
+    services                     = optional(list(string), [])
+    environment                  = optional(map(string), {})
+    policy_statements = optional(list(object({
+      Effect   = optional(string, "Allow")
+      Action   = list(string)
+      Resource = list(string)
+    })), [])
+    dashboard_metrics = optional(list(object({
+      title   = string
+      metrics = list(string)
+      stat    = optional(string, "Maximum")
+      view    = optional(string, "singleValue")
+      period  = optional(number, 86400)
+    })), [])
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setintersection(keys(var.additional_functions), ["health-prober", "event-router", "promotion-coordinator", "connection-drainer"])) == 0
+    error_message = "additional_functions names a function that ships already."
+  }
+
+  validation {
+    condition     = alltrue([for kind in keys(var.additional_functions) : can(regex("^[a-z][a-z0-9-]{1,30}$", kind))])
+    error_message = "Names in additional_functions have 2 to 31 characters of a-z, 0-9 and hyphens."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for kind, function in var.additional_functions : [
+        for az in var.azs : length(join("-", compact([var.name, kind, function.per_zone ? az : ""]))) <= 64
+      ]
+    ]))
+    error_message = "additional_functions makes a function name of more than 64 characters, NAME-FUNCTION or NAME-FUNCTION-ZONE: shorten one of them."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for function in values(var.additional_functions) : [
+        for statement in function.policy_statements : [for action in statement.Action : !strcontains(action, "*")]
+      ]
+    ]))
+    error_message = "additional_functions grants an action with a wildcard: name the actions that the function calls."
+  }
+}
+
+variable "rotation" {
+  description = "Rotation of the functions' logins by one of additional_functions. Null: none."
+  type = object({
+    function            = string
+    schedule_expression = optional(string, "cron(0 3 ? * SUN *)")
+    duration            = optional(string, "3h")
+  })
+  default = null
+
+  validation {
+    condition     = var.rotation == null || contains(keys(var.additional_functions), try(var.rotation.function, ""))
+    error_message = "rotation.function is one of additional_functions: the function that rotates is not deployed otherwise."
+  }
+}
+
+variable "secret_recovery_window_in_days" {
+  description = "How long a deleted secret can be brought back, in days; 0 deletes at once."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.secret_recovery_window_in_days == 0 || (var.secret_recovery_window_in_days >= 7 && var.secret_recovery_window_in_days <= 30)
+    error_message = "secret_recovery_window_in_days is 0 or 7 to 30."
+  }
+}
+
+variable "login_passwords" {
+  description = "Passwords of the functions' logins, `prober` and `drainer`: see the examples for how to have them made anew without storing them. Written once, and again when secret_version rises."
+  type        = map(string)
+  default     = null
+  sensitive   = true
+  ephemeral   = true
+
+  validation {
+    condition     = !var.write_login_passwords || (can(var.login_passwords["prober"]) && (can(var.login_passwords["drainer"]) || !contains(["cluster", "existing-cluster"], var.deployment)))
+    error_message = "login_passwords has a password for prober, and for a cluster one for drainer; or set write_login_passwords to false and write the secrets yourself."
+  }
+}
+
+variable "write_login_passwords" {
+  description = "Whether to write login_passwords into the functions' secrets; otherwise somebody else puts {\"username\", \"password\"} there."
+  type        = bool
+  default     = true
+}
+
+variable "secret_version" {
+  description = "Raise by one to write new passwords into the functions' secrets."
+  type        = number
+  default     = 1
+}
