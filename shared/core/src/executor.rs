@@ -346,7 +346,11 @@ impl<'w, W: World> Executor<'w, W> {
 
     /// The call that moves the role of what is watched, by the name it has in the API.
     fn call_name(&self) -> &'static str {
-        self.topology.as_ref().map_or(Deployment::default(), |seen| seen.what.deployment).failover_action()
+        self.deployment().failover_action()
+    }
+
+    fn deployment(&self) -> Deployment {
+        self.topology.as_ref().map_or(Deployment::default(), |seen| seen.what.deployment)
     }
 
     /// Our own intention that stands in the table without its call, since the answer to the write was
@@ -493,7 +497,7 @@ impl<'w, W: World> Executor<'w, W> {
         let seen = Some(open.version);
         let episode = self.write_returning(under, episode, seen, decision, &[(Kind::Closed, facts)]).await?;
         self.tell_untold().await;
-        self.tell(&notice::closed(&episode, &writer, self.call_name(), snapshot.now)).await;
+        self.tell(&notice::closed(&episode, &writer, self.deployment(), snapshot.now)).await;
         Ok(())
     }
 

@@ -186,8 +186,8 @@ pub fn human_needed(episode: &Episode, decision: &Decision) -> Notice {
     }
 }
 
-/// An episode ended; `call` is what the call that moves the role is named.
-pub fn closed(episode: &Episode, writer: &InstanceId, call: &str, now: Timestamp) -> Notice {
+/// An episode ended.
+pub fn closed(episode: &Episode, writer: &InstanceId, deployment: Deployment, now: Timestamp) -> Notice {
     if let Some(plan) = episode.plan.as_ref().filter(|_| episode.cause == WriterState::Committing) {
         return switched(episode, plan, writer);
     }
@@ -197,6 +197,12 @@ pub fn closed(episode: &Episode, writer: &InstanceId, call: &str, now: Timestamp
         RecoveredBy::Itself => "it is the old writer, which came back",
     };
     let proved = episode.proved_at.unwrap_or(now);
+    let call = deployment.failover_action();
+    // RDS has no name for a host of an instance.
+    let known_to_rds = match deployment {
+        Deployment::Cluster => episode.old_writer.as_str(),
+        Deployment::Instance => episode.cluster.as_str(),
+    };
     Notice {
         severity: Severity::Warning,
         subject: format!("{}: writes flow again on {writer}", episode.cluster),
@@ -210,22 +216,22 @@ pub fn closed(episode: &Episode, writer: &InstanceId, call: &str, now: Timestamp
             proved.rfc3339(),
             proved.since(episode.failed_since).as_millis(),
             episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
-            in_shadow(episode, proved),
+            in_shadow(episode, call, proved),
             episode.old_writer,
             episode.cause,
-            episode.old_writer,
+            known_to_rds,
             evidence(episode)
         ),
     }
 }
 
 /// What Steadfast would have done if it were armed; empty when nothing.
-fn in_shadow(episode: &Episode, proved: Timestamp) -> String {
+fn in_shadow(episode: &Episode, call: &str, proved: Timestamp) -> String {
     let Some(shadowed) = &episode.shadowed else {
         return String::new();
     };
     format!(
-        "In shadow mode nothing was called: armed, Steadfast would have called FailoverDBCluster with target {} {} ms \
+        "In shadow mode nothing was called: armed, Steadfast would have called {call} with target {} {} ms \
          after the failure was first seen, which was {} ms before that commit. Arm it once you trust what it would \
          have done. ",
         shadowed.target,

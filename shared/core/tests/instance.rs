@@ -12,10 +12,11 @@ use serde_json::json;
 use steadfast_core::candidate::{self, Refusal};
 use steadfast_core::decision::decide;
 use steadfast_core::diagnosis::{Ignored, WriterState, diagnose};
-use steadfast_core::episode::{Episode, Promotion, RecoveredBy};
+use steadfast_core::episode::{Episode, Promotion, RecoveredBy, Shadowed};
 use steadfast_core::evidence::Kind;
 use steadfast_core::executor::{Executor, Patience};
 use steadfast_core::hint;
+use steadfast_core::notice;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::*;
 use steadfast_core::rds_event::{self, Meaning};
@@ -364,4 +365,17 @@ fn its_events_are_known_by_their_sentence_when_they_come_without_an_id() {
     ] {
         assert_eq!(rds_event::read_event(None, message).meaning, meaning, "{message}");
     }
+}
+
+#[test]
+fn the_closing_message_names_the_call_and_what_rds_knows() {
+    let seen = look([Outcome::Unreachable; 3]);
+    let policy = Policy::default();
+    let diagnosis = diagnose(&seen, &policy);
+    let mut episode = Episode::open(&id(), 3, &diagnosis, host("a"), None, ago(9_000), &policy);
+    episode.shadowed = Some(Shadowed { target: host("b"), at: ago(5_000), cause: WriterState::Dead });
+    let told = notice::closed(&episode, &host("b"), Deployment::Instance, ago(0)).body;
+    assert!(told.contains("would have called RebootDBInstance"), "{told}");
+    assert!(told.contains("--source-identifier orders "), "RDS knows no host of an instance: {told}");
+    assert!(!told.contains("FailoverDBCluster"), "{told}");
 }
