@@ -71,22 +71,23 @@ impl Disturbance {
         STEPS.into_iter().take_while(move |step| *step != self.step)
     }
 
-    pub(super) async fn strike(self, lab: &Lab) -> Result<(), DrillError> {
+    /// Whether it happened: a switchover may be refused, because of the rotation.
+    pub(super) async fn strike(self, lab: &Lab) -> Result<bool, DrillError> {
         sleep(INTO_THE_STEP).await;
         let stage = Stage { lab, instance: lab.cluster.writer().to_owned() };
         match self.how {
-            How::Killed => deeds::kill_postgres(&stage).await,
-            How::ByHand => deeds::fail_over_by_hand(&stage).await,
+            How::Killed => deeds::kill_postgres(&stage).await.map(|()| true),
+            How::ByHand => deeds::fail_over_by_hand(&stage).await.map(|()| true),
             How::SwitchedOver => {
                 let order = json!({ "cluster": names::CLUSTER, "hint": "operator", "order": "switchover",
                     "reason": "a rotation is drilled" });
                 let answer = lab.invoke(names::COORDINATOR, &order).await?;
                 tracing::info!(%answer, "a switchover in a rotation");
-                Ok(())
+                Ok(answer.get("switched_over") == Some(&serde_json::Value::Bool(true)))
             }
             How::FunctionKilled => {
                 let killed = lab.lambda.kill_environments(names::ROTATOR).await;
-                killed.map(drop).map_err(|error| DrillError::Lab(AssemblyError::from(error)))
+                killed.map(|killed| killed > 0).map_err(|error| DrillError::Lab(AssemblyError::from(error)))
             }
         }
     }

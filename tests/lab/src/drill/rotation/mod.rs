@@ -56,6 +56,8 @@ pub struct RotationResult {
     pub failovers_during: u64,
     /// In the midst of which step, and how.
     pub failovers_in: BTreeMap<String, u32>,
+    /// Switchovers that were refused because a rotation was announced.
+    pub switchovers_refused: u32,
     /// Functions that were killed in a step.
     pub functions_killed: u32,
     /// Tries of Secrets Manager that ended early, each followed by another one.
@@ -204,11 +206,13 @@ impl Drill<'_> {
         }
         let (stepped, disturbed) =
             tokio::join!(self.secrets.step(ordered, disturbance.step), disturbance.strike(self.lab));
-        disturbed?;
+        let happened = disturbed?;
         if let Err(error) = stepped {
             self.again(disturbance.step, &error.to_string());
         }
-        if disturbance.is_failover() {
+        if disturbance.is_failover() && !happened {
+            self.result.switchovers_refused += 1;
+        } else if disturbance.is_failover() {
             *self.result.failovers_in.entry(disturbance.to_string()).or_default() += 1;
         } else {
             self.result.functions_killed += 1;
