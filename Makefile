@@ -9,11 +9,12 @@ RUNS ?= 1
 MINUTES ?= 60
 TIME ?= 60s
 FAULTS ?= 500
+ROTATIONS ?= 56
 
 # Always the whole workspace for one named target: Cargo gives dependencies the features that the selected packages
 # ask for, so another selection builds the AWS SDK once more.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-FUNCTIONS := health-prober event-router promotion-coordinator connection-drainer
+FUNCTIONS := health-prober event-router promotion-coordinator connection-drainer secret-rotator backup-verifier
 CARGO := cargo
 RELEASE := --locked --release --target $(HOST)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -25,7 +26,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill drills soak known-fault sim simulator explain bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package setup clean
+.PHONY: help drill drills drill-backup drill-rotation soak known-fault sim simulator explain bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,12 @@ soak: build ## An hour of background noise on which nobody may act: MINUTES=60 S
 known-fault:
 	@case ' $(SCENARIOS) ' in *' $(FAULT) '*) ;; *) \
 	  echo "FAULT=$(FAULT) is no scenario; choose one of: $(SCENARIOS)" >&2; exit 2;; esac
+
+drill-backup: build ## Restore backups beside production and open them, damaged ones too: REPEAT=n of each kind
+	@exec $(LAB) backup $(if $(filter-out 1,$(REPEAT)),--repeat '$(REPEAT)')
+
+drill-rotation: build ## Rotate passwords under load, with failovers in the midst of rotations: ROTATIONS=56
+	@exec $(LAB) rotation --rotations '$(ROTATIONS)'
 
 sim: simulator ## Simulate failovers in virtual time: SEEDS=50000 FROM=n, or one again: SEED=n or SCENARIO=kill-host
 ifdef SEED

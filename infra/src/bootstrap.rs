@@ -11,7 +11,12 @@ use steadfast_aws::secret::Credentials;
 use crate::script;
 
 /// The schema that ships, in the order of its versions. Each may be run again.
-pub const SCHEMA: [&str; 2] = [include_str!("../schema/0001_steadfast.sql"), include_str!("../schema/0002_ledger.sql")];
+pub const SCHEMA: [&str; 4] = [
+    include_str!("../schema/0001_steadfast.sql"),
+    include_str!("../schema/0002_ledger.sql"),
+    include_str!("../schema/0003_rotation.sql"),
+    include_str!("../schema/0004_verification.sql"),
+];
 
 /// A person waits.
 const LIMITS: ConnectLimits = ConnectLimits { tcp: Duration::from_secs(5), total: Duration::from_secs(10) };

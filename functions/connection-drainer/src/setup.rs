@@ -14,6 +14,7 @@ use steadfast_aws::state::Table;
 use steadfast_core::gate::Limits;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::CALL_LIMIT;
+use steadfast_core::rotation::alternate::with_alternates;
 use steadfast_core::topology::{ClusterId, Deployment};
 
 /// Left of the invocation's time when the drainer stops.
@@ -69,7 +70,8 @@ impl Setup {
             secrets: clients::secretsmanager(&config),
             secret,
             database,
-            roles,
+            // A rotation gives each role a second user.
+            roles: with_alternates(&roles),
             connector,
             watch,
             topic: topic.map(|arn| Topic::new(clients::sns(&config), arn)),

@@ -204,7 +204,7 @@ impl<'w, W: World> Executor<'w, W> {
             }
             self.describe_now = false;
         }
-        let State { mode, lease, episode, reports, pin } = self.load().await?;
+        let State { mode, lease, episode, reports, pin, rotations } = self.load().await?;
         self.pin = pin;
         Ok(Snapshot {
             now: self.world.now(),
@@ -215,6 +215,7 @@ impl<'w, W: World> Executor<'w, W> {
             topology: self.topology.clone(),
             reports,
             episode,
+            rotations,
         })
     }
 

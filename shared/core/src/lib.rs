@@ -10,7 +10,9 @@
 //! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom; [`switchover`]
 //!    behind the [`gate`]: the same on purpose.
 //! 7. [`pin`]: a stable name for the writer, when nothing is wrong.
-//! 8. [`evidence`], [`metric`], [`notice`] with its [`remedy`], [`debris`]: what can be proved and told afterwards.
+//! 8. [`rotation`]: passwords that change while nobody notices, and never in an episode; [`verification`]: backups that were
+//!    opened.
+//! 9. [`evidence`], [`metric`], [`notice`] with its [`remedy`], [`debris`]: what can be proved and told afterwards.
 
 pub mod board;
 pub mod candidate;
@@ -33,6 +35,7 @@ pub mod policy;
 pub mod ports;
 pub mod rds_event;
 pub mod remedy;
+pub mod rotation;
 pub mod route;
 pub mod rules;
 pub mod snapshot;
@@ -40,4 +43,5 @@ pub mod step;
 pub mod switchover;
 pub mod time;
 pub mod topology;
+pub mod verification;
 pub mod witness;

@@ -60,6 +60,16 @@ pub const PROMOTION_CALLS: Metric = Metric { name: "PromotionCalls", unit: Unit:
 pub const HUMAN_CALLS: Metric = Metric { name: "HumanCalls", unit: Unit::Count };
 /// Times the stable name could not be set.
 pub const PIN_FAILURES: Metric = Metric { name: "PinFailures", unit: Unit::Count };
+/// Rotations that gave a secret its next user.
+pub const ROTATIONS: Metric = Metric { name: "Rotations", unit: Unit::Count };
+/// Steps of a rotation that failed, other than for an episode.
+pub const ROTATION_FAILURES: Metric = Metric { name: "RotationFailures", unit: Unit::Count };
+/// Whether the last backup that was opened is as it should be: 1 or 0.
+pub const BACKUP_VERIFIED: Metric = Metric { name: "BackupVerified", unit: Unit::Count };
+/// How much of the writes a restored backup lacked.
+pub const BACKUP_AGE: Metric = Metric { name: "BackupAge", unit: Unit::Milliseconds };
+/// From the order of a restore to its first answer.
+pub const RESTORE: Metric = Metric { name: "Restore", unit: Unit::Milliseconds };
 /// Sessions the drainer ended.
 pub const SESSIONS_EVICTED: Metric = Metric { name: "SessionsEvicted", unit: Unit::Count };
 

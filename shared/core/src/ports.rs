@@ -10,6 +10,7 @@ use crate::metric::Metric;
 use crate::mode::Mode;
 use crate::notice::Notice;
 use crate::pin::{Aim, Pin, PinName};
+use crate::rotation::Rotation;
 use crate::switchover::Quiesced;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, InstanceId, Topology};
@@ -43,6 +44,8 @@ pub struct State {
     pub reports: Vec<WitnessReport>,
     /// What was done about the stable name.
     pub pin: Option<Pin>,
+    /// The latest rotation of each secret.
+    pub rotations: Vec<Rotation>,
 }
 
 /// Why the state table did not do what was asked.

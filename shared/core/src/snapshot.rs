@@ -6,6 +6,7 @@ use crate::episode::Episode;
 use crate::lease::Lease;
 use crate::mode::Mode;
 use crate::policy::Policy;
+use crate::rotation::Rotation;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
 use crate::witness::{Outcome, WitnessReport};
@@ -38,12 +39,20 @@ pub struct Snapshot {
     pub reports: Vec<WitnessReport>,
     /// The latest episode, open or closed.
     pub episode: Option<Episode>,
+    /// The latest rotation of each secret.
+    #[serde(default)]
+    pub rotations: Vec<Rotation>,
 }
 
 impl Snapshot {
     /// The episode that still has to be brought to its end.
     pub fn open_episode(&self) -> Option<&Episode> {
         self.episode.as_ref().filter(|episode| episode.is_open())
+    }
+
+    /// A rotation that is about to change something: nobody moves the writer role on purpose meanwhile.
+    pub fn rotating(&self, policy: &Policy) -> Option<&Rotation> {
+        self.rotations.iter().find(|rotation| rotation.is_in_progress(self.now, policy.clock_skew_max))
     }
 
     /// What is watched. Unlike the rest of a description, this does not grow old.

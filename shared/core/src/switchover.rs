@@ -122,6 +122,9 @@ pub enum NotReady {
     /// Somebody acts, or has just died.
     #[error("another coordinator holds the lease; try again in a few seconds")]
     Lease,
+    /// A password is about to change.
+    #[error("the secret {0} is being rotated; try again in a minute")]
+    Rotation(String),
     /// Only a writer that serves is switched over.
     #[error("the writer is {0:?}, not committing; a switchover needs a healthy cluster")]
     Writer(WriterState),
@@ -150,7 +153,10 @@ impl NotReady {
     pub fn passes(&self) -> bool {
         matches!(
             self,
-            Self::Writer(WriterState::Unknown | WriterState::Suspected) | Self::Platform(Platform::Mute) | Self::Lease
+            Self::Writer(WriterState::Unknown | WriterState::Suspected)
+                | Self::Platform(Platform::Mute)
+                | Self::Lease
+                | Self::Rotation(_)
         )
     }
 }
@@ -160,7 +166,12 @@ impl NotReady {
 /// # Errors
 ///
 /// The first thing that stands in the way.
-pub fn preflight(snapshot: &Snapshot, decision: &Decision, order: &Ordered) -> Result<InstanceId, NotReady> {
+pub fn preflight(
+    snapshot: &Snapshot,
+    decision: &Decision,
+    order: &Ordered,
+    policy: &Policy,
+) -> Result<InstanceId, NotReady> {
     let facts = decision.facts;
     if snapshot.deployment() == Deployment::Instance {
         return Err(NotReady::NoGate);
@@ -178,6 +189,9 @@ pub fn preflight(snapshot: &Snapshot, decision: &Decision, order: &Ordered) -> R
     }
     if facts.lease == LeaseState::Theirs {
         return Err(NotReady::Lease);
+    }
+    if let Some(rotation) = snapshot.rotating(policy) {
+        return Err(NotReady::Rotation(rotation.secret.clone()));
     }
     if facts.writer != WriterState::Committing {
         return Err(NotReady::Writer(facts.writer));
@@ -251,6 +265,8 @@ pub fn planned(snapshot: &Snapshot, policy: &Policy) -> Planned {
         Some(_) => Planned::Off,
         // Once its end has begun, a plan is not taken up again: the gate may have been opened.
         None if open.proved_at.is_some() || plan.resumed => Planned::Off,
+        // It was announced before the lease was taken: it would not have been afterwards.
+        None if snapshot.rotating(policy).is_some() => Planned::Off,
         None if is_owner(snapshot, open) && plan.stands(snapshot.now, policy) => Planned::Due,
         None => Planned::Off,
     }

@@ -253,7 +253,7 @@ fn a_call_that_was_refused_for_a_reason_that_passes_is_made_again() {
 fn a_switchover_is_refused_with_the_remedy() {
     let seen = look([Committing; 3]);
     let order = Ordered { target: None, reason: "exercise".into(), request: "request-1".into() };
-    let refused = switchover::preflight(&seen, &decide(&seen, &policy()), &order).unwrap_err();
+    let refused = switchover::preflight(&seen, &decide(&seen, &policy()), &order, &policy()).unwrap_err();
     assert_eq!(refused, NotReady::NoGate);
     assert!(!refused.passes() && refused.to_string().contains("reboot it with failover by hand"), "{refused}");
 }

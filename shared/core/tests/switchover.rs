@@ -16,6 +16,8 @@ use steadfast_core::gate::Phase;
 use steadfast_core::mode::Mode;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::*;
+use steadfast_core::rotation::Rotation;
+use steadfast_core::rotation::row::Announced;
 use steadfast_core::switchover::*;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, InstanceId, Owner};
@@ -331,4 +333,46 @@ fn a_writer_that_fails_before_the_call_is_failed_over_as_ever() {
     let i = w.i.lock().unwrap();
     assert_eq!(i.fail_overs, ["r1"]);
     assert_eq!(i.state.episode.as_ref().unwrap().cause, steadfast_core::diagnosis::WriterState::Stalled);
+}
+
+fn rotating(until: Timestamp) -> Rotation {
+    let next = Announced { secret: "the secret", token: "t", role: "app_clone", old_role: "app" };
+    Rotation { until, ..Rotation::announced(None, next, until.minus(Duration::from_secs(20))) }
+}
+
+#[test]
+fn a_switchover_waits_for_a_rotation_that_was_announced() {
+    let w = healthy();
+    let until = w.now().plus(Duration::from_secs(5));
+    w.i.lock().unwrap().state.rotations = vec![rotating(until)];
+    switch(&w, &order(None), 60).unwrap().unwrap();
+    let opened = episode(&w).opened_at;
+    assert!(opened >= until.plus(Policy::default().clock_skew_max), "opened at {opened:?}, in the rotation");
+    assert_eq!(episode(&w).closed.unwrap().by, RecoveredBy::Steadfast);
+}
+
+#[test]
+fn a_switchover_gives_up_before_a_rotation_that_does_not_end() {
+    let w = healthy();
+    w.i.lock().unwrap().state.rotations = vec![rotating(w.now().plus(Duration::from_secs(600)))];
+    let refused = switch(&w, &order(None), 60).unwrap().unwrap_err();
+    assert_eq!(refused.to_string(), "the secret the secret is being rotated; try again in a minute");
+    assert!(w.i.lock().unwrap().state.episode.is_none());
+}
+
+#[test]
+fn a_plan_is_called_off_for_a_rotation_that_was_announced_just_before_it() {
+    let w = healthy();
+    switch(&w, &order(None), 60).unwrap().unwrap();
+    let mut open = episode(&w);
+    (open.promotion, open.closed, open.proved_at) = (None, None, None);
+    let plan = open.plan.as_mut().unwrap();
+    (plan.asked, plan.resumed) = (false, false);
+    let mut seen = snapshot(Vec::new());
+    seen.now = open.opened_at;
+    seen.lease.as_mut().unwrap().epoch = open.epoch;
+    seen.episode = Some(open);
+    assert_eq!(planned(&seen, &Policy::default()), Planned::Due);
+    seen.rotations = vec![rotating(seen.now.plus(Duration::from_secs(5)))];
+    assert_eq!(planned(&seen, &Policy::default()), Planned::Off);
 }

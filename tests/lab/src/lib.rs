@@ -14,5 +14,6 @@ pub mod postgres;
 pub mod proxy;
 pub mod rds;
 pub mod rds_data;
+pub mod secrets;
 pub mod services;
 pub mod workload;

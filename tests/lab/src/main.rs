@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use steadfast_lab::assembly::{Lab, LabConfig, names};
-use steadfast_lab::drill::{self, AllPlan, DrillPlan, DrillResult, Progress};
+use steadfast_lab::drill::{self, AllPlan, BackupPlan, DrillPlan, DrillResult, Progress, RotationPlan};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Below the root of the checkout.
@@ -51,6 +51,18 @@ enum Command {
         runs: u32,
         /// Only these scenarios; all when none is named.
         scenarios: Vec<String>,
+    },
+    /// Restore backups, open them, and see that damaged ones are told from good ones.
+    Backup {
+        /// Good restores of each kind.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+        repeat: u32,
+    },
+    /// Rotate passwords under load, with failovers in the midst of rotations.
+    Rotation {
+        /// How many rotations.
+        #[arg(long, default_value_t = 56, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        rotations: u32,
     },
     /// Let nothing but background noise happen, and see that nobody acts on it.
     Soak {
@@ -175,6 +187,16 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
             write!(out, "\n{}", drill::render(&result))?;
             Ok(verdict(std::iter::once(&result)))
         }
+        Command::Backup { repeat } => {
+            let plan = BackupPlan { repeat, output: config.logs.with_file_name("drill") };
+            let result = drill::drill_backup(&config, &plan, &Console).await?;
+            said("backup", &result, &result.failures)
+        }
+        Command::Rotation { rotations } => {
+            let plan = RotationPlan { rotations, output: config.logs.with_file_name("drill") };
+            let result = drill::drill_rotation(&config, &plan, &Console).await?;
+            said("rotation", &result, &result.failures)
+        }
         Command::Up { invoke_port } => up(config, invoke_port).await,
     }
 }
@@ -189,6 +211,20 @@ fn verdict<'r>(results: impl IntoIterator<Item = &'r DrillResult>) -> ExitCode {
         }
     }
     code
+}
+
+/// Prints a result, says what failed, and fails if anything did.
+fn said<T: serde::Serialize>(
+    drilled: &str,
+    result: &T,
+    failures: &[String],
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string_pretty(result)?)?;
+    for failure in failures {
+        Console.say(&format!("FAILED: {drilled}: {failure}"));
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error::Error>> {

@@ -84,6 +84,12 @@ impl LoopbackNetwork {
         self.address(view, node, POSTGRES_PORT)
     }
 
+    /// An address of a server beside the nodes.
+    #[must_use]
+    pub fn address_of(&self, third: u8, fourth: u8) -> SocketAddr {
+        self.address(third, fourth, POSTGRES_PORT)
+    }
+
     /// Where the resolver of a view (0..=3) listens, UDP and TCP.
     #[must_use]
     pub fn resolver_address(&self, view: u8) -> SocketAddr {

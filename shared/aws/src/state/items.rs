@@ -23,7 +23,9 @@ pub(super) const MODE: &str = "mode";
 pub(super) const EPISODE: &str = "episode";
 pub(super) const PIN: &str = "pin";
 pub(super) const SEEN: &str = "seen";
+pub(super) const VERIFICATION: &str = "verification";
 const WITNESS: &str = "witness#";
+const ROTATION: &str = "rotation#";
 const BODY: &str = "body";
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
@@ -42,6 +44,10 @@ pub(super) fn event_key(event: &str) -> String {
 
 pub(super) fn witness_sort_key(az: &Az) -> String {
     format!("{WITNESS}{az}")
+}
+
+pub(super) fn rotation_sort_key(secret: &str) -> String {
+    format!("{ROTATION}{secret}")
 }
 
 pub(super) struct Item(Attributes);
@@ -98,6 +104,11 @@ pub(super) fn read_into(state: &mut State, item: &Attributes, table: &str) -> Re
         key if key.starts_with(WITNESS) => match read_body(item, table) {
             Ok(report) => state.reports.push(report),
             Err(error) => tracing::error!(%error, "a witness report is left out"),
+        },
+        // Its secret waits; a failover does not wait for a password.
+        key if key.starts_with(ROTATION) => match read_body(item, table) {
+            Ok(rotation) => state.rotations.push(rotation),
+            Err(error) => tracing::error!(%error, "a rotation is left out"),
         },
         _ => {}
     }

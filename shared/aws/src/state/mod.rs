@@ -6,11 +6,15 @@
 //! | `cluster#ID` | `mode` | what the operator allows, since when and why; set only through the coordinator |
 //! | `cluster#ID` | `episode` | the latest episode, with its version |
 //! | `cluster#ID` | `pin` | what was done about the stable name, with its version |
+//! | `cluster#ID` | `rotation#ARN` | the latest rotation of a secret, with its version; no secret |
+//! | `cluster#ID` | `verification` | the latest verification of the backups, with its version |
 //! | `cluster#ID` | `witness#AZ` | the latest report of one prober |
 //! | `evidence#ID#EPOCH` | sequence, ten digits | one entry of the chain |
 //! | `event#ID` | `seen` | an event that was handled; removed by TTL |
 
 mod items;
+mod rotation;
+mod verification;
 
 use std::time::Duration;
 
@@ -264,11 +268,25 @@ impl Table {
 
     /// The end may have moved by a renewal of our own; owner and epoch may not.
     fn lease_check(&self, cluster: &ClusterId, lease: &Lease) -> Result<ConditionCheck, StateError> {
+        self.lease_condition(cluster, lease, "#owner = :owner AND #epoch = :epoch AND expires_at >= :expires_at")
+    }
+
+    /// Not even renewed.
+    fn exact_lease_check(&self, cluster: &ClusterId, lease: &Lease) -> Result<ConditionCheck, StateError> {
+        self.lease_condition(cluster, lease, "#owner = :owner AND #epoch = :epoch AND expires_at = :expires_at")
+    }
+
+    fn lease_condition(
+        &self,
+        cluster: &ClusterId,
+        lease: &Lease,
+        condition: &str,
+    ) -> Result<ConditionCheck, StateError> {
         ConditionCheck::builder()
             .table_name(&self.name)
             .key(PARTITION_KEY, AttributeValue::S(cluster_key(cluster)))
             .key(SORT_KEY, AttributeValue::S(items::LEASE.to_owned()))
-            .condition_expression("#owner = :owner AND #epoch = :epoch AND expires_at >= :expires_at")
+            .condition_expression(condition)
             .expression_attribute_names("#owner", "owner")
             .expression_attribute_names("#epoch", "epoch")
             .expression_attribute_values(":owner", AttributeValue::S(lease.owner.to_string()))

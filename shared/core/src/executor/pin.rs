@@ -25,12 +25,13 @@ impl<W: World> Executor<'_, W> {
         if time_left < TAKES_AT_MOST || pin::due(&name, snapshot, decision, self.pin.as_ref()).is_none() {
             return;
         }
-        let State { mode, lease, episode, reports, pin: known } = match self.world.load(&self.cluster).await {
+        let State { mode, lease, episode, reports, pin: known, rotations } = match self.world.load(&self.cluster).await
+        {
             Ok(state) => state,
             Err(error) => return self.leave_name(&error.to_string()),
         };
         let now = self.world.now();
-        let again = Snapshot { now, mode, lease, episode, reports, ..snapshot.clone() };
+        let again = Snapshot { now, mode, lease, episode, reports, rotations, ..snapshot.clone() };
         let decision = decision::decide(&again, self.policy);
         if let Some(ask) = pin::due(&name, &again, &decision, known.as_ref()) {
             self.ask(ask, known.as_ref()).await;

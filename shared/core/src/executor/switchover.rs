@@ -35,7 +35,7 @@ impl<W: World> Executor<'_, W> {
             let snapshot = self.look().await?;
             let decision = decision::decide(&snapshot, self.policy);
             self.log_decision(&decision);
-            match switchover::preflight(&snapshot, &decision, order) {
+            match switchover::preflight(&snapshot, &decision, order, self.policy) {
                 Ok(target) => match self.open_planned(&snapshot, &decision, order, target).await {
                     Ok(()) => return self.run(patience).await.map(Ok),
                     Err(StateError::Superseded { .. }) if !self.is_too_late(began, patience) => {

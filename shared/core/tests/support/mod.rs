@@ -84,6 +84,7 @@ pub(crate) fn snapshot(reports: Vec<WitnessReport>) -> Snapshot {
         topology: Some(Seen { at: ago(100), what: topology() }),
         reports,
         episode: None,
+        rotations: Vec::new(),
     }
 }
 

@@ -87,6 +87,16 @@ pub(super) fn specs(
         drainer.push(("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", endpoints.data)));
         specs.push(function(names::DRAINER, names::DRAINER, 120, &drainer));
     }
+    let mut rotator = network(cluster, 0);
+    rotator.push(("STEADFAST_ADMIN_SECRET_ARN", resources.master_secret_arn.clone()));
+    rotator.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
+    rotator.extend(config.rotator.iter().map(|(name, value)| (*name, value.clone())));
+    specs.push(function(names::ROTATOR, names::ROTATOR, 60, &rotator));
+    let mut verifier = network(cluster, 0);
+    verifier.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
+    verifier.push(("STEADFAST_VERIFY_SUBNET_GROUP", "verification".to_owned()));
+    verifier.push(("STEADFAST_VERIFY_SECURITY_GROUPS", names::ISOLATED_GROUP.to_owned()));
+    specs.push(function(names::VERIFIER, names::VERIFIER, 300, &verifier));
     for (view, az) in (1..).zip(names::AZS) {
         let mut prober = database(cluster, view, &resources.prober_secret_arn);
         prober.push(("STEADFAST_AZ", az.to_owned()));
@@ -129,10 +139,16 @@ fn environment(deployment: Deployment, endpoints: &Endpoints) -> BTreeMap<String
     .collect()
 }
 
-/// Settings of a function in the VPC: it sees the network of its view.
+/// Settings of a function in the VPC with a login of its own.
 fn database(cluster: &Cluster, view: u8, secret: &str) -> Vec<(&'static str, String)> {
+    let mut settings = network(cluster, view);
+    settings.push(("STEADFAST_SECRET_ARN", secret.to_owned()));
+    settings
+}
+
+/// Settings of a function in the VPC: it sees the network of its view.
+fn network(cluster: &Cluster, view: u8) -> Vec<(&'static str, String)> {
     vec![
-        ("STEADFAST_SECRET_ARN", secret.to_owned()),
         ("STEADFAST_DATABASE", names::DATABASE.to_owned()),
         ("STEADFAST_CA_FILE", cluster.ca_file().display().to_string()),
         ("STEADFAST_DNS_SERVER", cluster.resolver_address(view).to_string()),

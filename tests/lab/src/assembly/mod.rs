@@ -10,6 +10,7 @@ pub mod names;
 mod nodes;
 mod queue;
 mod resources;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,11 +35,12 @@ pub(crate) use error::call;
 pub use nodes::PostgresNodes;
 pub use resources::{Resources, create_table, emulator_config};
 pub(crate) use resources::{credentials, scram};
+pub use vault::PostgresVault;
 
 use crate::emulator::Emulator;
 use crate::lambda::Lambda;
 use crate::postgres::{Cluster, ClusterConfig, ClusterNames};
-use crate::rds::{PlatformConfig, Rds, RdsEvent, Timing};
+use crate::rds::{PlatformConfig, Rds, RdsEvent, Snapshot, Timing};
 use crate::rds_data::{self, RdsData};
 use crate::services::{Service, Services};
 
@@ -68,6 +70,10 @@ pub struct LabConfig {
     pub mode: Mode,
     /// Settings of the coordinator that differ from what ships.
     pub coordinator: BTreeMap<&'static str, String>,
+    /// Settings of the rotator that differ from what ships.
+    pub rotator: BTreeMap<&'static str, String>,
+    /// By how much the latest restorable point in time trails the present; None: by as much as on AWS.
+    pub restorable_lag: Option<Duration>,
     /// Whether there is a private hosted zone with a name that is pinned to the writer.
     pub pin: bool,
     /// Where the Invoke API listens; port 0 for any.
@@ -86,6 +92,8 @@ impl LabConfig {
             native: None,
             mode: Mode::Armed,
             coordinator: BTreeMap::new(),
+            rotator: BTreeMap::new(),
+            restorable_lag: None,
             pin: false,
             invoke: ANY_PORT,
         }
@@ -112,6 +120,8 @@ pub struct Lab {
     pub aws: SdkConfig,
     /// What is watched.
     pub deployment: Deployment,
+    /// Backups, and what was restored from them.
+    pub vault: PostgresVault,
     /// By secret: what it is going to hold.
     rotating: Mutex<BTreeMap<String, Credentials>>,
     emulator: Emulator,
@@ -142,6 +152,8 @@ impl Lab {
         let platform = platform_config(config, &resources);
         let cluster_arn = platform.cluster_arn();
         let rds = Rds::start(ANY_PORT, platform, nodes, events_out).await?;
+        let vault = PostgresVault::new(&cluster, &aws, config.logs.clone());
+        rds.offer(Arc::new(vault.clone()));
         let backend = data_backend::LabBackend::new(Arc::clone(&cluster), &aws, cluster_arn.clone())?;
         let data = rds_data::serve(ANY_PORT, backend, rds_data::Settings::default()).await?;
         resources::create_master(&cluster, &aws, &resources).await?;
@@ -160,6 +172,7 @@ impl Lab {
             resources,
             aws,
             deployment,
+            vault,
             rotating,
             emulator,
             data,
@@ -211,6 +224,24 @@ impl Lab {
             Some(renewed) => resources::store(&self.aws, secret_arn, &renewed).await,
             None => Ok(()),
         }
+    }
+
+    /// Takes a snapshot, which RDS shows from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the writer cannot be copied.
+    pub async fn take_snapshot(&self, id: &str) -> Result<Snapshot, AssemblyError> {
+        let version = engine(self.deployment).1.to_owned();
+        let snapshot = Snapshot { engine_version: version, ..self.vault.take(id).await? };
+        self.rds.show_snapshot(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// Deletes a snapshot.
+    pub async fn delete_snapshot(&self, id: &str) {
+        self.rds.hide_snapshot(id);
+        self.vault.forget(id).await;
     }
 
     /// Invokes a function and waits for its answer.
@@ -285,6 +316,7 @@ impl Lab {
         self.lambda.shutdown().await;
         self.services.shutdown().await;
         self.rds.shutdown().await;
+        self.vault.end().await;
         self.data.shutdown().await;
         if let Err(error) = self.emulator.shutdown().await {
             tracing::warn!(%error, "the emulator did not end by itself");
@@ -358,11 +390,16 @@ fn cluster_config(config: &LabConfig) -> ClusterConfig {
     }
 }
 
-fn platform_config(config: &LabConfig, resources: &Resources) -> PlatformConfig {
-    let (engine, engine_version, describe_staleness) = match config.deployment {
+/// Engine, its version, and how late the description of a writer is.
+fn engine(deployment: Deployment) -> (&'static str, &'static str, Duration) {
+    match deployment {
         Deployment::Cluster => ("aurora-postgresql", "15.10", Duration::ZERO),
         Deployment::Instance => ("postgres", "16.10", OLD_ZONE_SHOWN_FOR),
-    };
+    }
+}
+
+fn platform_config(config: &LabConfig, resources: &Resources) -> PlatformConfig {
+    let (engine, engine_version, describe_staleness) = engine(config.deployment);
     PlatformConfig {
         deployment: config.deployment,
         identifier: names::CLUSTER.to_owned(),
@@ -377,11 +414,17 @@ fn platform_config(config: &LabConfig, resources: &Resources) -> PlatformConfig 
         endpoint: names::writer_endpoint(config.deployment),
         reader_endpoint: names::reader_endpoint(),
         hosted_zone_id: "Z1RLNUO7B9Q6NB".to_owned(),
+        security_groups: vec![names::SECURITY_GROUP.to_owned()],
         secret_arn: resources.master_secret_arn.clone(),
         min_capacity: 0.5,
         max_capacity: 4.0,
         tags: vec![("Name".to_owned(), names::CLUSTER.to_owned())],
         instances: names::instances(config.deployment),
-        timing: Timing { native_failover: config.native, describe_staleness, ..Timing::default() },
+        timing: Timing {
+            native_failover: config.native,
+            describe_staleness,
+            restorable_lag: config.restorable_lag.unwrap_or(Timing::default().restorable_lag),
+            ..Timing::default()
+        },
     }
 }

@@ -45,6 +45,14 @@ pub const COORDINATOR: &str = "promotion-coordinator";
 pub const ROUTER: &str = "event-router";
 /// The drainer function.
 pub const DRAINER: &str = "connection-drainer";
+/// Security group of the database.
+pub const SECURITY_GROUP: &str = "sg-0production";
+/// Security group of restored databases.
+pub const ISOLATED_GROUP: &str = "sg-0verification";
+/// The verifier function.
+pub const VERIFIER: &str = "backup-verifier";
+/// The rotator function.
+pub const ROTATOR: &str = "secret-rotator";
 /// The prober's crate; its functions carry the zone as a suffix.
 pub const PROBER: &str = "health-prober";
 

@@ -94,7 +94,14 @@ pub(super) async fn create_master(
         .await?;
     // No transaction around it: CREATE DATABASE refuses one.
     admin.batch_execute(&format!("CREATE DATABASE {} OWNER {}", names::DATABASE, names::MASTER)).await?;
+    // The master user of RDS may install it; here it is no superuser, so it is given.
+    let given = cluster.admin_to(cluster.writer(), names::DATABASE).await?;
+    given.batch_execute(&format!("CREATE EXTENSION amcheck; {}", amcheck_for(names::MASTER))).await?;
     Ok(())
+}
+
+fn amcheck_for(role: &str) -> String {
+    format!("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}")
 }
 
 /// Runs the installation's own bootstrap: through the Data API, or over a connection where there is none.
@@ -156,6 +163,11 @@ pub(super) async fn store(aws: &SdkConfig, arn: &str, credentials: &Credentials)
     let put = aws_sdk_secretsmanager::Client::new(aws).put_secret_value().secret_id(arn).secret_string(text);
     put.send().await.map_err(call("PutSecretValue"))?;
     Ok(())
+}
+
+/// A user with a password that nobody has had.
+pub(super) fn new_login(username: &str) -> Credentials {
+    Credentials { username: username.to_owned(), password: uuid::Uuid::new_v4().simple().to_string() }
 }
 
 /// What PostgreSQL stores of a password.

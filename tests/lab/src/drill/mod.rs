@@ -1,6 +1,7 @@
 //! Drills: a fault under load, then what the clients, the evidence and the platform say about it.
 
 mod all;
+mod backup;
 mod deeds;
 mod expectations;
 mod inject;
@@ -9,6 +10,7 @@ mod milestones;
 mod over;
 mod phases;
 mod result;
+mod rotation;
 mod run;
 mod setup;
 mod soak;
@@ -25,8 +27,10 @@ use steadfast_core::topology::Deployment;
 use steadfast_scenario::{Expectation, Scenario, Threshold};
 
 pub use all::{AllPlan, drill_all};
+pub use backup::{BackupPlan, BackupResult, drill_backup};
 pub use expectations::Judged;
 pub use result::{ClientOutage, DrillResult, RunResult, Spread, Summary};
+pub use rotation::{RotationPlan, RotationResult, drill_rotation};
 pub use soak::soak;
 pub use summary::render_all;
 pub use table::render;

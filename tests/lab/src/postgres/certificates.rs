@@ -13,6 +13,12 @@ pub(super) struct Authority {
     pem: String,
 }
 
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Authority(..)")
+    }
+}
+
 /// A server certificate and its key, both PEM.
 pub(super) struct ServerCertificate {
     pub(super) certificate: String,

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use super::account::Account;
+use super::certificates::Authority;
 use super::directory::Directory;
 use super::error::ClusterError;
 use super::faults::{Paths, RefusedPasswords};
@@ -54,6 +55,10 @@ pub struct Cluster {
     pub(super) account: Account,
     pub(super) replication_password: String,
     pub(super) authority_pem: String,
+    /// Signs the certificates of restored servers.
+    pub(super) authority: Authority,
+    /// How many servers were restored.
+    pub(super) restored: AtomicUsize,
     pub(super) authority_file: PathBuf,
     pub(super) dns: Dns,
     pub(super) network: LoopbackNetwork,
@@ -166,6 +171,10 @@ impl Cluster {
     /// Ends every process and removes every file; waits for both.
     pub fn shutdown(self) {
         drop(self);
+    }
+
+    pub(super) fn directory_path(&self) -> &Path {
+        &self._directory.path
     }
 
     pub(super) fn nodes(&self) -> &[Arc<Node>] {

@@ -6,6 +6,7 @@
 mod account;
 mod admin;
 mod aurora;
+mod backup;
 mod binaries;
 mod certificates;
 mod cluster;
@@ -22,6 +23,7 @@ mod settings;
 mod standby;
 mod start;
 
+pub use backup::{BaseBackup, Damage, RestoredServer};
 pub use binaries::Binaries;
 pub use cluster::{Cluster, ClusterConfig, ClusterNames};
 pub use error::ClusterError;

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::node::Injected;
 use crate::network::POSTGRES_PORT;
@@ -184,6 +185,23 @@ pub(super) fn alone(writer: &str) -> String {
 /// A standby that takes the write-ahead log from another node's disk.
 pub(super) fn salvage(log: &Path) -> String {
     format!("primary_conninfo = ''\nrestore_command = 'cp \"{}/%f\" \"%p\"'\n", log.display())
+}
+
+/// A server that starts from a base backup: it takes the write-ahead log from the writer's disk up to a point in time,
+/// then serves by itself. Without a point in time it needs no more than the backup holds.
+pub(super) fn restored(log: &Path, until: Option<SystemTime>) -> String {
+    let Some(until) = until else {
+        return alone("restored");
+    };
+    format!(
+        "{}restore_command = 'cp \"{}/%f\" \"%p\"'
+recovery_target_time = '{}'
+recovery_target_action = 'promote'
+",
+        alone("restored"),
+        log.display(),
+        humantime::format_rfc3339_micros(until)
+    )
 }
 
 /// The password file that [`upstream`] points at, so that no log ever shows the password.

@@ -72,6 +72,8 @@ impl Cluster {
             account,
             replication_password: uuid::Uuid::new_v4().simple().to_string(),
             authority_pem: authority.pem().to_owned(),
+            authority,
+            restored: AtomicUsize::new(0),
             authority_file,
             dns,
             network,
@@ -79,12 +81,12 @@ impl Cluster {
             refused: Mutex::default(),
             _directory: directory,
         };
-        cluster.lay_out(&config, &authority)?;
+        cluster.lay_out(&config)?;
         cluster.bring_up(config.is_aurora).await?;
         Ok(cluster)
     }
 
-    fn lay_out(&self, config: &ClusterConfig, authority: &Authority) -> Result<(), ClusterError> {
+    fn lay_out(&self, config: &ClusterConfig) -> Result<(), ClusterError> {
         let writer = self.node_at(0);
         for (index, node) in self.nodes().iter().enumerate() {
             let layout = &node.layout;
@@ -102,7 +104,7 @@ impl Cluster {
                 .collect();
             let addresses: Vec<IpAddr> =
                 node.proxies.iter().map(Proxy::address).chain([node.address]).map(|address| address.ip()).collect();
-            let server = authority.sign(&names, &addresses)?;
+            let server = self.authority.sign(&names, &addresses)?;
             self.write_file(&layout.certificate(), &server.certificate)?;
             self.write_file(&layout.key(), &server.key)?;
             self.write_file(&layout.access(), &settings::access())?;
@@ -204,7 +206,7 @@ fn proxies(network: &LoopbackNetwork, node: u8) -> Result<Vec<Proxy>, ClusterErr
         .collect()
 }
 
-fn make_private(account: Account, path: &Path) -> Result<(), ClusterError> {
+pub(super) fn make_private(account: Account, path: &Path) -> Result<(), ClusterError> {
     std::fs::DirBuilder::new()
         .mode(0o700)
         .create(path)

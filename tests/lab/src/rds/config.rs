@@ -33,6 +33,8 @@ pub struct PlatformConfig {
     pub reader_endpoint: String,
     /// Route 53 zone id that RDS reports for its endpoints.
     pub hosted_zone_id: String,
+    /// Security groups.
+    pub security_groups: Vec<String>,
     /// Secret of the master user.
     pub secret_arn: String,
     /// Serverless v2 capacity, in ACUs.
@@ -84,6 +86,8 @@ pub struct Timing {
     /// A dead instance is shown as `available` for this long, then as `rebooting` when its host
     /// lives and as `failed` when it does not.
     pub detection_delay: Duration,
+    /// Continuous backup trails the present by this: up to five minutes (Aurora guide, "Backing up").
+    pub restorable_lag: Duration,
 }
 
 impl Default for Timing {
@@ -95,6 +99,7 @@ impl Default for Timing {
             demoted_rejoin: Some(Duration::from_secs(2)),
             reader_restart: None,
             detection_delay: Duration::from_secs(10),
+            restorable_lag: Duration::from_secs(180),
         }
     }
 }

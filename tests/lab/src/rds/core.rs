@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::beside::Beside;
 use super::condition::Failovers;
 use super::config::PlatformConfig;
 use super::event::RdsEvent;
@@ -37,6 +38,7 @@ pub(super) struct Core {
     pub(super) created_ms: u64,
     events: UnboundedSender<RdsEvent>,
     state: Mutex<State>,
+    beside: Mutex<Beside>,
 }
 
 /// Status and writer of the cluster as a description shows them.
@@ -102,11 +104,22 @@ impl Core {
             frozen: None,
             writer,
         };
-        Self { config, created_ms: now_ms(), events, state: Mutex::new(state) }
+        Self { config, created_ms: now_ms(), events, state: Mutex::new(state), beside: Mutex::default() }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never held together with [`Self::state`].
+    pub(super) fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The latest point in time that can be restored: continuous backup trails the present.
+    pub(super) fn restorable_ms(&self) -> u64 {
+        let lag = u64::try_from(self.config.timing.restorable_lag.as_millis()).unwrap_or(u64::MAX);
+        now_ms().saturating_sub(lag).max(self.created_ms)
     }
 
     /// Records an event and hands it out; nobody listening is fine.

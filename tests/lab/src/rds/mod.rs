@@ -6,6 +6,7 @@
 //! the writer ([`Promotion`]).
 
 mod actions;
+mod beside;
 mod condition;
 mod config;
 mod core;
@@ -23,6 +24,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub use beside::{RestoreFrom, Snapshot, Vault};
 pub use condition::{Closure, FailoverRefused, Failovers, Pause};
 pub use config::{InstanceConfig, PlatformConfig, Timing};
 pub use core::PendingMaintenance;

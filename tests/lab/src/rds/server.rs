@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
 use super::actions::{self, Effect};
+use super::beside::{Snapshot, Vault};
 use super::config::PlatformConfig;
 use super::core::{Core, PendingMaintenance};
 use super::error::ApiError;
@@ -159,6 +160,29 @@ impl<N: Nodes> Rds<N> {
     /// Replaces what `DescribePendingMaintenanceActions` answers.
     pub fn set_pending_maintenance(&self, pending: Vec<PendingMaintenance>) {
         self.platform.core.state().pending_maintenance = pending;
+    }
+
+    /// From now on backups can be restored.
+    pub fn offer(&self, vault: Arc<dyn Vault>) {
+        self.platform.core.beside().vault = Some(vault);
+    }
+
+    /// Shows a snapshot, in place of one by the same name.
+    pub fn show_snapshot(&self, snapshot: Snapshot) {
+        let mut beside = self.platform.core.beside();
+        beside.snapshots.retain(|known| known.id != snapshot.id);
+        beside.snapshots.push(snapshot);
+    }
+
+    /// A snapshot is gone.
+    pub fn hide_snapshot(&self, id: &str) {
+        self.platform.core.beside().snapshots.retain(|known| known.id != id);
+    }
+
+    /// Identifiers of all that was restored and is still there.
+    #[must_use]
+    pub fn restored(&self) -> Vec<String> {
+        self.platform.core.beside().restored.keys().cloned().collect()
     }
 
     pub(super) fn platform(&self) -> &Arc<Platform<N>> {
@@ -324,6 +348,7 @@ impl<N: Nodes> Platform<N> {
             Some(Effect::Restart(instance)) => {
                 self.tasks.spawn(Arc::clone(self).restart(instance));
             }
+            Some(Effect::Beside(change)) => self.tasks.spawn(Arc::clone(self).change_beside(change)),
             None => {}
         }
     }

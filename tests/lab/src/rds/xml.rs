@@ -17,6 +17,14 @@ impl Xml {
         self.0
     }
 
+    /// The same with more elements before the last `end`.
+    pub(super) fn inserted(mut self, end: &str, more: &Self) -> Self {
+        if let Some(at) = self.0.rfind(end) {
+            self.0.insert_str(at, &more.0);
+        }
+        self
+    }
+
     /// The outermost element, with the service's namespace.
     pub(super) fn root(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         self.0.push_str(&format!("<{name} xmlns=\"{NAMESPACE}\">"));

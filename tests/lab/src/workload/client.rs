@@ -9,7 +9,7 @@ use steadfast_aws::secret::Credentials;
 use steadfast_core::gate;
 use steadfast_core::time::Timestamp;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client as Session, Config, Error};
@@ -69,11 +69,25 @@ pub(super) struct Client {
 struct Connected {
     session: Session,
     connection: JoinHandle<Result<(), Error>>,
+    began: Instant,
+}
+
+impl Connected {
+    fn is_old(&self, lasts: Option<Duration>) -> bool {
+        lasts.is_some_and(|lasts| self.began.elapsed() >= lasts)
+    }
 }
 
 impl Client {
     pub(super) fn new(shared: Arc<Shared>, client: usize, route: Route, run: &str, think: Duration) -> Self {
-        let diary = Diary { client, route, transfers: Vec::new(), refused_connections: 0, evicted: 0 };
+        let diary = Diary {
+            client,
+            route,
+            transfers: Vec::new(),
+            refused_connections: 0,
+            authentication_failures: 0,
+            evicted: 0,
+        };
         Self { shared, run: run.to_owned(), think, diary, held: None, on_reader: false }
     }
 
@@ -90,7 +104,7 @@ impl Client {
                 continue;
             };
             if self.transfer(&connected.session).await {
-                session = Some(connected);
+                session = Some(connected).filter(|connected| !connected.is_old(self.shared.session_lasts));
             } else {
                 self.note_end(connected).await;
             }
@@ -99,8 +113,8 @@ impl Client {
         self.diary
     }
 
-    async fn connect(&self) -> Option<Connected> {
-        let credentials = self.shared.credentials.lock().await.clone();
+    async fn connect(&mut self) -> Option<Connected> {
+        let credentials = self.known_credentials().await;
         let mut config = Config::new();
         config
             .user(&credentials.username)
@@ -121,14 +135,32 @@ impl Client {
         }
         match timeout(CONNECT_LIMIT, config.connect(self.shared.tls.clone())).await.ok()? {
             // The connection ends when the session is dropped or it breaks.
-            Ok((session, connection)) => Some(Connected { session, connection: tokio::spawn(connection) }),
+            Ok((session, connection)) => {
+                Some(Connected { session, connection: tokio::spawn(connection), began: Instant::now() })
+            }
             Err(error) => {
+                if error.code().is_some_and(|code| code.code().starts_with("28")) {
+                    tracing::warn!(%error, user = credentials.username, "a client is refused");
+                    self.diary.authentication_failures += 1;
+                }
                 if error.code() == Some(&SqlState::INVALID_PASSWORD) {
                     self.renew_password(&credentials).await;
                 }
                 None
             }
         }
+    }
+
+    /// As the secret says now, for clients whose sessions do not last.
+    async fn known_credentials(&self) -> Credentials {
+        let mut known = self.shared.credentials.lock().await;
+        if self.shared.session_lasts.is_some() {
+            match credentials(&self.shared.aws, &self.shared.secret_arn).await {
+                Ok(current) => *known = current,
+                Err(error) => tracing::warn!(%error, "the application's secret cannot be read"),
+            }
+        }
+        known.clone()
     }
 
     /// Reads the secret again, unless another client has done so.
@@ -148,7 +180,7 @@ impl Client {
         if !std::mem::take(&mut self.on_reader) {
             return;
         }
-        let Connected { session, connection } = connected;
+        let Connected { session, connection, .. } = connected;
         drop(session);
         let ended = timeout(STATEMENT_DEADLINE, connection).await;
         let by_force = matches!(&ended, Ok(Ok(Err(error))) if error.code() == Some(&SqlState::ADMIN_SHUTDOWN));

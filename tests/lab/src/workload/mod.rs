@@ -49,12 +49,15 @@ pub struct Plan {
     pub gated: bool,
     /// Between two transfers of one client: bounds the load.
     pub think: Duration,
+    /// How long a client keeps a session before it opens another one, with the secret read anew, as a pool does;
+    /// None: as long as it works.
+    pub session_lasts: Option<Duration>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let routes = [[Route::Instances; 4].as_slice(), [Route::ClusterEndpoint; 2].as_slice()].concat();
-        Self { routes, gated: false, think: Duration::from_millis(15) }
+        Self { routes, gated: false, think: Duration::from_millis(15), session_lasts: None }
     }
 }
 
@@ -69,6 +72,8 @@ pub struct Diary {
     pub transfers: Vec<Transfer>,
     /// Connection attempts that failed.
     pub refused_connections: u64,
+    /// Of these, for the user or the password.
+    pub authentication_failures: u64,
     /// Sessions that were ended by somebody while they were on a reader.
     pub evicted: u64,
 }
@@ -83,6 +88,7 @@ struct Shared {
     credentials: Mutex<Credentials>,
     acknowledged: Vec<std::sync::atomic::AtomicU64>,
     gated: bool,
+    session_lasts: Option<Duration>,
     deployment: Deployment,
     stop: AtomicBool,
 }
@@ -110,6 +116,7 @@ impl Workload {
             ),
             acknowledged: plan.routes.iter().map(|_| 0.into()).collect(),
             gated: plan.gated,
+            session_lasts: plan.session_lasts,
             deployment: lab.deployment,
             stop: AtomicBool::new(false),
         });

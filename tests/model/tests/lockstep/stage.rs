@@ -48,6 +48,7 @@ impl Stage {
             episode: self.episode.clone(),
             reports: reported.reports(self.now),
             pin: None,
+            rotations: Vec::new(),
         }
     }
 

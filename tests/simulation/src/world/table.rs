@@ -72,6 +72,7 @@ impl Table {
             episode: self.episode.clone(),
             reports: self.reports.values().cloned().collect(),
             pin: self.pin.clone(),
+            rotations: Vec::new(),
         }
     }
 

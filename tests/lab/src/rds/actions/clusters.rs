@@ -8,11 +8,9 @@ use super::super::core::{Core, Topology};
 use super::super::error::ApiError;
 use super::super::form::Form;
 use super::super::log::Trigger;
-use super::super::xml::{Xml, now_ms};
+use super::super::xml::Xml;
+use super::restores::groups;
 use super::{Done, Effect, list, numbered, passes};
-
-/// Continuous backup trails the present by up to five minutes (Aurora guide, "Backing up").
-const RESTORABLE_LAG_MS: u64 = 180_000;
 
 pub(super) fn describe(core: &Core, form: &Form, stale: bool) -> Result<Done, ApiError> {
     let config = &core.config;
@@ -83,7 +81,6 @@ pub(super) fn endpoints(core: &Core, form: &Form) -> Result<Done, ApiError> {
 fn write_cluster(core: &Core, xml: &mut Xml, topology: &Topology) {
     let config = &core.config;
     let zones: BTreeSet<&str> = config.instances.iter().map(|member| &*member.az).collect();
-    let restorable = now_ms().saturating_sub(RESTORABLE_LAG_MS);
     xml.text("DBClusterIdentifier", &config.identifier);
     xml.text("DBClusterArn", config.cluster_arn());
     xml.text("DbClusterResourceId", &config.resource_id);
@@ -117,7 +114,8 @@ fn write_cluster(core: &Core, xml: &mut Xml, topology: &Topology) {
     xml.text("BackupRetentionPeriod", 1);
     xml.time("ClusterCreateTime", core.created_ms);
     xml.time("EarliestRestorableTime", core.created_ms);
-    xml.time("LatestRestorableTime", restorable.max(core.created_ms));
+    xml.time("LatestRestorableTime", core.restorable_ms());
+    groups(xml, &config.security_groups);
     xml.tags(&config.tags);
 }
 

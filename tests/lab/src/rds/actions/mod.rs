@@ -6,12 +6,15 @@ mod events;
 mod instances;
 mod multi_az;
 mod resources;
+mod restores;
 
+use super::beside::Change;
 use super::core::Core;
 use super::error::ApiError;
 use super::failover::Run;
 use super::form::{Filter, Form};
 use super::xml::Xml;
+use steadfast_core::topology::Deployment;
 
 const VERSION: &str = "2014-10-31";
 
@@ -26,6 +29,7 @@ pub(super) struct Done {
 pub(super) enum Effect {
     Failover(Run),
     Restart(String),
+    Beside(Change),
 }
 
 /// Carries out one request. `stale`: describe the topology as it was when the fault was set.
@@ -39,12 +43,31 @@ pub(super) fn run(core: &Core, action: &str, form: &Form, stale: bool) -> Result
         return Err(ApiError::invalid_action(action, version));
     }
     match action {
-        "DescribeDBClusters" => clusters::describe(core, form, stale),
+        "DescribeDBClusters" => match restores::describe_one(core, form, true) {
+            Some(described) => described,
+            None => clusters::describe(core, form, stale).map(|done| restores::add_all(core, form, true, done)),
+        },
         "FailoverDBCluster" => clusters::fail_over(core, form),
         "DescribeDBClusterEndpoints" => clusters::endpoints(core, form),
-        "DescribeDBInstances" => instances::describe(core, form, stale),
+        "DescribeDBInstances" => match restores::describe_one(core, form, false) {
+            Some(described) => described,
+            None => instances::describe(core, form, stale).map(|done| restores::add_all(core, form, false, done)),
+        },
         "RebootDBInstance" => instances::reboot(core, form),
+        "ModifyDBInstance" if form.get("ManageMasterUserPassword").is_some() => {
+            restores::renew_password(core, form, "DBInstanceIdentifier")
+        }
         "ModifyDBInstance" => instances::modify(core, form),
+        "ModifyDBCluster" => restores::renew_password(core, form, "DBClusterIdentifier"),
+        "DescribeDBClusterSnapshots" => restores::snapshots(core, form, Deployment::Cluster),
+        "DescribeDBSnapshots" => restores::snapshots(core, form, Deployment::Instance),
+        "RestoreDBClusterToPointInTime"
+        | "RestoreDBClusterFromSnapshot"
+        | "RestoreDBInstanceToPointInTime"
+        | "RestoreDBInstanceFromDBSnapshot" => restores::restore(core, form, action),
+        "CreateDBInstance" => restores::create_instance(core, form),
+        "DeleteDBInstance" => restores::delete(core, form, "DBInstanceIdentifier"),
+        "DeleteDBCluster" => restores::delete(core, form, "DBClusterIdentifier"),
         "DescribeEvents" => events::describe(core, form),
         "ListTagsForResource" => resources::tags(core, form),
         "DescribePendingMaintenanceActions" => resources::pending_maintenance(core, form),

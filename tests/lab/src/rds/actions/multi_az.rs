@@ -4,6 +4,7 @@ use super::super::core::{Core, Topology};
 use super::super::error::ApiError;
 use super::super::form::Form;
 use super::super::xml::Xml;
+use super::restores::groups;
 use super::{Done, Effect, list, numbered, passes};
 
 pub(super) fn describe(core: &Core, form: &Form, stale: bool) -> Result<Done, ApiError> {
@@ -90,5 +91,7 @@ fn write_instance(core: &Core, xml: &mut Xml, topology: &Topology) {
     xml.text("MonitoringInterval", 0);
     xml.text("BackupRetentionPeriod", 1);
     xml.time("InstanceCreateTime", core.created_ms);
+    xml.time("LatestRestorableTime", core.restorable_ms());
+    groups(xml, &config.security_groups);
     xml.tags(&config.tags);
 }

@@ -116,6 +116,7 @@ fn config(timing: Timing) -> PlatformConfig {
         endpoint: "orders.cluster-lab.eu-west-1.rds.amazonaws.com".to_owned(),
         reader_endpoint: "orders.cluster-ro-lab.eu-west-1.rds.amazonaws.com".to_owned(),
         hosted_zone_id: "Z29XKXDKYMONMX".to_owned(),
+        security_groups: vec!["sg-1".to_owned()],
         secret_arn: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!cluster-1".to_owned(),
         min_capacity: 0.5,
         max_capacity: 4.0,

@@ -1,0 +1,83 @@
+//! Backups that are restored onto real servers and opened.
+
+#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use steadfast_core::topology::Deployment;
+use steadfast_core::verification::{Check, Run};
+use steadfast_lab::assembly::{Lab, LabConfig, names};
+use steadfast_lab::drill::{BackupPlan, Progress, drill_backup};
+use tokio::time::{Instant, sleep};
+
+const LIMIT: Duration = Duration::from_secs(240);
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn say(&self, line: &str) {
+        tracing::info!(line);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn good_backups_are_verified_damaged_ones_are_found_and_nothing_is_left() {
+    let _alone = support::alone().await;
+    let config = support::config("verification-drill");
+    let plan = BackupPlan { repeat: 1, output: config.logs.join("drill") };
+    let result = drill_backup(&config, &plan, &Quiet).await.expect("the drill is carried out");
+    assert_eq!(result.failures, Vec::<String>::new(), "{result:#?}");
+    assert_eq!((result.good, result.verified), (2, 2));
+    assert_eq!((result.corruptions_planted, result.corruptions_found), (3, 3), "{:#?}", result.planted);
+    assert_eq!(result.planted[0].found_by, Some(Check::Pages));
+    assert!(result.left_behind.is_empty() && result.decoy_untouched, "{result:#?}");
+    assert!(result.crashes > 8, "{:?}", result.crashed_in);
+    for (refused, says) in
+        result.refused.iter().zip(["KMSKeyNotAccessibleFault", "99.1", "no snapshot can be restored"])
+    {
+        assert!(refused.said.as_ref().is_some_and(|said| said.contains(says)), "{says}: {refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backup_of_an_instance_is_restored_to_a_point_in_time_and_opened() {
+    let _alone = support::alone().await;
+    let config = LabConfig {
+        deployment: Deployment::Instance,
+        restorable_lag: Some(Duration::from_secs(1)),
+        ..support::config("verification-instance")
+    };
+    let lab = Lab::start(&config).await.expect("the lab starts");
+    lab.take_snapshot("rds:orders-first").await.expect("a snapshot");
+    sleep(Duration::from_secs(2)).await;
+    let order = json!({ "order": "verify", "manifest": { "tables": { "steadfast.canary": { "at_least": 1 },
+        "steadfast.nowhere": {} }, "settings": { "server_encoding": "LATIN1" } } });
+    let run = verified(&lab, &order).await;
+    let found: Vec<(Check, &str)> =
+        run.findings.iter().map(|finding| (finding.check, finding.about.as_str())).collect();
+    assert_eq!(found, [(Check::Open, "server_encoding"), (Check::Rows, "steadfast.nowhere")], "{run:#?}");
+    assert!(run.achieved_rpo().is_some() && run.achieved_rto().is_some(), "{run:#?}");
+    assert_eq!(lab.rds.restored(), Vec::<String>::new());
+    let refused = lab.invoke(names::VERIFIER, &json!({ "order": "verify", "manifest": { "tabels": {} } })).await;
+    assert!(refused.expect_err("refused").to_string().contains("tabels"));
+    lab.shutdown().await;
+}
+
+async fn verified(lab: &Lab, order: &serde_json::Value) -> Run {
+    let began = Instant::now();
+    lab.invoke(names::VERIFIER, order).await.expect("begins");
+    loop {
+        if let Err(error) = lab.invoke(names::VERIFIER, &json!({ "hint": "tick" })).await {
+            tracing::info!(%error, "a step was not taken");
+        }
+        let run = lab.table.verification(&lab.cluster_id()).await.expect("the table answers").expect("a run");
+        if !run.is_open() {
+            return run;
+        }
+        assert!(began.elapsed() < LIMIT, "the run is not over: {run:#?}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
