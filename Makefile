@@ -26,7 +26,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill drills drill-backup drill-rotation soak known-fault sim simulator explain bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package setup clean
+.PHONY: help drill drills drill-backup drill-rotation soak known-fault sim simulator explain report browser bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,15 @@ explain: simulator ## Say what evidence or events mean, line by line: EVENTS=fil
 	@test -n '$(EVENTS)' || { echo "make explain needs EVENTS=file: an evidence file, log lines or events" >&2; exit 2; }
 	@exec $(SIM) explain '$(EVENTS)'
 
+report: simulator ## Make a page for people of an evidence file alone: EVENTS=file OUTPUT=target/report.html
+	@test -n '$(EVENTS)' || { echo "make report needs EVENTS=file: the evidence of at least one episode" >&2; exit 2; }
+	@exec $(SIM) report '$(EVENTS)' --output '$(or $(OUTPUT),$(TARGET)/report.html)'
+
+browser: setup ## Try the report in Chromium: both schemes, a telephone, keyboard, paper, accessibility
+	@$(CARGO) run --quiet $(RELEASE) --package steadfast-report --example pages -- $(TARGET)/browser
+	@tests/browser/run $(patsubst %,$(TARGET)/browser/%.html,passed failed recorded) \
+	  $(wildcard $(TARGET)/drill/report.html)
+
 bench: setup ## Simulated failovers per second on one core
 	$(CARGO) bench --locked --package steadfast-simulation --bench failovers
 
@@ -84,6 +93,7 @@ simulator: setup
 
 test: setup check pure build ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace
+	$(MAKE) --no-print-directory browser
 
 check: ## Format and lints
 	$(CARGO) fmt --all --check

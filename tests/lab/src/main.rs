@@ -161,6 +161,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
             let mut out = std::io::stdout().lock();
             write!(out, "\n{}", drill::render(&result))?;
             writeln!(out, "result: {}", output.join("result.json").display())?;
+            writeln!(out, "report: {}", output.join("report.html").display())?;
             Ok(verdict(std::iter::once(&result)))
         }
         Command::Drills { runs, scenarios } => {

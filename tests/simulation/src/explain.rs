@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use chain::Chains;
 use event::Router;
 use read::Found;
+use steadfast_core::evidence::Entry;
 
 /// Why there is nothing to tell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,31 @@ pub enum ExplainError {
     /// Nothing in it was understood.
     #[error("nothing could be read; give evidence, events or log lines as JSON\n{}", .0.join("\n"))]
     Unread(Vec<String>),
+    /// There is no evidence in it.
+    #[error("there is no evidence in it; give the entries of an episode, as the state table or the log holds them")]
+    NoEvidence,
+}
+
+/// The evidence in a text, the entries of each episode in their order; all else is passed over.
+///
+/// # Errors
+///
+/// When there is none, or an entry cannot be read: a record with a hole must not look whole.
+pub fn evidence(text: &str) -> Result<Vec<Vec<Entry>>, ExplainError> {
+    let mut chains = Chains::default();
+    let mut unread = Vec::new();
+    for (place, found) in read::items(text) {
+        match found {
+            Ok(Found::Entry(entry)) => chains.add(*entry),
+            Ok(Found::Event(_) | Found::Decision(_) | Found::Routed(_) | Found::Aside(_)) => {}
+            Err(reason) => unread.push(format!("{place} was not read: {reason}")),
+        }
+    }
+    if !unread.is_empty() {
+        return Err(ExplainError::Unread(unread));
+    }
+    let episodes = chains.into_entries();
+    if episodes.is_empty() { Err(ExplainError::NoEvidence) } else { Ok(episodes) }
 }
 
 /// Explains a text, line by line: events and logged decisions in their order, then each episode's

@@ -12,5 +12,6 @@ pub mod judge;
 mod kernel;
 pub mod plan;
 mod port;
+pub mod report;
 pub mod run;
 mod world;

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use steadfast_core::time::Timestamp;
 use steadfast_scenario::Interpreter;
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
 use steadfast_simulation::judge::judge;
 use steadfast_simulation::plan::Plan;
-use steadfast_simulation::{chaos, explain, run};
+use steadfast_simulation::{chaos, explain, report, run};
 
 /// The decision core and its executor in a simulated world, in virtual time.
 #[derive(Parser)]
@@ -49,6 +50,14 @@ enum Command {
         /// The file: evidence of the lab or of production, or events as EventBridge delivers them
         file: PathBuf,
     },
+    /// Make a report of an evidence file: one page for people, and its facts as JSON
+    Report {
+        /// The file: evidence of the lab or of production
+        file: PathBuf,
+        /// Where the page goes; its facts go beside it, as .json
+        #[arg(long, default_value = "target/report.html")]
+        output: PathBuf,
+    },
     /// Run one seed again, with a line for everything that happens
     Replay {
         /// The seed
@@ -62,6 +71,7 @@ fn main() -> ExitCode {
         Command::Replay { seed } => Ok(one(chaos::plan(seed))),
         Command::Scenario { files } => files.iter().try_fold(true, |held, file| Ok(scenario(file)? && held)),
         Command::Explain { file } => explained(&file),
+        Command::Report { file, output } => reported(&file, &output),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -150,6 +160,20 @@ fn explained(path: &Path) -> Result<bool, String> {
         say(&line);
     }
     Ok(true)
+}
+
+/// Whether the evidence verifies.
+fn reported(path: &Path, output: &Path) -> Result<bool, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp::default().plus(now);
+    let report = report::of_evidence(&read(path)?, path, now).map_err(|error| failed(&error))?;
+    let page = steadfast_report::render(&report).map_err(|error| failed(&error))?;
+    let facts = output.with_extension("json");
+    write_json(&facts, &report)?;
+    std::fs::write(output, page).map_err(|error| format!("{}: {error}", output.display()))?;
+    say(&format!("{}\nreport: {}\nfacts:  {}", report.headline.sentence, output.display(), facts.display()));
+    Ok(report.failures.is_empty())
 }
 
 fn read(path: &Path) -> Result<String, String> {

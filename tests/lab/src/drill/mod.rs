@@ -9,6 +9,7 @@ mod lateness;
 mod milestones;
 mod over;
 mod phases;
+mod report;
 mod result;
 mod rotation;
 mod run;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use steadfast_core::policy::Policy;
 use steadfast_core::topology::Deployment;
+use steadfast_report::Kind;
 use steadfast_scenario::{Expectation, Scenario, Threshold};
 
 pub use all::{AllPlan, drill_all};
@@ -103,8 +105,10 @@ pub async fn drill(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -
     setup::check(&plan.scenario)?;
     // The result of an earlier drill must not be taken for this one's.
     result::remove(&plan.output.join(result::FILE))?;
+    report::remove(&plan.output)?;
     let (result, broken) = carry_out(lab, plan, progress).await;
     result.write(&plan.output)?;
+    report::write(plan, Kind::Drill, &result)?;
     broken.map_or(Ok(result), Err)
 }
 
@@ -165,6 +169,9 @@ pub enum DrillError {
     /// A fault names the target of a promotion, and none was called.
     #[error("a fault names the target of a promotion, and nothing has been promoted; let it come `after called`")]
     NoTarget,
+    /// The report could not be made.
+    #[error(transparent)]
+    Report(#[from] steadfast_report::ReportError),
     /// A file could not be read.
     #[error("{path}: {source}")]
     Read {

@@ -78,6 +78,9 @@ pub struct RunResult {
     pub audit: Audit,
     /// What the scenario expects, and what became of it.
     pub expectations: Vec<Judged>,
+    /// All that it has shown, for the report.
+    #[serde(skip)]
+    pub told: Option<steadfast_report::Run>,
     /// Failovers of Steadfast that took effect beyond one per episode.
     #[serde(skip)]
     pub needless: u64,

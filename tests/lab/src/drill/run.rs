@@ -85,6 +85,7 @@ pub(super) async fn run(
     let mut result = run.result(over::stays_open(&plan.scenario));
     let shown = run.shown(&result, logged, people);
     result.expectations = judged(plan, &shown);
+    result.told = Some(run.told(number, &result, &timeline.journal()));
     progress.say(&format!(
         "  writes stood still for {:.2} s; {} acknowledged, {} lost, {} twice, {} in doubt",
         result.outage_s, result.audit.acknowledged, result.lost, result.duplicated, result.in_doubt
@@ -160,19 +161,19 @@ async fn warm_up(workload: &Workload) -> Result<(), DrillError> {
 }
 
 /// Everything that one run has produced.
-struct Ran<'l> {
-    lab: &'l Lab,
-    fault_at: Timestamp,
-    ended_at: Timestamp,
+pub(super) struct Ran<'l> {
+    pub(super) lab: &'l Lab,
+    pub(super) fault_at: Timestamp,
+    pub(super) ended_at: Timestamp,
     old_writer: String,
     writer: Option<String>,
     complete: bool,
     /// The latest episode.
-    episode: Option<Episode>,
-    evidence_file: PathBuf,
+    pub(super) episode: Option<Episode>,
+    pub(super) evidence_file: PathBuf,
     /// The evidence of every episode.
-    episodes: Vec<Vec<Entry>>,
-    diaries: Vec<Diary>,
+    pub(super) episodes: Vec<Vec<Entry>>,
+    pub(super) diaries: Vec<Diary>,
     audit: Audit,
     /// How late the machine was at worst.
     machine_late: Duration,
@@ -214,6 +215,7 @@ impl Ran<'_> {
             machine_late_s: self.machine_late.as_secs_f64(),
             audit: self.audit.clone(),
             expectations: Vec::new(),
+            told: None,
             needless: phases::took_effect(self.lab, self.fault_at).saturating_sub(self.episodes.len() as u64),
             stays_open,
         }
@@ -243,22 +245,36 @@ impl Ran<'_> {
 /// The longest gap between two acknowledged commits of all these clients together, from just
 /// before the fault until the end. Clients that never come back stand still to the end.
 fn longest_gap<'a>(diaries: impl Iterator<Item = &'a Diary>, fault_at: Timestamp, ended_at: Timestamp) -> Duration {
+    longest_pause(diaries, fault_at, ended_at).map(|(from, to)| to.since(from)).unwrap_or_default()
+}
+
+/// The same with its beginning and its end; None without any commit.
+pub(super) fn longest_pause<'a>(
+    diaries: impl Iterator<Item = &'a Diary>,
+    fault_at: Timestamp,
+    ended_at: Timestamp,
+) -> Option<(Timestamp, Timestamp)> {
     let acknowledged = |diary: &'a Diary| diary.transfers.iter().filter(|t| t.fate == Fate::Acknowledged).map(|t| t.at);
     let mut times: Vec<Timestamp> = diaries.flat_map(acknowledged).collect();
     times.push(ended_at);
     times.sort_unstable();
-    let gaps = times.windows(2).filter(|pair| pair[1] >= fault_at).map(|pair| pair[1].since(pair[0]));
-    gaps.max().unwrap_or_default()
+    let pauses = times.windows(2).filter(|pair| pair[1] >= fault_at).map(|pair| (pair[0], pair[1]));
+    pauses.max_by_key(|(from, to)| to.since(*from))
+}
+
+/// The first good commit of a client after its first error.
+pub(super) fn resumed_at(diary: &Diary, fault_at: Timestamp) -> Option<Timestamp> {
+    let good = |transfer: &&crate::workload::Transfer| transfer.fate == Fate::Acknowledged && transfer.at > fault_at;
+    let mut after = diary.transfers.iter().skip_while(|t| t.at <= fault_at || t.fate == Fate::Acknowledged);
+    after.find(good).map(|transfer| transfer.at)
 }
 
 fn client_outage(diary: &Diary, fault_at: Timestamp, ended_at: Timestamp) -> ClientOutage {
-    let good = |transfer: &&crate::workload::Transfer| transfer.fate == Fate::Acknowledged && transfer.at > fault_at;
-    let resumed = diary.transfers.iter().skip_while(|t| t.at <= fault_at || t.fate == Fate::Acknowledged).find(good);
     ClientOutage {
         client: diary.client,
         route: diary.route,
         outage_s: longest_gap(std::iter::once(diary), fault_at, ended_at).as_secs_f64(),
-        first_good_commit_s: resumed.map(|transfer| seconds(fault_at, transfer.at)),
+        first_good_commit_s: resumed_at(diary, fault_at).map(|at| seconds(fault_at, at)),
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Timeline<'l> {
     events: Vec<Entry>,
     /// What lasts now, in the order of beginning.
     lasting: RefCell<Vec<Rc<Lasting<'l>>>>,
+    /// What began and ended when.
+    journal: RefCell<Vec<(Timestamp, String)>>,
 }
 
 /// One event.
@@ -68,6 +70,7 @@ impl<'l> Timeline<'l> {
             first_fault: Cell::new(None),
             events: scenario.timeline.iter().enumerate().map(entry).collect(),
             lasting: RefCell::default(),
+            journal: RefCell::default(),
         }
     }
 
@@ -196,8 +199,15 @@ impl<'l> Timeline<'l> {
         }
     }
 
+    /// What has begun and ended so far.
+    pub(super) fn journal(&self) -> Vec<(Timestamp, String)> {
+        self.journal.borrow().clone()
+    }
+
     fn say(&self, what: &str) {
-        let elapsed = clock::now().since(self.first_fault()).as_secs_f64();
+        let now = clock::now();
+        self.journal.borrow_mut().push((now, what.to_owned()));
+        let elapsed = now.since(self.first_fault()).as_secs_f64();
         self.progress.say(&format!("  {elapsed:.2} s: {what}"));
     }
 }

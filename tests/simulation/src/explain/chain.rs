@@ -38,6 +38,15 @@ impl Chains {
         }
     }
 
+    /// The entries of each, in their order.
+    pub(super) fn into_entries(self) -> Vec<Vec<Entry>> {
+        let sorted = |mut episode: Episode| {
+            episode.entries.sort_by_key(|entry| entry.seq);
+            episode.entries
+        };
+        self.episodes.into_iter().map(sorted).collect()
+    }
+
     /// All of them in words.
     pub(super) fn explain(mut self) -> Vec<String> {
         self.episodes.iter_mut().flat_map(Episode::explain).collect()
