@@ -32,7 +32,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);
@@ -91,7 +91,7 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), words);
         }
-        assert_eq!([moment(0.6931), moment(-0.25), moment(-0.0001)], ["+0.693", "\u{2212}0.250", "0.000"]);
+        assert_eq!([moment(0.6917), moment(-0.25), moment(-0.0001)], ["+0.692", "\u{2212}0.250", "0.000"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Backups that are restored onto real servers and opened.
 
-#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
 
 mod support;
 

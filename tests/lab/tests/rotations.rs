@@ -1,6 +1,6 @@
 //! Rotations on real PostgreSQL, with the four calls of Secrets Manager made as it makes them.
 
-#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
 
 mod support;
 

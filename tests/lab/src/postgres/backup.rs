@@ -1,7 +1,7 @@
 //! Base backups of the writer, and servers that are restored from them: the backup's files, then the writer's
 //! write-ahead log up to a point in time.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -144,7 +144,7 @@ impl Cluster {
         let own = |path: &Path, text: &str| write_owned(self.account, path, text);
         std::fs::create_dir_all(layout.socket()).map_err(ClusterError::io("make the socket's folder"))?;
         self.account.own(&layout.socket())?;
-        let server = self.authority.sign(&[host], &[IpAddr::from(address.ip())])?;
+        let server = self.authority.sign(&[host], &[address.ip()])?;
         own(&layout.certificate(), &server.certificate)?;
         own(&layout.key(), &server.key)?;
         own(&layout.access(), &settings::access())?;

@@ -129,6 +129,7 @@ impl Question {
             topology: self.described.map(|seen| Seen { at: moment(NOW, seen.at), what: seen.topology() }),
             reports: self.reported.reports(NOW),
             episode: self.episode.as_ref().map(real_episode),
+            rotations: Vec::new(),
         }
     }
 
