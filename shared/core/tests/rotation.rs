@@ -1,5 +1,7 @@
 //! The rotation of a password, step by step, with a function that may die anywhere.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
+
 mod rotating;
 
 use std::time::Duration;

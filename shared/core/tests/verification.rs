@@ -1,5 +1,7 @@
 //! The verification of a backup against a platform in memory, with a function that may die anywhere.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Mutex;

@@ -123,8 +123,6 @@ where
         code(error),
         Some("ResourceExistsException" | "InvalidParameterException" | "ThrottlingException" | "InternalServiceError")
     );
-    match not_done(&call_error(action, error)) {
-        Blocked::Failed { what, passes: by_itself } => Blocked::Failed { what, passes: passes || by_itself },
-        other => other,
-    }
+    let blocked = not_done(&call_error(action, error));
+    Blocked::Failed { passes: passes || blocked.passes(), what: blocked.to_string() }
 }
