@@ -14,7 +14,7 @@ use steadfast_aws::secret::Credentials;
 use steadfast_core::lease::Lease;
 use steadfast_core::rotation::{Document, Phase, Step};
 use steadfast_core::topology::Owner;
-use steadfast_lab::assembly::{Lab, LabConfig, names};
+use steadfast_lab::assembly::{AssemblyError, Lab, LabConfig, names};
 use steadfast_lab::drill::{Progress, RotationPlan, drill_rotation};
 use steadfast_lab::secrets::SecretsManager;
 use steadfast_lab::workload;
@@ -44,6 +44,11 @@ async fn log_in(lab: &Lab, document: &Document) -> Result<Session, ConnectError>
 
 async fn text(session: &Session, sql: &str) -> String {
     session.client.query_one(sql, &[]).await.expect(sql).get(0)
+}
+
+/// What a function said, as it said it: its answer is JSON.
+fn said(error: &AssemblyError) -> String {
+    error.to_string().replace("\\\"", "\"")
 }
 
 async fn started(name: &str) -> Lab {
@@ -149,7 +154,7 @@ async fn what_stands_in_the_way_is_named_with_its_remedy_and_no_secret() {
         manager.store(&secret, &text).await.expect("stores");
         let ordered = manager.order(&secret).await.expect("orders");
         let (_, error) = manager.attempt(&ordered).await.expect_err(says);
-        let error = error.to_string();
+        let error = said(&error);
         assert!(error.contains(says) && error.contains(&secret), "{says}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
         manager.unlabel(&secret, &ordered.token).await.expect("gives up");
@@ -172,7 +177,7 @@ async fn what_stands_in_the_way_is_named_with_its_remedy_and_no_secret() {
     let admin = lab.cluster.admin(lab.cluster.writer()).await.expect("answers");
     admin.batch_execute("ALTER ROLE bank_master NOCREATEROLE").await.expect("changes");
     let (_, error) = manager.attempt(&ordered).await.expect_err("no privilege");
-    let error = error.to_string();
+    let error = said(&error);
     assert!(error.contains("the administrator may not change role \"bank_app_clone\" on orders-1"), "{error}");
     admin.batch_execute("ALTER ROLE bank_master CREATEROLE").await.expect("changes");
     manager.attempt(&ordered).await.expect("rotates");

@@ -124,6 +124,5 @@ where
         Some("ResourceExistsException" | "InvalidParameterException" | "ThrottlingException" | "InternalServiceError")
     );
     let blocked = not_done(&call_error(action, error));
-    let passes = passes || blocked.passes();
-    Blocked::Failed { what: blocked.to_string(), passes }
+    Blocked::Failed { passes: passes || blocked.passes(), what: blocked.to_string() }
 }

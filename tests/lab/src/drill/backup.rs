@@ -110,7 +110,13 @@ pub async fn drill_backup(
     super::result::remove(&plan.output.join(FILE))?;
     progress.say("starting PostgreSQL, its control plane, local AWS and the functions");
     let logs = fresh_folder(&config.logs.join("backup"))?;
-    let lab = Lab::start(&LabConfig { logs, restorable_lag: Some(RESTORABLE_LAG), ..config.clone() }).await?;
+    let lab = Lab::start(&LabConfig {
+        logs,
+        restorable_lag: Some(RESTORABLE_LAG),
+        coordinator: super::patient(),
+        ..config.clone()
+    })
+    .await?;
     workload::create(&lab).await?;
     furnish(&lab).await?;
     let workload = Workload::start(&lab, &workload::Plan::default(), "backup").await?;

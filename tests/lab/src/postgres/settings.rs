@@ -200,7 +200,8 @@ recovery_target_action = 'promote'
 ",
         alone("restored"),
         log.display(),
-        humantime::format_rfc3339_micros(until)
+        // Time zones by name are not known yet when the server reads this.
+        humantime::format_rfc3339_micros(until).to_string().replace('T', " ").replace('Z', "+00")
     )
 }
 
