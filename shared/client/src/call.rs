@@ -87,11 +87,13 @@ impl<'a> Call<'a> {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.check_age()?;
+        let key = self.key;
+        if let Some(age) = expired(key) {
+            return self.old(age, |bytes| parse(key, bytes)).await;
+        }
         loop {
             let session = self.session().await?;
             let attempt = self.attempt(session, &closure).await;
-            let key = self.key;
             if let Some(end) = self.follow(attempt, |bytes| parse(key, bytes)).await {
                 return end;
             }
@@ -100,7 +102,9 @@ impl<'a> Call<'a> {
 
     /// Sends all steps in one flight until it is decided what became of them.
     pub(crate) async fn send<E>(mut self, steps: Arc<[Step]>) -> Result<Outcome<Vec<u64>>, Error<E>> {
-        self.check_age()?;
+        if let Some(age) = expired(self.key) {
+            return self.old(age, |_| Ok(Vec::new())).await;
+        }
         if let Some((step, refusal)) = steps.iter().find_map(|step| Some((step, crate::statement::refused(&step.sql)?)))
         {
             self.coverage.refused(&step.sql, refusal);
@@ -124,9 +128,19 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn check_age<E>(&self) -> Result<(), Error<E>> {
-        let age = SystemTime::now().duration_since(self.key.made()).unwrap_or_default();
-        if age > KEY_AGE_MAX { Err(not_applied(Cause::Expired { age })) } else { Ok(()) }
+    /// An old key is only asked for: its row may be pruned, so that its absence proves nothing.
+    async fn old<T, E>(
+        self,
+        age: Duration,
+        read: impl FnOnce(Option<Vec<u8>>) -> Result<T, Error<E>>,
+    ) -> Result<Outcome<T>, Error<E>> {
+        let key = self.key;
+        match decide::ask(self.hold, key, self.deadline).await {
+            Ok(Recorded::Applied(bytes)) => read(bytes).map(|value| Outcome::AlreadyApplied { value }),
+            Ok(Recorded::GivenUp) => Err(Error::Abandoned(key)),
+            Ok(Recorded::Nothing) => Err(Error::Forgotten { key, age }),
+            Err(cause) => Err(Error::Undecided { key, cause }),
+        }
     }
 
     async fn session<E>(&mut self) -> Result<Object<WriterSessions>, Error<E>> {
@@ -370,6 +384,12 @@ const NOTHING: &[u8] = b"null";
 fn parse<T: DeserializeOwned, E>(key: Key, recorded: Option<Vec<u8>>) -> Result<T, Error<E>> {
     let bytes = recorded.unwrap_or_else(|| NOTHING.to_vec());
     serde_json::from_slice(&bytes).map_err(|cause| Error::Unreadable { key, cause })
+}
+
+/// Its age, if it is too old to be run.
+pub(crate) fn expired(key: Key) -> Option<Duration> {
+    let age = SystemTime::now().duration_since(key.made()).unwrap_or_default();
+    (age > KEY_AGE_MAX).then_some(age)
 }
 
 fn not_applied<E>(cause: Cause) -> Error<E> {

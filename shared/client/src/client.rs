@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::call::Call;
+use crate::call::{Call, expired};
 use crate::commit::Step;
 use crate::config::{Config, Credentials};
 use crate::coverage::{Coverage, CoverageReport};
@@ -52,7 +52,8 @@ impl Client {
     /// When the pool cannot be built with these limits.
     pub fn start(config: Config) -> Result<Self, BuildError> {
         let sessions = config.limits.sessions;
-        let source = Arc::new(Source::new(config, Uuid::new_v4()));
+        let process = config.process.unwrap_or_else(Uuid::new_v4);
+        let source = Arc::new(Source::new(config, process));
         let manager = WriterSessions::new(Arc::clone(&source));
         let pool = Pool::builder(manager).max_size(sessions).runtime(deadpool::Runtime::Tokio1).build()?;
         let keeper = tokio::spawn({
@@ -75,7 +76,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error`]. All but [`Error::Undecided`] and [`Error::Unreadable`] mean that nothing was applied.
+    /// [`Error`]. All but [`Error::Undecided`], [`Error::Forgotten`] and [`Error::Unreadable`] mean that nothing was
+    /// applied.
     pub async fn transaction<T, E, F, Fut>(&self, key: Key, closure: F) -> Result<Outcome<T>, Error<E>>
     where
         T: Serialize + DeserializeOwned,
@@ -128,10 +130,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When there is no answer by the deadline of a call, or the key is older than [`crate::KEY_AGE_MAX`].
+    /// When there is no answer by the deadline of a call; [`Cause::Expired`] when the ledger does not have the key, and
+    /// it is older than [`crate::KEY_AGE_MAX`].
     pub async fn outcome(&self, key: Key) -> Result<Fate, Cause> {
-        check_age(key)?;
-        decide::ask(&self.inner.hold, key, self.deadline()).await.map(fate)
+        let fate = decide::ask(&self.inner.hold, key, self.deadline()).await.map(fate)?;
+        match (fate, expired(key)) {
+            (Fate::Open, Some(age)) => Err(Cause::Expired { age }),
+            (fate, _) => Ok(fate),
+        }
     }
 
     /// Gives a key up, unless it is applied: then it never will be. Waits for an attempt under way on the same server.
@@ -141,7 +147,9 @@ impl Client {
     ///
     /// As [`Self::outcome`].
     pub async fn abandon(&self, key: Key) -> Result<Fate, Cause> {
-        check_age(key)?;
+        if expired(key).is_some() {
+            return self.outcome(key).await;
+        }
         decide::give_up(&self.inner.hold, key, self.deadline()).await.map(fate)
     }
 
@@ -214,7 +222,7 @@ impl Client {
     }
 
     /// The oldest key that this process may still ask for: the ledger keeps rows from then on, also when the process
-    /// is gone. Reaches the database with the next proof.
+    /// is gone, until the same process ([`Config::process`]) says otherwise. Reaches the database with the next proof.
     pub fn keep_since(&self, oldest: Option<SystemTime>) {
         self.inner.hold.source.keep_since(oldest);
     }
@@ -231,11 +239,6 @@ async fn empty(source: Arc<Source>, pool: Pool<WriterSessions>) {
         let epoch = *fence.borrow_and_update();
         pool.retain(|session, _| session.epoch() >= epoch);
     }
-}
-
-fn check_age(key: Key) -> Result<(), Cause> {
-    let age = SystemTime::now().duration_since(key.made()).unwrap_or_default();
-    if age > crate::KEY_AGE_MAX { Err(Cause::Expired { age }) } else { Ok(()) }
 }
 
 fn fate(recorded: Recorded) -> Fate {

@@ -121,6 +121,7 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) resolve: Arc<Resolve>,
     pub(crate) listener: Arc<dyn Fn(&Event) + Send + Sync>,
+    pub(crate) process: Option<uuid::Uuid>,
 }
 
 impl Config {
@@ -155,6 +156,7 @@ impl Config {
             limits: Limits::default(),
             resolve: Arc::new(|endpoint| Box::pin(system_addresses(endpoint))),
             listener: Arc::new(|_| {}),
+            process: None,
         }
     }
 
@@ -162,6 +164,15 @@ impl Config {
     #[must_use]
     pub fn application(mut self, name: impl Into<String>) -> Self {
         self.application = name.into();
+        self
+    }
+
+    /// Who this process is in `steadfast.client`, across its restarts; a new one each time unless given. Needed with
+    /// [`crate::Client::keep_since`], so that who comes back after a crash releases what it held back; a journal keeps
+    /// one. No two processes may have the same at a time.
+    #[must_use]
+    pub fn process(mut self, id: uuid::Uuid) -> Self {
+        self.process = Some(id);
         self
     }
 

@@ -144,8 +144,8 @@ pub enum Cause {
     /// The result cannot be recorded.
     #[error("the result cannot be recorded: {0}")]
     Result(serde_json::Error),
-    /// The key is older than [`crate::KEY_AGE_MAX`]; its row may be pruned.
-    #[error("the key is {age:?} old; whether it was applied may be forgotten")]
+    /// The key is older than [`crate::KEY_AGE_MAX`], and not in the ledger: it was not applied, or its row is pruned.
+    #[error("the key is {age:?} old and not in the ledger; whether it was applied may be forgotten")]
     Expired {
         /// Its age.
         age: Duration,
@@ -179,6 +179,15 @@ pub enum Error<E> {
         key: Key,
         /// What stood in the way.
         cause: Cause,
+    },
+    /// The key is older than [`crate::KEY_AGE_MAX`], and not in the ledger. This call did nothing; an earlier one may have
+    /// applied it, and its row be pruned. Compare with the application's own tables before another key is used.
+    #[error("{key} is {age:?} old and not in the ledger: this call did nothing, and an earlier one may be forgotten")]
+    Forgotten {
+        /// The key.
+        key: Key,
+        /// Its age.
+        age: Duration,
     },
     /// It is applied, but what it recorded is not of the type asked for.
     #[error("{key} is applied; its recorded result is not readable: {cause}")]

@@ -16,6 +16,8 @@ mod decide;
 mod error;
 mod event;
 mod hold;
+#[cfg(feature = "journal")]
+pub mod journal;
 mod key;
 mod network;
 mod outcome;

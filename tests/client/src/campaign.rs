@@ -63,8 +63,8 @@ struct Shared {
     progress: workload::Progress,
 }
 
-/// Carries out so many faults under load, or fewer if they take longer than `limit`, and judges the result. `tell`
-/// hears of every round.
+/// Carries out so many faults under load, or fewer if they take longer than `limit` or `enough` says so, and judges the
+/// result. `tell` hears of every round.
 ///
 /// # Errors
 ///
@@ -72,6 +72,7 @@ struct Shared {
 pub async fn campaign(
     faults: usize,
     limit: Duration,
+    enough: impl Fn() -> bool,
     tell: impl Fn(usize, Fault, Duration),
 ) -> Result<Summary, CampaignError> {
     let began = Instant::now();
@@ -82,8 +83,8 @@ pub async fn campaign(
     let mut injector = Injector::new(&payments);
     let mut stalls = Vec::new();
     for number in 0..faults {
-        if began.elapsed() > limit {
-            tracing::error!(number, "the time is over before all faults are done");
+        if began.elapsed() > limit || enough() {
+            tracing::error!(number, "the campaign ends before all faults are done");
             break;
         }
         shared.round.store(i32::try_from(number).unwrap_or(i32::MAX), Ordering::Relaxed);

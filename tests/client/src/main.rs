@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use steadfast_campaign::{bench, campaign, compare};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tries what the client promises, and measures what it costs.
 #[derive(Debug, Parser)]
@@ -62,11 +65,26 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Ctrl-C ends the campaign after the fault that is under way, with what there is; a second one ends the program.
+async fn listen(mut interrupt: Signal, interrupted: Arc<AtomicBool>) {
+    while interrupt.recv().await.is_some() {
+        if interrupted.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        say("interrupted; what there is will be judged");
+    }
+}
+
 async fn run_campaign(faults: usize, limit: Duration) -> Result<bool, Failure> {
-    let mut summary = campaign::campaign(faults, limit, |number, fault, stall| {
+    let interrupt = signal(SignalKind::interrupt())?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let listener = tokio::spawn(listen(interrupt, Arc::clone(&interrupted)));
+    let enough = || interrupted.load(Ordering::Relaxed);
+    let mut summary = campaign::campaign(faults, limit, enough, |number, fault, stall| {
         say(&format!("{:>4} of {faults}: {fault:?}, writes stood still for {} ms", number + 1, stall.as_millis()));
     })
     .await?;
+    listener.abort();
     say("the broken client, which must be caught");
     summary.control = Some(campaign::control().await?);
     write(Path::new("target/campaign/summary.json"), &serde_json::to_string_pretty(&summary)?)?;

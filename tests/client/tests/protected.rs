@@ -211,7 +211,7 @@ async fn an_old_key_is_never_run_and_only_old_rows_are_pruned() {
     let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 3_600);
     let old = Key::of_request(long_ago, "transfer", "1");
     let outcome = insert(client, old, 1).await;
-    assert!(matches!(outcome, Err(Error::NotApplied { cause: Cause::Expired { .. }, .. })), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::Forgotten { .. })), "{outcome:?}");
     assert!(matches!(client.outcome(old).await, Err(Cause::Expired { .. })));
     assert_eq!(entries(&lab).await, 0);
 
@@ -228,6 +228,13 @@ async fn an_old_key_is_never_run_and_only_old_rows_are_pruned() {
         let row = format!("INSERT INTO steadfast.ledger (key, at, asked) VALUES ('{key}', {at}, {asked})");
         admin.batch_execute(&row).await.unwrap();
     }
+    // What the ledger still has of an old key is told.
+    let remembered = Key::of_request(long_ago, "transfer", "was asked for");
+    assert!(matches!(insert(client, remembered, 1).await, Err(Error::Unreadable { .. })));
+    let told = client.transaction(remembered, |_tx| async { Ok::<_, StatementError>(()) }).await;
+    assert_eq!(told.unwrap(), Outcome::AlreadyApplied { value: () });
+    assert_eq!(client.outcome(remembered).await.unwrap(), Fate::Applied);
+    assert_eq!(client.abandon(remembered).await.unwrap(), Fate::Applied);
     let prune = async || admin.query_one("SELECT steadfast.prune('1 second')", &[]).await.unwrap().get::<_, i64>(0);
     // A process that is gone may still ask for what was under way four days ago.
     let mark = "INSERT INTO steadfast.client VALUES (gen_random_uuid(), 'gone', now() - interval '4 days', now())";
