@@ -13,6 +13,7 @@ locals {
       schedule_expression          = function.schedule_expression
       schedule_input               = function.schedule_input == null ? null : replace(jsonencode(function.schedule_input), "$${database}", local.database_name)
       services                     = function.services
+      login                        = function.login
       settings                     = { for setting in function.settings : setting.name => setting if setting.when == null || lookup(local.holds, coalesce(setting.when, "cluster"), false) }
       environment                  = {}
       policy_statements            = []
@@ -31,6 +32,7 @@ locals {
       schedule_expression          = function.schedule_expression
       schedule_input               = function.schedule_input
       services                     = function.services
+      login                        = null
       settings                     = {}
       environment                  = function.environment
       policy_statements            = function.policy_statements
@@ -74,14 +76,13 @@ locals {
     STEADFAST_PIN_ZONE         = local.zone_id
   }
   secret_arns = { for login, secret in aws_secretsmanager_secret.login : login => secret.arn }
-  secret_of   = { "health-prober" = "prober", "connection-drainer" = "drainer" }
 
   environments = {
     for key, function in local.functions : key => merge(
       {
         for name in keys(local.kinds[function.kind].settings) : name => (
           name == "STEADFAST_AZ" ? function.az
-          : name == "STEADFAST_SECRET_ARN" ? local.secret_arns[local.secret_of[function.kind]]
+          : name == "STEADFAST_SECRET_ARN" ? local.secret_arns[local.kinds[function.kind].login]
           : try(coalesce(lookup(var.settings, name, null), lookup(local.setting_values, name, null)), null)
         )
         if contains(["STEADFAST_AZ", "STEADFAST_SECRET_ARN"], name) || contains(keys(var.settings), name) || contains(keys(local.setting_values), name)

@@ -1,8 +1,7 @@
 # A login of its own for each function that speaks SQL. `infra bootstrap` creates the roles with these passwords.
 locals {
   logins = {
-    for login, function in { prober = "health-prober", drainer = "connection-drainer" } :
-    login => "steadfast_${login}" if contains(keys(local.kinds), function)
+    for function in values(local.kinds) : function.login => "steadfast_${function.login}" if function.login != null
   }
   rotated = var.rotation == null ? {} : local.logins
   written = { for login, role in local.logins : login => role if var.write_login_passwords }
