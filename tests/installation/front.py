@@ -18,6 +18,9 @@ import xml.etree.ElementTree as ElementTree
 SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
 
 
+PREFIXES = threading.Lock()
+
+
 class Mends:
     """What was mended, by name: how often, and what the emulator had answered."""
 
@@ -77,9 +80,11 @@ class Answer:
 
     def write(self, tree):
         space = tree.tag[1:].split("}")[0] if tree.tag.startswith("{") else ""
-        if space:
-            ElementTree.register_namespace("", space)
-        self.body = ElementTree.tostring(tree, encoding="utf-8", xml_declaration=True)
+        # The prefixes are one table for all threads.
+        with PREFIXES:
+            if space:
+                ElementTree.register_namespace("", space)
+            self.body = ElementTree.tostring(tree, encoding="utf-8", xml_declaration=True)
 
 
 def each(tree, name):

@@ -1,5 +1,7 @@
 //! The same ledger through the RDS Data API.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Accepted commands, a torn file, a full disk, and an application that dies in between.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
 mod support;
 
 use std::io;
