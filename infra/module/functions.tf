@@ -17,7 +17,7 @@ locals {
       settings                     = { for setting in function.settings : setting.name => setting if setting.when == null || lookup(local.holds, coalesce(setting.when, "cluster"), false) }
       environment                  = {}
       policy_statements            = []
-    } if var.create && contains(function.deployments, local.is_cluster ? "cluster" : "instance")
+    } if var.create && contains(function.deployments, local.is_cluster ? "cluster" : "instance") && (function.when == null || lookup(local.holds, coalesce(function.when, "cluster"), false))
   }
   added = {
     for kind, function in var.additional_functions : kind => {
@@ -60,7 +60,8 @@ locals {
   package_paths = { for kind in keys(local.kinds) : kind => "${var.package_directory}/${kind}/bootstrap.zip" }
 
   # The value of every setting that this module knows; var.settings adds the thresholds.
-  setting_values = {
+  setting_values = merge(local.verification_values, {
+    STEADFAST_ADMIN_SECRET_ARN = local.admin_secret_arn
     STEADFAST_CLUSTER          = local.cluster_identifier
     STEADFAST_INSTANCE         = local.instance_identifier
     STEADFAST_CLUSTER_ARN      = local.cluster_arn
@@ -74,7 +75,7 @@ locals {
     STEADFAST_SUBNETS          = join(",", [for az, subnet in local.database_subnets : "${az}=${coalesce(subnet.cidr_block, "unknown")}"])
     STEADFAST_PIN_NAME         = local.pin_fqdn
     STEADFAST_PIN_ZONE         = local.zone_id
-  }
+  })
   secret_arns = { for login, secret in aws_secretsmanager_secret.login : login => secret.arn }
 
   environments = {

@@ -43,6 +43,9 @@ module "steadfast" {
 
   notification_channels = var.notification_channels
 
+  rotation            = { schedule_expression = "cron(0 3 ? * SUN *)" }
+  backup_verification = { manifest = { extensions = ["plpgsql"], tables = { "steadfast.canary" = { at_least = 1 } } } }
+
   backup_plan = { schedule = "cron(0 5 ? * * *)", delete_after_days = 35 }
 
   tags = { Service = "orders" }

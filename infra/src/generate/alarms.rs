@@ -162,6 +162,18 @@ fn of_steadfast() -> Vec<Alarm> {
         Alarm::ours(metric::RECOVERY, "Maximum", Crossed::Above(300_000))
             .named("slow-recovery-of-instance", Warning, "A recovery took longer than five minutes.")
             .when(Condition::Instance),
+        Alarm::ours(metric::ROTATION_FAILURES, "Sum", Crossed::From(1))
+            .named("rotation-failed", Warning, "A step of a rotation failed: a password stays as it is.")
+            .when(Condition::Rotation),
+        // Half a day each: what is ordered daily is found missing after a day and a half.
+        Alarm {
+            missing: "breaching",
+            period: 43_200,
+            ..Alarm::ours(metric::BACKUP_VERIFIED, "Maximum", Crossed::Below(1))
+        }
+        .named("backup-not-verified", Critical, "No backup was restored and found good for a day and a half.")
+        .for_periods(3, 3)
+        .when(Condition::Verification),
     ]
 }
 

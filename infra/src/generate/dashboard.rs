@@ -124,11 +124,25 @@ fn of_episodes() -> Vec<Value> {
         metric::HUMAN_CALLS,
         metric::PIN_FAILURES,
     ];
+    let rotations = [metric::ROTATIONS, metric::ROTATION_FAILURES];
     let hints = [metric::HINTS, metric::HINTS_DROPPED, metric::SESSIONS_EVICTED];
     vec![
         drawn(None, "Episodes", "Sum", &counted.map(ours)),
         drawn(None, "Detection and recovery, ms", "Maximum", &[metric::DETECTION, metric::RECOVERY].map(ours)),
         drawn(None, "Hints, and sessions evicted", "Sum", &hints.map(ours)),
+        drawn(Some(Condition::Rotation), "Rotations of passwords", "Sum", &rotations.map(ours)),
+        drawn(
+            Some(Condition::Verification),
+            "Restored backups: writes lacked, and time to the first answer, ms",
+            "Maximum",
+            &[metric::BACKUP_AGE, metric::RESTORE].map(ours),
+        ),
+        drawn(
+            Some(Condition::Verification),
+            "Restored backups found good (1) or not (0)",
+            "Minimum",
+            &[ours(metric::BACKUP_VERIFIED)],
+        ),
     ]
 }
 
