@@ -41,7 +41,7 @@ pub const SECRET_ROTATOR: Function = Function {
     grants: &[
         Grant::table(&["cluster#${database}"], &[Table::LOAD, Table::ANNOUNCE_ROTATION, Table::WRITE_ROTATION]),
         Grant::of(&[Rds::DESCRIBE]),
-        Grant::of(&[Secrets::LOOK, Secrets::CREATE_PENDING, Secrets::MOVE_LABELS]),
+        Grant::of(&[Secrets::READ, Secrets::CREATE_PENDING, Secrets::MOVE_LABELS]),
         Grant::named("administrator", &[secret::CREDENTIALS]),
         Grant::of(&[Topic::NOTIFY]),
     ],

@@ -40,8 +40,8 @@ enum Version<'a> {
 }
 
 impl Secrets {
-    /// What [`Self::look`] and [`Self::previous`] call.
-    pub const LOOK: Calls = &[
+    /// What [`Self::versions`] and [`Self::previous`] call.
+    pub const READ: Calls = &[
         Call::new("secretsmanager:DescribeSecret", On::Rotated),
         Call::new("secretsmanager:GetSecretValue", On::Rotated),
     ];
@@ -62,7 +62,7 @@ impl Secrets {
         &self.client
     }
 
-    pub(super) async fn look(&self, which: Which<'_>) -> Result<Seen, Blocked> {
+    pub(super) async fn versions(&self, which: Which<'_>) -> Result<Seen, Blocked> {
         let described = self.client.describe_secret().secret_id(which.secret).send();
         let current = self.read(which.secret, Version::Labelled(CURRENT));
         let pending = self.read(which.secret, Version::Numbered(which.token));
