@@ -20,13 +20,15 @@ RELEASE := --locked --release --target $(HOST)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LAB := $(TARGET)/$(HOST)/release/lab
 CLIENT_LAB := $(TARGET)/$(HOST)/release/client-lab
+INFRA := $(TARGET)/$(HOST)/release/infra
+INSTALLATION := tests/installation/installation.py
 LAMBDA := .venv/bin/cargo-lambda lambda
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill drills drill-backup drill-rotation soak known-fault sim simulator explain report browser bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package setup clean
+.PHONY: help drill drills drill-backup drill-rotation soak known-fault sim simulator explain report browser bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package generate infra-quick infra-test setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,7 +93,7 @@ mutants: setup ## Delete or weaken each rule and each lease check in turn: which
 simulator: setup
 	@$(CARGO) build --quiet $(RELEASE) --package steadfast-simulation
 
-test: setup check pure build ## Everything that CI runs: format, lints, unit tests, the lab's tests
+test: setup check pure build infra-quick ## Everything that CI runs: format, lints, unit tests, the lab's tests
 	$(CARGO) test $(RELEASE) --workspace
 	$(MAKE) --no-print-directory browser
 
@@ -120,8 +122,17 @@ build: setup ## Build everything for this machine, and lay the functions out as 
 	  mkdir -p "$(TARGET)/lambda/$$function" && \
 	  ln -f "$(TARGET)/$(HOST)/release/$$function" "$(TARGET)/lambda/$$function/bootstrap" || exit 1; done
 
-package: setup ## Build the functions for Lambda on arm64, as zip files
-	$(LAMBDA) build --locked --release --arm64 --output-format zip $(FUNCTIONS:%=--package %)
+package: build ## Build the functions for Lambda on arm64, as zip files: the same input, the same bytes; CA_BUNDLE=file
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(INFRA) package $(if $(CA_BUNDLE),--ca-bundle '$(CA_BUNDLE)')
+
+generate: build ## Write what the code knows into the Terraform module's generated files
+	@$(INFRA) generate
+
+infra-quick: ## Format, validation and mocked tests of the Terraform module; skipped where Terraform is not
+	@python3 $(INSTALLATION) quick
+
+infra-test: build ## Everything about the module: plan, apply, failover, destroy against an emulator; a scan
+	@python3 $(INSTALLATION) all --infra $(INFRA)
 
 setup: ## Install what is missing, or say what to install
 	@tests/lab/setup

@@ -20,7 +20,7 @@ locals {
       for widget in local.dashboard.widgets : { for key, value in widget : key => value if key != "when" }
       if widget.when == null || lookup(local.holds, coalesce(widget.when, "cluster"), false)
     ],
-    # Last drill, last verified backup and the like, from the functions that measure them.
+    # What further functions measure.
     [
       for widget in flatten([for kind, function in var.additional_functions : function.dashboard_metrics]) : {
         type   = "metric"

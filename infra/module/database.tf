@@ -7,7 +7,8 @@ locals {
   database_port     = var.port
   database_endpoint = local.is_cluster ? local.cluster_endpoint : local.instance_endpoint
 
-  # Identifiers are inputs, so ARNs are known before anything exists: no function waits for the database.
+  # Identifiers are inputs, so ARNs are known before anything exists. Only the master secret, by which the rotator
+  # changes passwords, is known with the database.
   arn_prefix          = "arn:${local.partition}:rds:${local.region}:${local.account_id}"
   cluster_identifier  = var.deployment == "existing-cluster" ? var.cluster_identifier : coalesce(var.cluster_identifier, var.name)
   instance_identifier = var.deployment == "existing-instance" ? var.db_instance_identifier : coalesce(var.db_instance_identifier, var.name)

@@ -13,10 +13,11 @@ locals {
       schedule_expression          = function.schedule_expression
       schedule_input               = function.schedule_input == null ? null : replace(jsonencode(function.schedule_input), "$${database}", local.database_name)
       services                     = function.services
+      login                        = function.login
       settings                     = { for setting in function.settings : setting.name => setting if setting.when == null || lookup(local.holds, coalesce(setting.when, "cluster"), false) }
       environment                  = {}
       policy_statements            = []
-    } if var.create && contains(function.deployments, local.is_cluster ? "cluster" : "instance")
+    } if var.create && contains(function.deployments, local.is_cluster ? "cluster" : "instance") && (function.when == null || lookup(local.holds, coalesce(function.when, "cluster"), false))
   }
   added = {
     for kind, function in var.additional_functions : kind => {
@@ -31,6 +32,7 @@ locals {
       schedule_expression          = function.schedule_expression
       schedule_input               = function.schedule_input
       services                     = function.services
+      login                        = null
       settings                     = {}
       environment                  = function.environment
       policy_statements            = function.policy_statements
@@ -58,7 +60,8 @@ locals {
   package_paths = { for kind in keys(local.kinds) : kind => "${var.package_directory}/${kind}/bootstrap.zip" }
 
   # The value of every setting that this module knows; var.settings adds the thresholds.
-  setting_values = {
+  setting_values = merge(local.verification_values, {
+    STEADFAST_ADMIN_SECRET_ARN = local.admin_secret_arn
     STEADFAST_CLUSTER          = local.cluster_identifier
     STEADFAST_INSTANCE         = local.instance_identifier
     STEADFAST_CLUSTER_ARN      = local.cluster_arn
@@ -72,16 +75,15 @@ locals {
     STEADFAST_SUBNETS          = join(",", [for az, subnet in local.database_subnets : "${az}=${coalesce(subnet.cidr_block, "unknown")}"])
     STEADFAST_PIN_NAME         = local.pin_fqdn
     STEADFAST_PIN_ZONE         = local.zone_id
-  }
+  })
   secret_arns = { for login, secret in aws_secretsmanager_secret.login : login => secret.arn }
-  secret_of   = { "health-prober" = "prober", "connection-drainer" = "drainer" }
 
   environments = {
     for key, function in local.functions : key => merge(
       {
         for name in keys(local.kinds[function.kind].settings) : name => (
           name == "STEADFAST_AZ" ? function.az
-          : name == "STEADFAST_SECRET_ARN" ? local.secret_arns[local.secret_of[function.kind]]
+          : name == "STEADFAST_SECRET_ARN" ? local.secret_arns[local.kinds[function.kind].login]
           : try(coalesce(lookup(var.settings, name, null), lookup(local.setting_values, name, null)), null)
         )
         if contains(["STEADFAST_AZ", "STEADFAST_SECRET_ARN"], name) || contains(keys(var.settings), name) || contains(keys(local.setting_values), name)

@@ -8,7 +8,12 @@ locals {
       promotable = local.is_cluster ? concat([local.cluster_arn], local.member_arns) : [local.instance_arn]
       topic      = [local.notices_topic_arn]
       zone       = ["arn:${local.partition}:route53:::hostedzone/${coalesce(local.zone_id, "none")}"]
+      rotated    = concat(values(local.secret_arns), values(try(var.rotation.secret_arns, {})))
+      nothing    = ["*"]
+
+      "secret/administrator" = [coalesce(local.admin_secret_arn, "none")]
     },
+    local.verification_targets,
     { for key, arn in local.alias_arns : "function/${key}" => [arn] },
     { for login, arn in local.secret_arns : "secret/${login}" => [arn] },
   )
@@ -43,7 +48,54 @@ locals {
             }
           } : key => condition if statement.on == "zone"
         },
+        {
+          # RDS names its secrets by itself, and tags them with whose they are: production's is none of these.
+          for key, condition in {
+            Condition = {
+              StringLike = {
+                "secretsmanager:ResourceTag/aws:rds:primary${local.is_cluster ? "DBClusterArn" : "DBInstanceArn"}" = local.is_cluster ? local.restored_cluster : local.restored_instance
+              }
+            }
+          } : key => condition if statement.on == "secret/restored"
+        },
       ) if statement.when == null || lookup(local.holds, coalesce(statement.when, "cluster"), false)
+    ]
+  }
+
+  # What AWS asks of the caller beside the call itself.
+  companion_statements = {
+    for kind in keys(local.kinds) : kind => [
+      for statement in [
+        {
+          on       = "secret/administrator"
+          Action   = ["kms:Decrypt"]
+          Resource = concat(local.database_key_arns, try(var.rotation.kms_key_arns, []))
+        },
+        {
+          # Secrets of applications may have keys of their own.
+          on       = "rotated"
+          Action   = ["kms:GenerateDataKey"]
+          Resource = try(var.rotation.kms_key_arns, [])
+        },
+        {
+          # RDS opens the storage of the copy on behalf of whoever restores it.
+          on       = "restoring"
+          Action   = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
+          Resource = local.database_key_arns
+        },
+        {
+          on       = "restored"
+          Action   = ["rds:AddTagsToResource"]
+          Resource = [local.restored_cluster, local.restored_instance]
+        },
+        {
+          # RDS makes the master secret of the copy on behalf of whoever asks for it.
+          on       = "restored"
+          Action   = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"]
+          Resource = [local.restored_secrets]
+        },
+      ] : { Effect = "Allow", Action = statement.Action, Resource = statement.Resource }
+      if length(statement.Resource) > 0 && contains([for called in lookup(local.called, kind, []) : called.on], statement.on)
     ]
   }
 
@@ -121,6 +173,7 @@ resource "aws_iam_role_policy" "function" {
     Version = "2012-10-17"
     Statement = concat(
       local.call_statements[each.value.kind],
+      local.companion_statements[each.value.kind],
       local.platform_statements[each.key],
       local.kinds[each.value.kind].policy_statements,
     )

@@ -3,7 +3,9 @@ locals {
   create_database_key   = local.create_database && var.create_kms_key
   create_operations_key = var.create && var.create_operations_kms_key
   database_key_arn      = local.create_database_key ? aws_kms_key.database[0].arn : var.kms_key_id
-  operations_key_arn    = local.create_operations_key ? aws_kms_key.operations[0].arn : var.operations_kms_key_arn
+  # A list whose length is known before the key is.
+  database_key_arns  = local.create_database_key || var.kms_key_id != null ? [local.database_key_arn] : []
+  operations_key_arn = local.create_operations_key ? aws_kms_key.operations[0].arn : var.operations_kms_key_arn
 
   key_owner_statement = {
     Sid       = "OwnerAndIamPolicies"

@@ -1,11 +1,16 @@
-# A login of its own for each function that speaks SQL. `infra bootstrap` creates the roles with these passwords.
+# Passwords: a login of its own for each function that speaks SQL, and the rotation of these and of the applications'.
+# `infra bootstrap` creates the roles with these passwords.
 locals {
   logins = {
-    for login, function in { prober = "health-prober", drainer = "connection-drainer" } :
-    login => "steadfast_${login}" if contains(keys(local.kinds), function)
+    for function in values(local.kinds) : function.login => "steadfast_${function.login}" if function.login != null
   }
-  rotated = var.rotation == null ? {} : local.logins
-  written = { for login, role in local.logins : login => role if var.write_login_passwords }
+  # Passwords are changed by the master user, whose own secret RDS rotates.
+  admin_secret_arn = try(coalesce(try(var.rotation.admin_secret_arn, null), local.master_user_secret_arn), null)
+  rotator          = "secret-rotator"
+  # By keys that are known before the secrets are.
+  rotated_keys = var.create && var.rotation != null ? toset(concat(keys(local.logins), keys(try(var.rotation.secret_arns, {})))) : toset([])
+  rotated      = { for key in local.rotated_keys : key => lookup(merge(try(var.rotation.secret_arns, {}), local.secret_arns), key, null) }
+  written      = { for login, role in local.logins : login => role if var.write_login_passwords }
 }
 
 resource "aws_secretsmanager_secret" "login" {
@@ -36,10 +41,10 @@ resource "aws_secretsmanager_secret_version" "login" {
 
 resource "aws_secretsmanager_secret_rotation" "login" {
   #checkov:skip=CKV_AWS_304:Weekly unless rotation.schedule_expression says otherwise, an expression that the scan does not resolve
-  for_each = local.rotated
+  for_each = local.rotated_keys
 
-  secret_id           = aws_secretsmanager_secret.login[each.key].id
-  rotation_lambda_arn = local.alias_arns[var.rotation.function]
+  secret_id           = local.rotated[each.key]
+  rotation_lambda_arn = local.alias_arns[local.rotator]
   # The provider's default rotates at once, before `infra bootstrap` has made the role.
   rotate_immediately = false
 
@@ -52,13 +57,13 @@ resource "aws_secretsmanager_secret_rotation" "login" {
 }
 
 resource "aws_lambda_permission" "rotation" {
-  for_each = local.rotated
+  for_each = local.rotated_keys
 
   statement_id   = "rotation-${each.key}"
-  function_name  = aws_lambda_function.this[var.rotation.function].function_name
-  qualifier      = aws_lambda_alias.live[var.rotation.function].name
+  function_name  = aws_lambda_function.this[local.rotator].function_name
+  qualifier      = aws_lambda_alias.live[local.rotator].name
   action         = "lambda:InvokeFunction"
   principal      = "secretsmanager.amazonaws.com"
   source_account = local.account_id
-  source_arn     = aws_secretsmanager_secret.login[each.key].arn
+  source_arn     = local.rotated[each.key]
 }

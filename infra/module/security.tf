@@ -43,6 +43,7 @@ resource "aws_vpc_security_group_ingress_rule" "database" {
 }
 
 resource "aws_security_group" "functions" {
+  #checkov:skip=CKV2_AWS_5:Attached to the functions in the VPC by a dynamic block, which the scan does not follow
   count = var.create ? 1 : 0
 
   name_prefix = "${var.name}-functions-"

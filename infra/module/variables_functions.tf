@@ -55,9 +55,10 @@ variable "settings" {
 
   validation {
     condition = length(setintersection(keys(var.settings), [
-      "STEADFAST_AZ", "STEADFAST_CA_FILE", "STEADFAST_CLUSTER", "STEADFAST_CLUSTER_ARN", "STEADFAST_COORDINATOR", "STEADFAST_DATABASE",
+      "STEADFAST_ADMIN_SECRET_ARN", "STEADFAST_AZ", "STEADFAST_CA_FILE", "STEADFAST_CLUSTER", "STEADFAST_CLUSTER_ARN", "STEADFAST_COORDINATOR", "STEADFAST_DATABASE",
       "STEADFAST_DRAINER", "STEADFAST_INSTANCE", "STEADFAST_PIN_NAME", "STEADFAST_PIN_ZONE", "STEADFAST_READ_WRITE_ROLES",
       "STEADFAST_SECRET_ARN", "STEADFAST_SUBNETS", "STEADFAST_TABLE", "STEADFAST_TOPIC_ARN",
+      "STEADFAST_VERIFY_CLASS", "STEADFAST_VERIFY_SECURITY_GROUPS", "STEADFAST_VERIFY_SUBNET_GROUP",
     ])) == 0
     error_message = "settings names a variable that this module fills itself: use the input for it."
   }
@@ -133,7 +134,7 @@ variable "additional_functions" {
   default = {}
 
   validation {
-    condition     = length(setintersection(keys(var.additional_functions), ["health-prober", "event-router", "promotion-coordinator", "connection-drainer"])) == 0
+    condition     = length(setintersection(keys(var.additional_functions), ["health-prober", "event-router", "promotion-coordinator", "connection-drainer", "secret-rotator", "backup-verifier"])) == 0
     error_message = "additional_functions names a function that ships already."
   }
 
@@ -162,17 +163,79 @@ variable "additional_functions" {
 }
 
 variable "rotation" {
-  description = "Rotation of the functions' logins by one of additional_functions. Null: none."
+  description = "Rotation of the passwords of the functions' logins and of secret_arns, the secrets of applications by name. kms_key_arns are the keys of the latter; admin_secret_arn is the secret of a role that may change the passwords, the master's if null. Null: no rotation."
   type = object({
-    function            = string
     schedule_expression = optional(string, "cron(0 3 ? * SUN *)")
     duration            = optional(string, "3h")
+    secret_arns         = optional(map(string), {})
+    kms_key_arns        = optional(list(string), [])
+    admin_secret_arn    = optional(string)
   })
   default = null
 
   validation {
-    condition     = var.rotation == null || contains(keys(var.additional_functions), try(var.rotation.function, ""))
-    error_message = "rotation.function is one of additional_functions: the function that rotates is not deployed otherwise."
+    condition     = var.rotation == null || can(regex("^(rate|cron)\\(.+\\)$", var.rotation.schedule_expression))
+    error_message = "rotation.schedule_expression is rate(…) or cron(…), such as cron(0 3 ? * SUN *)."
+  }
+
+  validation {
+    condition     = alltrue([for arn in values(try(var.rotation.secret_arns, {})) : can(regex("^arn:[a-z-]+:secretsmanager:[^:]+:[0-9]{12}:secret:.+", arn))])
+    error_message = "rotation.secret_arns holds whole ARNs of secrets."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(try(var.rotation.secret_arns, {})), ["prober", "drainer"])) == 0
+    error_message = "rotation.secret_arns names prober or drainer, which are rotated by themselves: give the application's secret another name."
+  }
+
+  validation {
+    condition     = var.rotation == null || !startswith(var.deployment, "existing-") || try(var.rotation.admin_secret_arn, null) != null || length(var.cluster_master_user_secret) > 0
+    error_message = "rotation of an adopted database needs rotation.admin_secret_arn or cluster_master_user_secret: who may change the passwords?"
+  }
+}
+
+variable "backup_verification" {
+  description = "Verification of backups: when a backup is restored beside production and looked through, with what class of instance (null: db.serverless, of an instance db.t4g.medium), and what is expected of it, as in payloads/verify.json. Null: none."
+  type = object({
+    schedule_expression = optional(string, "cron(0 6 * * ? *)")
+    instance_class      = optional(string)
+    manifest = optional(object({
+      source     = optional(string, "point_in_time")
+      rpo_max_s  = optional(number, 900)
+      rto_max_s  = optional(number, 3600)
+      extensions = optional(list(string), [])
+      settings   = optional(map(string), {})
+      tables = optional(map(object({
+        at_least = optional(number, 0)
+        at_most  = optional(number)
+      })), {})
+      assertions = optional(list(object({
+        name     = string
+        sql      = string
+        expected = string
+      })), [])
+    }), {})
+  })
+  default = null
+
+  validation {
+    condition     = var.backup_verification == null || can(regex("^(rate|cron)\\(.+\\)$", var.backup_verification.schedule_expression))
+    error_message = "backup_verification.schedule_expression is rate(…) or cron(…), such as cron(0 6 * * ? *)."
+  }
+
+  validation {
+    condition     = contains(["point_in_time", "snapshot"], try(var.backup_verification.manifest.source, "point_in_time"))
+    error_message = "backup_verification.manifest.source is point_in_time or snapshot."
+  }
+
+  validation {
+    condition     = try(var.backup_verification.manifest.rpo_max_s > 0 && var.backup_verification.manifest.rto_max_s > 0, var.backup_verification == null)
+    error_message = "backup_verification.manifest has rpo_max_s and rto_max_s above 0, in seconds."
+  }
+
+  validation {
+    condition     = alltrue([for table in keys(try(var.backup_verification.manifest.tables, {})) : can(regex("^[^.]+[.][^.]+$", table))])
+    error_message = "backup_verification.manifest.tables names each table with its schema, such as public.orders."
   }
 }
 

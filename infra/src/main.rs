@@ -1,18 +1,14 @@
-//! `infra`: makes an installation ready.
+//! `infra`: packages, plans, checks, applies and destroys an installation, makes its database ready, and says how it is.
 
-use std::path::PathBuf;
+mod commands;
 
-use aws_config::SdkConfig;
-use aws_sdk_rdsdata::config::retry::RetryConfig;
-use clap::{Args, Parser, Subcommand};
-use steadfast_aws::control_plane::Rds;
-use steadfast_aws::postgres::Connector;
-use steadfast_aws::resolver::Resolver;
-use steadfast_aws::{clients, log, secret};
-use steadfast_core::topology::{ClusterId, Deployment};
-use steadfast_infra::bootstrap::{self, Connection, DataApi, Login};
+use clap::{Parser, Subcommand};
+use steadfast_aws::log;
 
-/// Makes an installation of Steadfast ready.
+use commands::{Outcome, bootstrap, check, cost, generate, package, status, terraform};
+
+/// Packages, plans, checks, applies and destroys an installation of Steadfast, makes its database ready, and says how
+/// it is.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -22,34 +18,25 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Build the functions and pack them for Lambda: the same input gives the same bytes.
+    Package(package::Package),
+    /// Plan what Terraform is going to do, and check it.
+    Plan(terraform::Plan),
+    /// Plan, check, ask, and apply.
+    Apply(terraform::Apply),
+    /// Plan the destruction, ask, and destroy.
+    Destroy(terraform::Destroy),
+    /// Find what weakens availability or protection in a plan, or in what was applied.
+    Check(check::Check),
     /// Create or complete the database schema and the functions' roles: of a cluster through the RDS Data API, of a
     /// Multi-AZ DB instance over a connection.
-    Bootstrap(Bootstrap),
-}
-
-#[derive(Debug, Args)]
-struct Bootstrap {
-    /// ARN of the DB cluster; its Data API must be enabled.
-    #[arg(long, required_unless_present = "instance", conflicts_with = "instance")]
-    cluster_arn: Option<String>,
-    /// Identifier of the Multi-AZ DB instance; it must be reached from here.
-    #[arg(long, requires = "ca_file")]
-    instance: Option<String>,
-    /// PEM bundle of the RDS certificate authorities, for a Multi-AZ DB instance.
-    #[arg(long)]
-    ca_file: Option<PathBuf>,
-    /// ARN of the secret of a role that may create schemas and roles.
-    #[arg(long)]
-    admin_secret_arn: String,
-    /// Name of the database.
-    #[arg(long)]
-    database: String,
-    /// ARN of the prober's secret: its user is created with its password.
-    #[arg(long)]
-    prober_secret_arn: String,
-    /// ARN of the drainer's secret: its user is created with its password. A Multi-AZ DB instance has no drainer.
-    #[arg(long, required_unless_present = "instance")]
-    drainer_secret_arn: Option<String>,
+    Bootstrap(bootstrap::Bootstrap),
+    /// Write the module's generated files, or say which are stale.
+    Generate(generate::Generate),
+    /// Mode, episode, lease, witnesses' last reports, and who writes.
+    Status(status::Status),
+    /// Estimate what a plan costs in a month.
+    Cost(cost::Cost),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -61,42 +48,16 @@ async fn main() {
     }
 }
 
-async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
-    let Command::Bootstrap(wanted) = command;
-    let config = clients::shared().await;
-    let secrets = clients::secretsmanager(&config);
-    let prober = secret::credentials(&secrets, &wanted.prober_secret_arn).await?;
-    let mut logins = vec![Login { credentials: prober, group: "steadfast_probe" }];
-    if let Some(drainer) = &wanted.drainer_secret_arn {
-        logins.push(Login { credentials: secret::credentials(&secrets, drainer).await?, group: "steadfast_drain" });
-    }
-    match (&wanted.cluster_arn, &wanted.instance, &wanted.ca_file) {
-        (Some(cluster_arn), _, _) => bootstrap::bootstrap(&data_api(&config, cluster_arn, &wanted), &logins).await?,
-        (None, Some(instance), Some(ca_file)) => {
-            let topology = Rds::new(clients::rds(&config), Deployment::Instance);
-            let topology = topology.describe(&ClusterId::new(instance)).await?;
-            let connector = Connector::new(ca_file, Resolver::new(None)?)?;
-            let admin = secret::credentials(&secrets, &wanted.admin_secret_arn).await?;
-            let (host, port) = (topology.endpoint, topology.port);
-            let database = Connection::open(&connector, host, port, &wanted.database, &admin).await?;
-            bootstrap::bootstrap(&database, &logins).await?;
-        }
-        (None, _, _) => return Err("name a --cluster-arn, or an --instance with its --ca-file".into()),
-    }
-    tracing::info!(database = wanted.database, "the schema and the roles are in place");
-    Ok(())
-}
-
-fn data_api(config: &SdkConfig, cluster_arn: &str, wanted: &Bootstrap) -> DataApi {
-    // A statement of the Data API may run for 45 s, and a retried one would run twice.
-    let once = aws_sdk_rdsdata::config::Builder::from(config)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(aws_config::timeout::TimeoutConfig::disabled())
-        .build();
-    DataApi {
-        client: aws_sdk_rdsdata::Client::from_conf(once),
-        cluster_arn: cluster_arn.to_owned(),
-        admin_secret_arn: wanted.admin_secret_arn.clone(),
-        name: wanted.database.clone(),
+async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Package(wanted) => package::run(&wanted),
+        Command::Plan(wanted) => terraform::plan(&wanted),
+        Command::Apply(wanted) => terraform::apply(&wanted),
+        Command::Destroy(wanted) => terraform::destroy(&wanted),
+        Command::Check(wanted) => check::run(&wanted),
+        Command::Bootstrap(wanted) => bootstrap::run(wanted).await,
+        Command::Generate(wanted) => generate::run(&wanted),
+        Command::Status(wanted) => status::run(&wanted).await,
+        Command::Cost(wanted) => cost::run(&wanted),
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use steadfast_aws::clients;
+use steadfast_aws::functions::BACKUP_VERIFIER;
 use steadfast_aws::notifier::Topic;
 use steadfast_aws::postgres::Connector;
 use steadfast_aws::resolver::Resolver;
-use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::settings::{SettingError, Settings, table as setting};
 use steadfast_aws::state::Table;
 use steadfast_aws::verification::{Isolation, Verifier};
 use steadfast_aws::watched::Watched;
@@ -23,13 +24,13 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the settings and makes the clients.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
-        let settings = Settings::from_environment();
+        let settings = Settings::of(&BACKUP_VERIFIER);
         let Watched { deployment, id: database } = Watched::from_settings(&settings)?;
-        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
-        let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
-        let name = settings.text("STEADFAST_DATABASE", "the name of the database")?;
-        let ca_file = settings.file("STEADFAST_CA_FILE", "a file with the RDS certificate authorities in PEM")?;
-        let dns = settings.parsed("STEADFAST_DNS_SERVER", "an address with a port, such as 169.254.169.253:53")?;
+        let table = settings.text(setting::TABLE)?;
+        let topic = settings.text(setting::TOPIC_ARN)?;
+        let name = settings.text(setting::DATABASE)?;
+        let ca_file = settings.file(setting::CA_FILE)?;
+        let dns = settings.parsed(setting::DNS_SERVER)?;
         let isolation = isolation(&settings, deployment)?;
         let connector = Connector::new(&ca_file, Resolver::new(dns)?)?;
         let config = clients::shared().await;
@@ -49,16 +50,13 @@ impl Setup {
 }
 
 fn isolation(settings: &Settings<'_>, deployment: Deployment) -> Result<Isolation, SettingError> {
-    let subnet_group = settings.text("STEADFAST_VERIFY_SUBNET_GROUP", "the DB subnet group for restored databases")?;
-    let security_groups = settings.list(
-        "STEADFAST_VERIFY_SECURITY_GROUPS",
-        "the security groups of restored databases, with commas, none of them production's",
-    )?;
+    let subnet_group = settings.text(setting::VERIFY_SUBNET_GROUP)?;
+    let security_groups = settings.list(setting::VERIFY_SECURITY_GROUPS)?;
     let default = match deployment {
         Deployment::Cluster => "db.serverless",
         Deployment::Instance => "db.t4g.medium",
     };
-    let class = settings.optional("STEADFAST_VERIFY_CLASS").unwrap_or_else(|| default.to_owned());
+    let class = settings.optional(setting::VERIFY_CLASS)?.unwrap_or_else(|| default.to_owned());
     Ok(Isolation { subnet_group, security_groups, class })
 }
 

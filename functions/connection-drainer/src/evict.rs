@@ -175,7 +175,7 @@ async fn sweep(setup: &Setup, session: &Session, report: &mut Report) -> Result<
         ended = ended.saturating_add(1);
     }
     if ended > 0 {
-        log::measure(&[("Cluster", setup.cluster.as_str())], &[(metric::SESSIONS_EVICTED, ended)]);
+        log::measure(&[(metric::CLUSTER, setup.cluster.as_str())], &[(metric::SESSIONS_EVICTED, ended)]);
     }
     Ok(())
 }

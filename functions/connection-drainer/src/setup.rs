@@ -6,10 +6,11 @@ use std::time::Duration;
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
 use steadfast_aws::data_api::DataApi;
+use steadfast_aws::functions::CONNECTION_DRAINER;
 use steadfast_aws::notifier::Topic;
 use steadfast_aws::postgres::Connector;
 use steadfast_aws::resolver::Resolver;
-use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::settings::{Setting, SettingError, Settings, table as setting};
 use steadfast_aws::state::Table;
 use steadfast_core::gate::Limits;
 use steadfast_core::policy::Policy;
@@ -47,17 +48,18 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the settings and makes the clients.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
-        let settings = Settings::from_environment();
-        let cluster = ClusterId::new(settings.text("STEADFAST_CLUSTER", "the DB cluster identifier")?);
-        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
-        let secret = settings.text("STEADFAST_SECRET_ARN", "the ARN of the drainer's database secret")?;
-        let database = settings.text("STEADFAST_DATABASE", "the name of the database")?;
-        let roles = settings.list("STEADFAST_READ_WRITE_ROLES", "the applications' read-write roles, with commas")?;
-        let ca_file = settings.file("STEADFAST_CA_FILE", "a file with the RDS certificate authorities in PEM")?;
-        let dns = settings.parsed("STEADFAST_DNS_SERVER", "an address with a port, such as 169.254.169.253:53")?;
-        let watch = settings.duration("STEADFAST_EVICT_FOR", Duration::from_secs(60))?;
-        let cluster_arn = settings.optional("STEADFAST_CLUSTER_ARN");
-        let topic = settings.optional("STEADFAST_TOPIC_ARN");
+        let settings = Settings::of(&CONNECTION_DRAINER);
+        let cluster =
+            ClusterId::new(settings.text(Setting { wanted: "the DB cluster identifier", ..setting::CLUSTER })?);
+        let table = settings.text(setting::TABLE)?;
+        let secret = settings.text(setting::SECRET_ARN)?;
+        let database = settings.text(setting::DATABASE)?;
+        let roles = settings.list(setting::READ_WRITE_ROLES)?;
+        let ca_file = settings.file(setting::CA_FILE)?;
+        let dns = settings.parsed(setting::DNS_SERVER)?;
+        let watch = settings.duration(setting::EVICT_FOR, Duration::from_secs(60))?;
+        let cluster_arn = settings.optional(setting::CLUSTER_ARN)?;
+        let topic = settings.optional(setting::TOPIC_ARN)?;
         let gate = gate(&settings)?;
         let connector = Connector::new(&ca_file, Resolver::new(dns)?)?;
         let config = clients::shared().await;
@@ -85,37 +87,37 @@ impl Setup {
 fn gate(settings: &Settings<'_>) -> Result<Limits, SettingError> {
     let default = Limits::default();
     let gate = Limits {
-        closing: settings.duration("STEADFAST_GATE_CLOSING", default.closing)?,
-        closed: settings.duration("STEADFAST_GATE_CLOSED", default.closed)?,
-        warn_after: settings.duration("STEADFAST_WARN_AFTER", default.warn_after)?,
-        cancel_after: or_never(settings, "STEADFAST_CANCEL_AFTER", default.cancel_after)?,
-        terminate_after: or_never(settings, "STEADFAST_TERMINATE_AFTER", default.terminate_after)?,
+        closing: settings.duration(setting::GATE_CLOSING, default.closing)?,
+        closed: settings.duration(setting::GATE_CLOSED, default.closed)?,
+        warn_after: settings.duration(setting::WARN_AFTER, default.warn_after)?,
+        cancel_after: or_never(settings, setting::CANCEL_AFTER, default.cancel_after)?,
+        terminate_after: or_never(settings, setting::TERMINATE_AFTER, default.terminate_after)?,
     };
     if !CLOSING.contains(&gate.closing) {
         let wanted = "100ms to 5s: the coordinator waits no longer, and protected transactions wait as long";
-        return Err(unfit("STEADFAST_GATE_CLOSING", gate.closing, wanted));
+        return Err(unfit(setting::GATE_CLOSING, gate.closing, wanted));
     }
     let needed = gate.closing.saturating_add(CALL_LIMIT).saturating_add(Policy::default().clock_skew_max);
     if gate.closed <= needed || gate.closed > CLOSED_MAX {
         let wanted = "more than STEADFAST_GATE_CLOSING and 6s for the call together, and at most 60s";
-        return Err(unfit("STEADFAST_GATE_CLOSED", gate.closed, wanted));
+        return Err(unfit(setting::GATE_CLOSED, gate.closed, wanted));
     }
     Ok(gate)
 }
 
-fn unfit(name: &'static str, value: Duration, wanted: &'static str) -> SettingError {
-    SettingError::Malformed { name, value: format!("{value:?}"), wanted }
+fn unfit(setting: Setting, value: Duration, wanted: &'static str) -> SettingError {
+    Setting { wanted, ..setting }.malformed(format!("{value:?}"))
 }
 
 /// A duration, or `never`.
 fn or_never(
     settings: &Settings<'_>,
-    name: &'static str,
+    setting: Setting,
     default: Option<Duration>,
 ) -> Result<Option<Duration>, SettingError> {
-    match (settings.optional(name).as_deref(), default) {
+    match (settings.optional(setting)?.as_deref(), default) {
         (Some("never"), _) | (None, None) => Ok(None),
-        (Some(_), _) | (None, Some(_)) => settings.duration(name, default.unwrap_or_default()).map(Some),
+        (Some(_), _) | (None, Some(_)) => settings.duration(setting, default.unwrap_or_default()).map(Some),
     }
 }
 

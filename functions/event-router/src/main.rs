@@ -45,7 +45,7 @@ async fn handle_one(setup: &Setup, event: Event) -> Result<Route, Error> {
     };
     let dropped = u64::from(route.dropped.is_some());
     log::audit(FUNCTION, "hint", &json!({ "event": envelope.id, "hint": hint, "route": route }));
-    log::measure(&[("Cluster", setup.cluster.as_str())], &[(metric::HINTS, 1), (metric::HINTS_DROPPED, dropped)]);
+    log::measure(&[(metric::CLUSTER, setup.cluster.as_str())], &[(metric::HINTS, 1), (metric::HINTS_DROPPED, dropped)]);
     if let Some(notice) = &route.notice
         && let Err(error) = setup.topic.notify(notice).await
     {

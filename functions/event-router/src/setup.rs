@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use steadfast_aws::clients;
+use steadfast_aws::functions::EVENT_ROUTER;
 use steadfast_aws::notifier::Topic;
-use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::settings::{SettingError, Settings, table as setting};
 use steadfast_aws::siblings::Sibling;
 use steadfast_aws::state::Table;
 use steadfast_aws::watched::Watched;
@@ -25,12 +26,11 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the settings and makes the clients.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
-        let settings = Settings::from_environment();
+        let settings = Settings::of(&EVENT_ROUTER);
         let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
-        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
-        let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
-        let coordinator =
-            settings.text("STEADFAST_COORDINATOR", "the name or ARN of the promotion-coordinator function")?;
+        let table = settings.text(setting::TABLE)?;
+        let topic = settings.text(setting::TOPIC_ARN)?;
+        let coordinator = settings.text(setting::COORDINATOR)?;
         let config = clients::shared().await;
         let setup = Self {
             cluster,

@@ -246,7 +246,7 @@ impl Run {
         let tally = self.board.take_tally();
         let unhealthy = report.sightings.iter().filter(|sighting| !sighting.outcome.healthy()).count();
         log::measure(
-            &[("Cluster", self.setup.cluster.as_str()), ("Az", self.setup.az.as_str())],
+            &[(metric::CLUSTER, self.setup.cluster.as_str()), (metric::AZ, self.setup.az.as_str())],
             &[
                 (metric::PROBES, tally.probes),
                 (metric::CANARY_COMMIT, tally.commit_ms_max),

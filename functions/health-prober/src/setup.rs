@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
+use steadfast_aws::functions::HEALTH_PROBER;
 use steadfast_aws::postgres::Connector;
 use steadfast_aws::resolver::Resolver;
 use steadfast_aws::secret::Credentials;
-use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::settings::{SettingError, Settings, table as setting};
 use steadfast_aws::siblings::Sibling;
 use steadfast_aws::state::Table;
 use steadfast_aws::watched::Watched;
@@ -40,18 +41,17 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the settings, makes the clients and opens their connections.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
-        let settings = Settings::from_environment();
+        let settings = Settings::of(&HEALTH_PROBER);
         let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
         let hosts = hosts(&settings, deployment, &cluster)?;
-        let az = Az::new(settings.text("STEADFAST_AZ", "the Availability Zone of this prober's subnet")?);
-        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
-        let coordinator =
-            settings.text("STEADFAST_COORDINATOR", "the name or ARN of the promotion-coordinator function")?;
-        let secret = settings.text("STEADFAST_SECRET_ARN", "the ARN of the prober's database secret")?;
-        let database = settings.text("STEADFAST_DATABASE", "the name of the database")?;
-        let ca_file = settings.file("STEADFAST_CA_FILE", "a file with the RDS certificate authorities in PEM")?;
-        let dns = settings.parsed("STEADFAST_DNS_SERVER", "an address with a port, such as 169.254.169.253:53")?;
-        let run_for = settings.duration("STEADFAST_RUN_FOR", Duration::from_secs(130))?;
+        let az = Az::new(settings.text(setting::AZ)?);
+        let table = settings.text(setting::TABLE)?;
+        let coordinator = settings.text(setting::COORDINATOR)?;
+        let secret = settings.text(setting::SECRET_ARN)?;
+        let database = settings.text(setting::DATABASE)?;
+        let ca_file = settings.file(setting::CA_FILE)?;
+        let dns = settings.parsed(setting::DNS_SERVER)?;
+        let run_for = settings.duration(setting::RUN_FOR, Duration::from_secs(130))?;
         let connector = Connector::new(&ca_file, Resolver::new(dns)?)?;
         let config = clients::shared().await;
         let setup = Self {
@@ -64,7 +64,7 @@ impl Setup {
             secrets: clients::secretsmanager(&config),
             secret,
             database,
-            check: settings.optional("STEADFAST_CHECK_SQL"),
+            check: settings.optional(setting::CHECK_SQL)?,
             connector,
             run_for,
             remembered: Mutex::new(None),
@@ -88,14 +88,11 @@ impl Setup {
 
 /// How the hosts of a Multi-AZ DB instance are told apart.
 fn hosts(settings: &Settings<'_>, deployment: Deployment, instance: &ClusterId) -> Result<Option<Hosts>, SettingError> {
-    const NAME: &str = "STEADFAST_SUBNETS";
-    const WANTED: &str = "the database's subnets by zone, such as eu-central-1a=10.0.1.0/24,eu-central-1b=10.0.2.0/24, \
-        none of them in two zones";
     match deployment {
         Deployment::Cluster => Ok(None),
         Deployment::Instance => {
-            let subnets = settings.parsed(NAME, WANTED)?;
-            let subnets = subnets.ok_or(SettingError::Missing { name: NAME, wanted: WANTED })?;
+            let subnets = settings.parsed(setting::SUBNETS)?;
+            let subnets = subnets.ok_or(setting::SUBNETS.missing())?;
             Ok(Some(Hosts { instance: instance.clone(), subnets }))
         }
     }

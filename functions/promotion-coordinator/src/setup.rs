@@ -6,9 +6,10 @@ use std::time::Duration;
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
 use steadfast_aws::coordinator::World;
+use steadfast_aws::functions::PROMOTION_COORDINATOR;
 use steadfast_aws::names::{self, Route53};
 use steadfast_aws::notifier::Topic;
-use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::settings::{SettingError, Settings, table as setting};
 use steadfast_aws::siblings::Sibling;
 use steadfast_aws::state::Table;
 use steadfast_aws::watched::Watched;
@@ -36,10 +37,10 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the settings, makes the clients and opens their connections.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
-        let settings = Settings::from_environment();
+        let settings = Settings::of(&PROMOTION_COORDINATOR);
         let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
-        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
-        let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
+        let table = settings.text(setting::TABLE)?;
+        let topic = settings.text(setting::TOPIC_ARN)?;
         let drainer = drainer(&settings, deployment)?;
         let policy = policy(&settings, Policy::of(deployment))?;
         let stable_name = names::stable_name(&settings)?;
@@ -59,9 +60,7 @@ impl Setup {
 /// The drainer, without which a cluster is not watched.
 fn drainer(settings: &Settings<'_>, deployment: Deployment) -> Result<Option<String>, SettingError> {
     match deployment {
-        Deployment::Cluster => {
-            settings.text("STEADFAST_DRAINER", "the name or ARN of the connection-drainer function").map(Some)
-        }
+        Deployment::Cluster => settings.text(setting::DRAINER).map(Some),
         Deployment::Instance => Ok(None),
     }
 }
@@ -69,13 +68,13 @@ fn drainer(settings: &Settings<'_>, deployment: Deployment) -> Result<Option<Str
 /// The thresholds that ship, but for those that are set.
 fn policy(settings: &Settings<'_>, default: Policy) -> Result<Policy, SettingError> {
     Ok(Policy {
-        platform_grace: settings.duration("STEADFAST_PLATFORM_GRACE", default.platform_grace)?,
-        platform_deadline: settings.duration("STEADFAST_PLATFORM_DEADLINE", default.platform_deadline)?,
-        promotion_deadline: settings.duration("STEADFAST_PROMOTION_DEADLINE", default.promotion_deadline)?,
-        episode_deadline: settings.duration("STEADFAST_EPISODE_DEADLINE", default.episode_deadline)?,
-        silent_after: settings.duration("STEADFAST_SILENT_AFTER", default.silent_after)?,
-        stalled_after: settings.duration("STEADFAST_STALLED_AFTER", default.stalled_after)?,
-        lag_max: settings.duration("STEADFAST_LAG_MAX", default.lag_max)?,
+        platform_grace: settings.duration(setting::PLATFORM_GRACE, default.platform_grace)?,
+        platform_deadline: settings.duration(setting::PLATFORM_DEADLINE, default.platform_deadline)?,
+        promotion_deadline: settings.duration(setting::PROMOTION_DEADLINE, default.promotion_deadline)?,
+        episode_deadline: settings.duration(setting::EPISODE_DEADLINE, default.episode_deadline)?,
+        silent_after: settings.duration(setting::SILENT_AFTER, default.silent_after)?,
+        stalled_after: settings.duration(setting::STALLED_AFTER, default.stalled_after)?,
+        lag_max: settings.duration(setting::LAG_MAX, default.lag_max)?,
         ..default
     })
 }

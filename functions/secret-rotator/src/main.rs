@@ -59,7 +59,6 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
 async fn carry_out(setup: &Setup, request: Request, until: Timestamp) -> Result<Value, Error> {
     log::audit(FUNCTION, "woken", &json!(request));
     let Request { step, secret_id, client_request_token } = request;
-    let cluster = [("Cluster", setup.rotator.cluster.as_str())];
     if secret_id == setup.rotator.admin_secret {
         return Err(
             format!("secret {secret_id} is the administrator's, which RDS rotates by itself; rotate it there").into()
@@ -70,7 +69,7 @@ async fn carry_out(setup: &Setup, request: Request, until: Timestamp) -> Result<
         Ok(()) => {
             log::audit(FUNCTION, "done", &json!({ "secret": secret_id, "step": step }));
             if step == Step::Finish {
-                log::measure(&cluster, &[(metric::ROTATIONS, 1)]);
+                log::measure(&[(metric::CLUSTER, setup.rotator.cluster.as_str())], &[(metric::ROTATIONS, 1)]);
             }
             Ok(json!({ "secret": secret_id, "step": step, "done": true }))
         }
@@ -89,7 +88,7 @@ async fn refuse(setup: &Setup, secret: &str, step: Step, because: &Blocked) {
     if deferred {
         return;
     }
-    log::measure(&[("Cluster", setup.rotator.cluster.as_str())], &[(metric::ROTATION_FAILURES, 1)]);
+    log::measure(&[(metric::CLUSTER, setup.rotator.cluster.as_str())], &[(metric::ROTATION_FAILURES, 1)]);
     let step = json!(step);
     setup.tell(&blocked::notice(secret, step.as_str().unwrap_or_default(), because)).await;
 }

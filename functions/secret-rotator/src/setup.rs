@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use steadfast_aws::control_plane::Rds;
+use steadfast_aws::functions::SECRET_ROTATOR;
 use steadfast_aws::notifier::Topic;
 use steadfast_aws::postgres::Connector;
 use steadfast_aws::resolver::Resolver;
 use steadfast_aws::rotation::{FUNCTION, Rotator, Secrets};
-use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::settings::{SettingError, Settings, table as setting};
 use steadfast_aws::state::Table;
 use steadfast_aws::watched::Watched;
 use steadfast_aws::{clients, log};
@@ -30,19 +31,18 @@ pub(crate) struct Setup {
 impl Setup {
     /// Reads the settings and makes the clients.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
-        let settings = Settings::from_environment();
+        let settings = Settings::of(&SECRET_ROTATOR);
         let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
-        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
-        let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
-        let admin_secret =
-            settings.text("STEADFAST_ADMIN_SECRET_ARN", "the ARN of the secret of a role that may change passwords")?;
-        let database = settings.text("STEADFAST_DATABASE", "the name of the database")?;
-        let ca_file = settings.file("STEADFAST_CA_FILE", "a file with the RDS certificate authorities in PEM")?;
-        let dns = settings.parsed("STEADFAST_DNS_SERVER", "an address with a port, such as 169.254.169.253:53")?;
+        let table = settings.text(setting::TABLE)?;
+        let topic = settings.text(setting::TOPIC_ARN)?;
+        let admin_secret = settings.text(setting::ADMIN_SECRET_ARN)?;
+        let database = settings.text(setting::DATABASE)?;
+        let ca_file = settings.file(setting::CA_FILE)?;
+        let dns = settings.parsed(setting::DNS_SERVER)?;
         let default = Patience::default();
         let patience = Patience {
-            grace: settings.duration("STEADFAST_DRAIN_AFTER", default.grace)?,
-            abandon_after: settings.duration("STEADFAST_ABANDON_AFTER", default.abandon_after)?,
+            grace: settings.duration(setting::DRAIN_AFTER, default.grace)?,
+            abandon_after: settings.duration(setting::ABANDON_AFTER, default.abandon_after)?,
         };
         let connector = Connector::new(&ca_file, Resolver::new(dns)?)?;
         let config = clients::shared().await;

@@ -41,12 +41,10 @@ module "steadfast" {
   private_zone_name = "orders.internal"
   pin_name          = "writer"
 
-  notification_channels = {
-    on-call  = { protocol = "email", endpoint = "on-call@example.org" }
-    incident = { protocol = "https", endpoint = "https://incidents.example.org/sns", severities = ["critical"] }
-    phone    = { protocol = "sms", endpoint = "+4930123456", severities = ["critical"] }
-    chat     = { protocol = "https", endpoint = "https://chat.example.org/sns", severities = ["info", "warning", "critical"] }
-  }
+  notification_channels = var.notification_channels
+
+  rotation            = { schedule_expression = "cron(0 3 ? * SUN *)" }
+  backup_verification = { manifest = { extensions = ["plpgsql"], tables = { "steadfast.canary" = { at_least = 1 } } } }
 
   backup_plan = { schedule = "cron(0 5 ? * * *)", delete_after_days = 35 }
 

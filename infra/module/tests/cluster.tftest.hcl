@@ -123,10 +123,10 @@ run "grants_what_is_called_and_no_more" {
     condition = alltrue(flatten([
       for policy in aws_iam_role_policy.function : [
         for statement in jsondecode(policy.policy).Statement :
-        alltrue([for action in flatten([statement.Action]) : startswith(action, "ec2:")]) if contains(flatten([statement.Resource]), "*")
+        alltrue([for action in flatten([statement.Action]) : startswith(action, "ec2:") || action == "secretsmanager:GetRandomPassword"]) if contains(flatten([statement.Resource]), "*")
       ]
     ]))
-    error_message = "everything on named resources, but for network interfaces"
+    error_message = "everything on named resources, but for what takes none"
   }
   assert {
     condition = toset([
@@ -180,31 +180,83 @@ run "one_more_function_is_one_entry" {
   command = plan
   variables {
     additional_functions = {
-      secret-rotator = {
-        description       = "Rotates the logins"
+      event-archiver = {
+        description       = "Keeps what was told"
         in_vpc            = true
         services          = ["secretsmanager"]
         policy_statements = [{ Action = ["secretsmanager:DescribeSecret"], Resource = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/*"] }]
       }
-      backup-verifier = {
-        description         = "Restores and asks"
+      drill-starter = {
+        description         = "Starts a drill"
         schedule_expression = "rate(1 day)"
-        dashboard_metrics   = [{ title = "Last verified backup", metrics = ["BackupVerified"] }]
+        dashboard_metrics   = [{ title = "Last drill", metrics = ["DrillPassed"] }]
       }
     }
-    rotation = { function = "secret-rotator" }
   }
   assert {
-    condition     = length(aws_lambda_function.this) == 8 && contains(keys(aws_scheduler_schedule.this), "backup-verifier") && contains(keys(aws_cloudwatch_metric_alarm.this), "function-errors-secret-rotator")
+    condition     = length(aws_lambda_function.this) == 8 && contains(keys(aws_scheduler_schedule.this), "drill-starter") && contains(keys(aws_cloudwatch_metric_alarm.this), "function-errors-event-archiver")
     error_message = "function, schedule and alarms"
   }
   assert {
-    condition     = length(aws_secretsmanager_secret_rotation.login) == 2 && alltrue([for rotation in aws_secretsmanager_secret_rotation.login : rotation.rotate_immediately == false])
-    error_message = "the logins are rotated, not at once"
+    condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "Last drill")
+    error_message = "and on the dashboard"
+  }
+}
+
+run "rotates_passwords_and_opens_backups" {
+  variables {
+    rotation            = { secret_arns = { application = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders-app-AbCdEf" } }
+    backup_verification = { manifest = { tables = { "steadfast.canary" = { at_least = 1 } } } }
   }
   assert {
-    condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "Last verified backup")
-    error_message = "and on the dashboard"
+    condition     = sort(keys(aws_secretsmanager_secret_rotation.login)) == tolist(["application", "drainer", "prober"]) && alltrue([for rotation in aws_secretsmanager_secret_rotation.login : rotation.rotate_immediately == false])
+    error_message = "logins and named secrets are rotated, not at once"
+  }
+  assert {
+    condition     = alltrue([for permission in aws_lambda_permission.rotation : permission.qualifier == "live" && permission.source_account == "123456789012" && permission.principal == "secretsmanager.amazonaws.com"])
+    error_message = "Secrets Manager may call the rotator, for these secrets of this account"
+  }
+  assert {
+    condition     = aws_scheduler_schedule.this["secret-rotator"].schedule_expression == "rate(5 minutes)" && aws_scheduler_schedule.this["backup-verifier"].schedule_expression == "rate(1 minute)"
+    error_message = "a sweep every five minutes, a tick every minute"
+  }
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.verification[0].target[0].input).order == "verify" && jsondecode(aws_scheduler_schedule.verification[0].target[0].input).manifest.tables == { "steadfast.canary" = { at_least = 1 } }
+    error_message = "an order each day, with the manifest and without what nobody set"
+  }
+  assert {
+    condition     = startswith(aws_lambda_function.this["secret-rotator"].environment[0].variables["STEADFAST_ADMIN_SECRET_ARN"], "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!cluster")
+    error_message = "the master user changes passwords"
+  }
+  assert {
+    condition     = aws_lambda_function.this["backup-verifier"].environment[0].variables["STEADFAST_VERIFY_SUBNET_GROUP"] == aws_db_subnet_group.verification[0].name && aws_lambda_function.this["backup-verifier"].environment[0].variables["STEADFAST_VERIFY_SECURITY_GROUPS"] == aws_security_group.restored[0].id && !contains(keys(aws_lambda_function.this["backup-verifier"].environment[0].variables), "STEADFAST_VERIFY_CLASS")
+    error_message = "restored databases have a place of their own"
+  }
+  assert {
+    condition = alltrue(flatten([
+      for statement in jsondecode(aws_iam_role_policy.function["backup-verifier"].policy).Statement : [
+        for resource in flatten([statement.Resource]) : !contains(["arn:aws:rds:eu-central-1:123456789012:cluster:orders", "arn:aws:rds:eu-central-1:123456789012:cluster:*", "arn:aws:rds:eu-central-1:123456789012:db:*"], resource)
+      ] if anytrue([for action in flatten([statement.Action]) : can(regex("^rds:(Delete|Modify|Create)", action))])
+    ]))
+    error_message = "the verifier changes and deletes nothing but what it restored"
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.function["backup-verifier"].policy).Statement :
+      statement.Condition.StringLike["secretsmanager:ResourceTag/aws:rds:primaryDBClusterArn"] == "arn:aws:rds:eu-central-1:123456789012:cluster:verify-*" if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
+    ])
+    error_message = "and reads the passwords of nothing else"
+  }
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.function["secret-rotator"].policy).Statement :
+      statement.Action == ["secretsmanager:GetRandomPassword"] && statement.Resource == ["*"]
+    ])
+    error_message = "random passwords are of no resource, and nothing else is granted with them"
+  }
+  assert {
+    condition     = contains(keys(aws_cloudwatch_metric_alarm.this), "rotation-failed") && aws_cloudwatch_metric_alarm.this["backup-not-verified"].treat_missing_data == "breaching"
+    error_message = "failed rotations and backups that nobody opens have an alarm"
   }
 }
 

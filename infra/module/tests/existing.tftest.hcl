@@ -105,3 +105,22 @@ run "gateway_endpoint_without_route_tables" {
   }
   expect_failures = [aws_vpc_endpoint.gateway]
 }
+
+run "rotation_by_nobody" {
+  command = plan
+  variables {
+    rotation = {}
+  }
+  expect_failures = [var.rotation]
+}
+
+run "rotation_by_its_administrator" {
+  command = plan
+  variables {
+    rotation = { admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders-admin-AbCdEf" }
+  }
+  assert {
+    condition     = aws_lambda_function.this["secret-rotator"].environment[0].variables["STEADFAST_ADMIN_SECRET_ARN"] == "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders-admin-AbCdEf"
+    error_message = "the named role changes passwords"
+  }
+}

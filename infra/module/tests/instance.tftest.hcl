@@ -53,6 +53,18 @@ run "applies" {
   }
 }
 
+run "rotates_passwords_and_opens_backups" {
+  command = plan
+  variables {
+    rotation            = {}
+    backup_verification = { instance_class = "db.m7g.large" }
+  }
+  assert {
+    condition     = sort(keys(aws_secretsmanager_secret_rotation.login)) == tolist(["prober"]) && contains(keys(aws_lambda_function.this), "backup-verifier")
+    error_message = "the prober's login is rotated, backups are opened"
+  }
+}
+
 run "without_a_standby" {
   command = plan
   variables {

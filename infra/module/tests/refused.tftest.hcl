@@ -164,12 +164,28 @@ run "a_layer_that_is_missing" {
   expect_failures = [var.ca_file]
 }
 
-run "rotation_by_nobody" {
+run "rotation_of_a_name_that_is_no_arn" {
   command = plan
   variables {
-    rotation = { function = "secret-rotator" }
+    rotation = { secret_arns = { application = "orders-app" } }
   }
   expect_failures = [var.rotation]
+}
+
+run "verification_from_nowhere" {
+  command = plan
+  variables {
+    backup_verification = { manifest = { source = "yesterday" } }
+  }
+  expect_failures = [var.backup_verification]
+}
+
+run "verification_of_a_table_without_a_schema" {
+  command = plan
+  variables {
+    backup_verification = { manifest = { tables = { orders = { at_least = 1 } } } }
+  }
+  expect_failures = [var.backup_verification]
 }
 
 run "a_wildcard_action" {

@@ -10,6 +10,8 @@ use aws_sdk_rds::types::{DbCluster, DbClusterMember, DbInstance, Filter};
 use steadfast_core::ports::{CALL_LIMIT, CallError};
 use steadfast_core::topology::{Az, ClusterId, ClusterStatus, Deployment, InstanceId, Member, Topology};
 
+use crate::grant::{Call, Calls, Condition, On};
+
 /// PostgreSQL's port, should the control plane leave it out.
 const POSTGRES_PORT: u16 = 5432;
 
@@ -21,6 +23,17 @@ pub struct Rds {
 }
 
 impl Rds {
+    /// What [`Self::describe`] calls.
+    pub const DESCRIBE: Calls = &[
+        Call::new("rds:DescribeDBClusters", On::Cluster).when(Condition::Cluster),
+        Call::new("rds:DescribeDBInstances", On::Instances),
+    ];
+    /// What [`Self::fail_over`] calls.
+    pub const FAIL_OVER: Calls = &[
+        Call::new("rds:FailoverDBCluster", On::Promotable).when(Condition::Cluster),
+        Call::new("rds:RebootDBInstance", On::Promotable).when(Condition::Instance),
+    ];
+
     /// Takes a client of [`crate::clients`].
     pub fn new(client: Client, deployment: Deployment) -> Self {
         Self { client, deployment }

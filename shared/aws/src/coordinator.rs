@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::Entry;
 use steadfast_core::lease::Lease;
-use steadfast_core::metric::Metric;
+use steadfast_core::metric::{self, Metric};
 use steadfast_core::notice::Notice;
 use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::ports::{
@@ -143,6 +143,6 @@ impl Log for World {
     }
 
     fn measure(&self, cluster: &ClusterId, metrics: &[(Metric, u64)]) {
-        log::measure(&[("Cluster", cluster.as_str())], metrics);
+        log::measure(&[(metric::CLUSTER, cluster.as_str())], metrics);
     }
 }

@@ -8,6 +8,7 @@ use aws_sdk_rdsdata::config::timeout::TimeoutConfig;
 use steadfast_core::ports::CallError;
 
 use crate::control_plane::call_error;
+use crate::grant::{Call, Calls, On};
 
 /// The database of one cluster, as one role.
 #[derive(Clone, Debug)]
@@ -19,6 +20,13 @@ pub struct DataApi {
 }
 
 impl DataApi {
+    /// What [`Self::begin`] calls.
+    pub const BEGIN: Calls = &[Call::new("rds-data:BeginTransaction", On::Cluster)];
+    /// What [`Self::execute`] calls.
+    pub const EXECUTE: Calls = &[Call::new("rds-data:ExecuteStatement", On::Cluster)];
+    /// What [`Self::roll_back`] calls.
+    pub const ROLL_BACK: Calls = &[Call::new("rds-data:RollbackTransaction", On::Cluster)];
+
     /// Takes a client of [`crate::clients`]. It always reaches the instance that writes now.
     pub fn new(client: Client, cluster_arn: String, secret_arn: String, database: String) -> Self {
         Self { client, cluster_arn, secret_arn, database }

@@ -1,13 +1,16 @@
 //! The world as the core needs it: AWS, PostgreSQL, DNS and the clock.
 //!
 //! Every function reads its settings with [`settings`], makes its clients with [`clients`], and
-//! hands them to the core as one [`coordinator::World`] or uses them one by one.
+//! hands them to the core as one [`coordinator::World`] or uses them one by one. How each is deployed
+//! stands in [`functions`].
 
 pub mod clients;
 pub mod clock;
 pub mod control_plane;
 pub mod coordinator;
 pub mod data_api;
+pub mod functions;
+pub mod grant;
 pub mod log;
 pub mod names;
 pub mod notifier;

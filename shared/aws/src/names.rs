@@ -9,6 +9,8 @@ use steadfast_core::pin::{Aim, PinName, TTL};
 use steadfast_core::ports::{CallError, POINT_LIMIT};
 
 use crate::control_plane::call_error;
+use crate::grant::{Call, Calls, On};
+use crate::settings::table::{PIN_NAME, PIN_ZONE};
 use crate::settings::{SettingError, Settings};
 
 const ACTION: &str = "ChangeResourceRecordSets";
@@ -19,20 +21,16 @@ const ACTION: &str = "ChangeResourceRecordSets";
 ///
 /// When one is set without the other, or when they cannot be a name and a zone's id.
 pub fn stable_name(settings: &Settings<'_>) -> Result<Option<PinName>, SettingError> {
-    const NAME: &str = "STEADFAST_PIN_NAME";
-    const ZONE: &str = "STEADFAST_PIN_ZONE";
-    let wanted_name = "a name in the hosted zone STEADFAST_PIN_ZONE such as writer.orders.internal, or unset both";
-    let wanted_zone = "the id of the hosted zone of STEADFAST_PIN_NAME such as Z0123456789ABC, or unset both";
-    if settings.optional(NAME).is_none() && settings.optional(ZONE).is_none() {
+    if settings.optional(PIN_NAME)?.is_none() && settings.optional(PIN_ZONE)?.is_none() {
         return Ok(None);
     }
-    let (name, zone) = (settings.text(NAME, wanted_name)?, settings.text(ZONE, wanted_zone)?);
+    let (name, zone) = (settings.text(PIN_NAME)?, settings.text(PIN_ZONE)?);
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     if !is_name(&name) {
-        return Err(SettingError::Malformed { name: NAME, value: name, wanted: wanted_name });
+        return Err(PIN_NAME.malformed(name));
     }
     if !zone.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(SettingError::Malformed { name: ZONE, value: zone, wanted: wanted_zone });
+        return Err(PIN_ZONE.malformed(zone));
     }
     Ok(Some(PinName { zone, name }))
 }
@@ -54,6 +52,9 @@ pub struct Route53 {
 }
 
 impl Route53 {
+    /// What [`Self::point`] calls.
+    pub const POINT: Calls = &[Call::new("route53:ChangeResourceRecordSets", On::Zone)];
+
     /// Takes a client of [`crate::clients`].
     pub fn new(client: Client, name: Option<PinName>) -> Self {
         Self { client, name }

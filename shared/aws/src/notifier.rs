@@ -8,6 +8,7 @@ use steadfast_core::notice::Notice;
 use steadfast_core::ports::CallError;
 
 use crate::control_plane::call_error;
+use crate::grant::{Call, Calls, On};
 
 /// A message must not hold up what it is about.
 const LIMIT: Duration = Duration::from_millis(1_500);
@@ -23,6 +24,9 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// What [`Self::notify`] calls.
+    pub const NOTIFY: Calls = &[Call::new("sns:Publish", On::Topic)];
+
     /// A topic by its ARN.
     pub fn new(client: Client, arn: String) -> Self {
         Self { client, arn }

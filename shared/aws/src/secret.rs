@@ -6,6 +6,10 @@ use aws_sdk_secretsmanager::Client;
 use serde::Deserialize;
 
 use crate::control_plane::call_error;
+use crate::grant::{Call, Calls, On};
+
+/// What [`credentials`] calls.
+pub const CREDENTIALS: Calls = &[Call::new("secretsmanager:GetSecretValue", On::Secret)];
 
 /// A user with a password.
 #[derive(Clone, PartialEq, Eq, Deserialize)]

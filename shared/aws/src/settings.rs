@@ -1,7 +1,20 @@
 //! Settings from the environment: each missing or malformed one is named with its remedy.
 
+pub mod table;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::functions::Function;
+
+/// An environment variable that a function reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What it should hold.
+    pub wanted: &'static str,
+}
 
 /// A setting that is missing or malformed. One line, fit to be the last one of a failed start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +45,17 @@ pub enum SettingError {
         /// The other one.
         other: &'static str,
     },
+    /// The function asked for a setting that its entry in [`crate::functions`] does not have, so that no installation
+    /// would have it either.
+    #[error(
+        "setting {name} is read by {function} and not declared there: add it to its entry in shared/aws/src/functions"
+    )]
+    Undeclared {
+        /// The environment variable.
+        name: &'static str,
+        /// The function.
+        function: &'static str,
+    },
     /// The clients could not be made.
     #[error("{0}")]
     Unusable(String),
@@ -40,19 +64,20 @@ pub enum SettingError {
 /// Reads settings from one source: the process environment, or a map in a test.
 pub struct Settings<'a> {
     source: &'a dyn Fn(&str) -> Option<String>,
+    reader: Option<&'static Function>,
 }
 
 impl Settings<'static> {
-    /// The process environment.
-    pub fn from_environment() -> Self {
-        Self { source: &|name| std::env::var(name).ok() }
+    /// The process environment of a function. It may read what its entry declares.
+    pub fn of(function: &'static Function) -> Self {
+        Self { source: &|name| std::env::var(name).ok(), reader: Some(function) }
     }
 }
 
 impl<'a> Settings<'a> {
     /// Any other source.
     pub fn from_source(source: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { source }
+        Self { source, reader: None }
     }
 
     /// A setting that has to be there.
@@ -60,13 +85,23 @@ impl<'a> Settings<'a> {
     /// # Errors
     ///
     /// When it is missing or empty.
-    pub fn text(&self, name: &'static str, wanted: &'static str) -> Result<String, SettingError> {
-        self.optional(name).ok_or(SettingError::Missing { name, wanted })
+    pub fn text(&self, setting: Setting) -> Result<String, SettingError> {
+        let Setting { name, wanted } = setting;
+        self.optional(setting)?.ok_or(SettingError::Missing { name, wanted })
     }
 
     /// A setting that may be left out. An empty one counts as left out.
-    pub fn optional(&self, name: &str) -> Option<String> {
-        (self.source)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    ///
+    /// # Errors
+    ///
+    /// When the function does not declare it.
+    pub fn optional(&self, setting: Setting) -> Result<Option<String>, SettingError> {
+        if let Some(function) = self.reader
+            && !function.settings.iter().any(|declared| declared.setting.name == setting.name)
+        {
+            return Err(SettingError::Undeclared { name: setting.name, function: function.name });
+        }
+        Ok((self.source)(setting.name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
     }
 
     /// A readable file.
@@ -74,10 +109,10 @@ impl<'a> Settings<'a> {
     /// # Errors
     ///
     /// When it is missing, or no file is there.
-    pub fn file(&self, name: &'static str, wanted: &'static str) -> Result<PathBuf, SettingError> {
-        let value = self.text(name, wanted)?;
+    pub fn file(&self, setting: Setting) -> Result<PathBuf, SettingError> {
+        let value = self.text(setting)?;
         let path = PathBuf::from(&value);
-        if path.is_file() { Ok(path) } else { Err(SettingError::Malformed { name, value, wanted }) }
+        if path.is_file() { Ok(path) } else { Err(setting.malformed(value)) }
     }
 
     /// A duration such as `20s` or `500ms`; `default` when left out.
@@ -85,14 +120,10 @@ impl<'a> Settings<'a> {
     /// # Errors
     ///
     /// When it is no duration.
-    pub fn duration(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
-        match self.optional(name) {
+    pub fn duration(&self, setting: Setting, default: Duration) -> Result<Duration, SettingError> {
+        match self.optional(setting)? {
             None => Ok(default),
-            Some(value) => humantime::parse_duration(&value).map_err(|_| SettingError::Malformed {
-                name,
-                value,
-                wanted: "a duration such as 20s or 500ms",
-            }),
+            Some(value) => humantime::parse_duration(&value).map_err(|_| setting.malformed(value)),
         }
     }
 
@@ -101,16 +132,12 @@ impl<'a> Settings<'a> {
     /// # Errors
     ///
     /// When it cannot be parsed.
-    pub fn parsed<T: std::str::FromStr>(
-        &self,
-        name: &'static str,
-        wanted: &'static str,
-    ) -> Result<Option<T>, SettingError> {
-        match self.optional(name) {
+    pub fn parsed<T: std::str::FromStr>(&self, setting: Setting) -> Result<Option<T>, SettingError> {
+        match self.optional(setting)? {
             None => Ok(None),
             Some(value) => match value.parse() {
                 Ok(parsed) => Ok(Some(parsed)),
-                Err(_) => Err(SettingError::Malformed { name, value, wanted }),
+                Err(_) => Err(setting.malformed(value)),
             },
         }
     }
@@ -120,13 +147,25 @@ impl<'a> Settings<'a> {
     /// # Errors
     ///
     /// When it is missing or has an empty item.
-    pub fn list(&self, name: &'static str, wanted: &'static str) -> Result<Vec<String>, SettingError> {
-        let value = self.text(name, wanted)?;
+    pub fn list(&self, setting: Setting) -> Result<Vec<String>, SettingError> {
+        let value = self.text(setting)?;
         let items: Vec<String> = value.split(',').map(|item| item.trim().to_owned()).collect();
         if items.iter().any(String::is_empty) {
-            return Err(SettingError::Malformed { name, value, wanted });
+            return Err(setting.malformed(value));
         }
         Ok(items)
+    }
+}
+
+impl Setting {
+    /// Says that it holds what it should not.
+    pub fn malformed(self, value: String) -> SettingError {
+        SettingError::Malformed { name: self.name, value, wanted: self.wanted }
+    }
+
+    /// Says that it is not there.
+    pub fn missing(self) -> SettingError {
+        SettingError::Missing { name: self.name, wanted: self.wanted }
     }
 }
 
@@ -140,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_missing_setting_is_named_with_its_remedy() {
-        let error = Settings::from_source(&|_| None).text("STEADFAST_TABLE", "the name of the state table");
+        let error = Settings::from_source(&|_| None).text(table::TABLE);
         assert_eq!(
             error.expect_err("missing").to_string(),
             "setting STEADFAST_TABLE is missing: set it to the name of the state table"
@@ -150,7 +189,7 @@ mod tests {
     #[test]
     fn a_malformed_setting_is_named_with_its_value() {
         let source = with("STEADFAST_PLATFORM_GRACE", "soon");
-        let error = Settings::from_source(&source).duration("STEADFAST_PLATFORM_GRACE", Duration::ZERO);
+        let error = Settings::from_source(&source).duration(table::PLATFORM_GRACE, Duration::ZERO);
         assert_eq!(
             error.expect_err("malformed").to_string(),
             "setting STEADFAST_PLATFORM_GRACE is malformed: \"soon\" is not a duration such as 20s or 500ms"
@@ -159,9 +198,18 @@ mod tests {
 
     #[test]
     fn a_list_has_no_empty_item() {
+        const ROLES: Setting = Setting { name: "ROLES", wanted: "x" };
         let source = with("ROLES", "a, b");
-        assert_eq!(Settings::from_source(&source).list("ROLES", "x").expect("list"), ["a", "b"]);
+        assert_eq!(Settings::from_source(&source).list(ROLES).expect("list"), ["a", "b"]);
         let source = with("ROLES", "a,,b");
-        assert!(Settings::from_source(&source).list("ROLES", "x").is_err());
+        assert!(Settings::from_source(&source).list(ROLES).is_err());
+    }
+
+    #[test]
+    fn a_function_reads_nothing_that_it_does_not_declare() {
+        let settings = Settings::of(&crate::functions::EVENT_ROUTER);
+        let error = settings.optional(table::CHECK_SQL).expect_err("the router checks nothing").to_string();
+        assert!(error.contains("STEADFAST_CHECK_SQL is read by event-router and not declared"), "{error}");
+        assert!(settings.optional(table::TABLE).is_ok());
     }
 }

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use steadfast_core::ports::CallError;
 
 use crate::control_plane::call_error;
+use crate::grant::{Call, Calls, On};
 
 /// One function by name or ARN.
 #[derive(Clone, Debug)]
@@ -21,6 +22,13 @@ pub struct Sibling {
 }
 
 impl Sibling {
+    /// What [`Self::wake`] calls.
+    pub const WAKE: Calls = &[Call::new("lambda:InvokeFunction", On::Function)];
+    /// What [`Self::ask`] calls.
+    pub const ASK: Calls = &[Call::new("lambda:InvokeFunction", On::Function)];
+    /// What [`Self::warm`] calls.
+    pub const WARM: Calls = &[Call::new("lambda:InvokeFunction", On::Function)];
+
     /// A function by name or ARN.
     pub fn new(client: Client, name: String) -> Self {
         Self { client, name }

@@ -2,10 +2,8 @@
 
 use steadfast_core::topology::{ClusterId, Deployment};
 
+use crate::settings::table::{CLUSTER, INSTANCE};
 use crate::settings::{SettingError, Settings};
-
-const CLUSTER: &str = "STEADFAST_CLUSTER";
-const INSTANCE: &str = "STEADFAST_INSTANCE";
 
 /// Its kind and its identifier, which names it in the state table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +21,11 @@ impl Watched {
     ///
     /// When neither is set, or both.
     pub fn from_settings(settings: &Settings<'_>) -> Result<Self, SettingError> {
-        match (settings.optional(CLUSTER), settings.optional(INSTANCE)) {
+        match (settings.optional(CLUSTER)?, settings.optional(INSTANCE)?) {
             (Some(id), None) => Ok(Self { deployment: Deployment::Cluster, id: ClusterId::new(id) }),
             (None, Some(id)) => Ok(Self { deployment: Deployment::Instance, id: ClusterId::new(id) }),
-            (Some(_), Some(_)) => Err(SettingError::Conflicting { one: CLUSTER, other: INSTANCE }),
-            (None, None) => Err(SettingError::Missing {
-                name: CLUSTER,
-                wanted: "the DB cluster identifier, or STEADFAST_INSTANCE to that of an RDS Multi-AZ DB instance",
-            }),
+            (Some(_), Some(_)) => Err(SettingError::Conflicting { one: CLUSTER.name, other: INSTANCE.name }),
+            (None, None) => Err(CLUSTER.missing()),
         }
     }
 }
@@ -47,15 +42,15 @@ mod tests {
     #[test]
     fn exactly_one_of_cluster_and_instance_is_watched() {
         let watched = |deployment| Ok(Watched { deployment, id: ClusterId::new("orders") });
-        assert_eq!(read(&[(CLUSTER, "orders")]), watched(Deployment::Cluster));
-        assert_eq!(read(&[(INSTANCE, "orders"), (CLUSTER, "")]), watched(Deployment::Instance));
+        assert_eq!(read(&[(CLUSTER.name, "orders")]), watched(Deployment::Cluster));
+        assert_eq!(read(&[(INSTANCE.name, "orders"), (CLUSTER.name, "")]), watched(Deployment::Instance));
         assert_eq!(
             read(&[]).expect_err("neither"),
             "setting STEADFAST_CLUSTER is missing: set it to the DB cluster identifier, or STEADFAST_INSTANCE to that \
              of an RDS Multi-AZ DB instance"
         );
         assert_eq!(
-            read(&[(CLUSTER, "orders"), (INSTANCE, "orders")]).expect_err("both"),
+            read(&[(CLUSTER.name, "orders"), (INSTANCE.name, "orders")]).expect_err("both"),
             "settings STEADFAST_CLUSTER and STEADFAST_INSTANCE exclude each other: unset one of them"
         );
     }

@@ -30,6 +30,7 @@ pub mod lease;
 pub mod metric;
 pub mod mode;
 pub mod notice;
+pub mod pattern;
 pub mod pin;
 pub mod policy;
 pub mod ports;

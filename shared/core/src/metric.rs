@@ -17,13 +17,19 @@ pub enum Unit {
 }
 
 impl Unit {
-    fn as_str(self) -> &'static str {
+    /// CloudWatch's word for it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Count => "Count",
             Self::Milliseconds => "Milliseconds",
         }
     }
 }
+
+/// The dimension that every metric has: what is watched.
+pub const CLUSTER: &str = "Cluster";
+/// The dimension of what each witness sees for itself.
+pub const AZ: &str = "Az";
 
 /// A metric by its CloudWatch name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,63 +38,82 @@ pub struct Metric {
     pub name: &'static str,
     /// Its unit.
     pub unit: Unit,
+    /// Names of its dimensions, all of them in one set.
+    pub dimensions: &'static [&'static str],
+    /// What it counts or measures, for people.
+    pub meaning: &'static str,
 }
 
-/// Probe rounds a prober finished: the dead-man's metric.
-pub const PROBES: Metric = Metric { name: "Probes", unit: Unit::Count };
-/// How long a canary commit took.
-pub const CANARY_COMMIT: Metric = Metric { name: "CanaryCommit", unit: Unit::Milliseconds };
-/// Acknowledged canary commits that a new writer did not hold.
-pub const CANARY_LOST: Metric = Metric { name: "CanaryLost", unit: Unit::Count };
-/// Instances that did not look as they should in a round.
-pub const UNHEALTHY_INSTANCES: Metric = Metric { name: "UnhealthyInstances", unit: Unit::Count };
-/// Hints the router received.
-pub const HINTS: Metric = Metric { name: "Hints", unit: Unit::Count };
-/// Hints that were dropped as duplicate or stale.
-pub const HINTS_DROPPED: Metric = Metric { name: "HintsDropped", unit: Unit::Count };
-/// Episodes opened.
-pub const EPISODES_OPENED: Metric = Metric { name: "EpisodesOpened", unit: Unit::Count };
-/// Planned switchovers begun.
-pub const SWITCHOVERS: Metric = Metric { name: "Switchovers", unit: Unit::Count };
-/// From the first sighting of the failure by a quorum to its recognition.
-pub const DETECTION: Metric = Metric { name: "Detection", unit: Unit::Milliseconds };
-/// From the failure to the commit that proved the recovery.
-pub const RECOVERY: Metric = Metric { name: "Recovery", unit: Unit::Milliseconds };
-/// Calls of `FailoverDBCluster`.
-pub const PROMOTION_CALLS: Metric = Metric { name: "PromotionCalls", unit: Unit::Count };
-/// Times a human was called.
-pub const HUMAN_CALLS: Metric = Metric { name: "HumanCalls", unit: Unit::Count };
-/// Times the stable name could not be set.
-pub const PIN_FAILURES: Metric = Metric { name: "PinFailures", unit: Unit::Count };
-/// Rotations that gave a secret its next user.
-pub const ROTATIONS: Metric = Metric { name: "Rotations", unit: Unit::Count };
-/// Steps of a rotation that failed, other than for an episode.
-pub const ROTATION_FAILURES: Metric = Metric { name: "RotationFailures", unit: Unit::Count };
-/// Whether the last backup that was opened is as it should be: 1 or 0.
-pub const BACKUP_VERIFIED: Metric = Metric { name: "BackupVerified", unit: Unit::Count };
-/// How much of the writes a restored backup lacked.
-pub const BACKUP_AGE: Metric = Metric { name: "BackupAge", unit: Unit::Milliseconds };
-/// From the order of a restore to its first answer.
-pub const RESTORE: Metric = Metric { name: "Restore", unit: Unit::Milliseconds };
-/// Sessions the drainer ended.
-pub const SESSIONS_EVICTED: Metric = Metric { name: "SessionsEvicted", unit: Unit::Count };
+/// The table of all metrics: a line makes the constant that is emitted and its row in [`ALL`].
+macro_rules! metrics {
+    ($(#[doc = $meaning:literal] $constant:ident = $name:literal, $unit:ident, $dimensions:expr;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $constant: Metric = Metric {
+                name: $name,
+                unit: Unit::$unit,
+                dimensions: &$dimensions,
+                meaning: $meaning.trim_ascii_start(),
+            };
+        )*
 
-/// One embedded-metric-format document with the cluster and further dimensions in one set.
+        /// Every metric of every function. What is emitted, drawn and watched is in it.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    /// Probe rounds a prober finished: the dead-man's metric.
+    PROBES = "Probes", Count, [CLUSTER, AZ];
+    /// How long a canary commit took.
+    CANARY_COMMIT = "CanaryCommit", Milliseconds, [CLUSTER, AZ];
+    /// Acknowledged canary commits that a new writer did not hold.
+    CANARY_LOST = "CanaryLost", Count, [CLUSTER, AZ];
+    /// Instances that did not look as they should in a round.
+    UNHEALTHY_INSTANCES = "UnhealthyInstances", Count, [CLUSTER, AZ];
+    /// Hints the router received.
+    HINTS = "Hints", Count, [CLUSTER];
+    /// Hints that were dropped as duplicate or stale.
+    HINTS_DROPPED = "HintsDropped", Count, [CLUSTER];
+    /// Episodes opened.
+    EPISODES_OPENED = "EpisodesOpened", Count, [CLUSTER];
+    /// Planned switchovers begun.
+    SWITCHOVERS = "Switchovers", Count, [CLUSTER];
+    /// From the first sighting of the failure by a quorum to its recognition.
+    DETECTION = "Detection", Milliseconds, [CLUSTER];
+    /// From the failure to the commit that proved the recovery.
+    RECOVERY = "Recovery", Milliseconds, [CLUSTER];
+    /// Calls of `FailoverDBCluster`.
+    PROMOTION_CALLS = "PromotionCalls", Count, [CLUSTER];
+    /// Times a human was called.
+    HUMAN_CALLS = "HumanCalls", Count, [CLUSTER];
+    /// Times the stable name could not be set.
+    PIN_FAILURES = "PinFailures", Count, [CLUSTER];
+    /// Sessions the drainer ended.
+    SESSIONS_EVICTED = "SessionsEvicted", Count, [CLUSTER];
+    /// Rotations that gave a secret its next user.
+    ROTATIONS = "Rotations", Count, [CLUSTER];
+    /// Steps of a rotation that failed, other than for an episode.
+    ROTATION_FAILURES = "RotationFailures", Count, [CLUSTER];
+    /// Whether the last backup that was opened is as it should be: 1 or 0.
+    BACKUP_VERIFIED = "BackupVerified", Count, [CLUSTER];
+    /// How much of the writes a restored backup lacked.
+    BACKUP_AGE = "BackupAge", Milliseconds, [CLUSTER];
+    /// From the order of a restore to its first answer.
+    RESTORE = "Restore", Milliseconds, [CLUSTER];
+}
+
+/// One embedded-metric-format document: each metric under its own dimensions, whose values `dimensions` holds.
 ///
 /// Source: CloudWatch "Embedded metric format specification": `Timestamp` in milliseconds,
 /// values at the root, at most 100 metrics and 30 dimensions.
 pub fn document(at: Timestamp, dimensions: &[(&str, &str)], metrics: &[(Metric, u64)]) -> Value {
-    let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
-    let definitions: Vec<Value> =
-        metrics.iter().map(|(metric, _)| json!({ "Name": metric.name, "Unit": metric.unit.as_str() })).collect();
+    let mut sets: Vec<&[&str]> = metrics.iter().map(|(metric, _)| metric.dimensions).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    let directives: Vec<Value> = sets.into_iter().map(|set| directive(set, metrics)).collect();
     let mut root = Map::new();
-    root.insert(
-        "_aws".to_owned(),
-        json!({
-            "Timestamp": at.as_millis(),
-            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [names], "Metrics": definitions }],
-        }),
-    );
+    root.insert("_aws".to_owned(), json!({ "Timestamp": at.as_millis(), "CloudWatchMetrics": directives }));
     for (name, value) in dimensions {
         root.insert((*name).to_owned(), Value::from(*value));
     }
@@ -96,6 +121,16 @@ pub fn document(at: Timestamp, dimensions: &[(&str, &str)], metrics: &[(Metric, 
         root.insert(metric.name.to_owned(), Value::from(*value));
     }
     Value::Object(root)
+}
+
+/// The metrics that have exactly these dimensions.
+fn directive(dimensions: &[&str], metrics: &[(Metric, u64)]) -> Value {
+    let definitions: Vec<Value> = metrics
+        .iter()
+        .filter(|(metric, _)| metric.dimensions == dimensions)
+        .map(|(metric, _)| json!({ "Name": metric.name, "Unit": metric.unit.as_str() }))
+        .collect();
+    json!({ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": definitions })
 }
 
 #[cfg(test)]
@@ -117,5 +152,32 @@ mod tests {
             assert!(document[dimension.as_str().expect("name")].is_string());
         }
         assert_eq!(document["_aws"]["Timestamp"], 5);
+    }
+
+    #[test]
+    fn each_metric_has_its_own_dimensions_beside_others() {
+        let document = document(
+            Timestamp::from_millis(5),
+            &[("Cluster", "orders"), ("Az", "a")],
+            &[(PROBES, 3), (HINTS, 1), (CANARY_LOST, 0)],
+        );
+        let found: Vec<(usize, usize)> = document["_aws"]["CloudWatchMetrics"]
+            .as_array()
+            .expect("array")
+            .iter()
+            .map(|one| {
+                (one["Dimensions"][0].as_array().map_or(0, Vec::len), one["Metrics"].as_array().map_or(0, Vec::len))
+            })
+            .collect();
+        assert_eq!(found, [(1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn no_two_metrics_have_one_name_and_each_says_what_it_means() {
+        let mut names: Vec<&str> = ALL.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert!(ALL.iter().all(|metric| metric.meaning.ends_with('.') && metric.dimensions.contains(&CLUSTER)));
     }
 }

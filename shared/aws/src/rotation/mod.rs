@@ -56,7 +56,7 @@ impl Clock for Rotator {
 impl World for Rotator {
     async fn look(&self, which: Which<'_>, depth: Depth) -> Result<Observed, Blocked> {
         let (seen, state, topology) = tokio::join!(
-            self.secrets.look(which),
+            self.secrets.versions(which),
             async { self.table.load(&self.cluster).await.map_err(|error| lost(&error)) },
             async { self.rds.describe(&self.cluster).await.map_err(|error| not_done(&error)) },
         );

@@ -10,6 +10,7 @@ use steadfast_core::rotation::{Blocked, Document, DocumentError};
 
 use super::not_done;
 use crate::control_plane::call_error;
+use crate::grant::{Call, Calls, On};
 
 /// The label of the version that was current before.
 const PREVIOUS: &str = "AWSPREVIOUS";
@@ -39,6 +40,19 @@ enum Version<'a> {
 }
 
 impl Secrets {
+    /// What [`Self::versions`] and [`Self::previous`] call.
+    pub const READ: Calls = &[
+        Call::new("secretsmanager:DescribeSecret", On::Rotated),
+        Call::new("secretsmanager:GetSecretValue", On::Rotated),
+    ];
+    /// What [`Self::create_pending`] calls.
+    pub const CREATE_PENDING: Calls = &[
+        Call::new("secretsmanager:GetRandomPassword", On::Nothing),
+        Call::new("secretsmanager:PutSecretValue", On::Rotated),
+    ];
+    /// What [`Self::move_current`] and [`Self::clear_pending`] call.
+    pub const MOVE_LABELS: Calls = &[Call::new("secretsmanager:UpdateSecretVersionStage", On::Rotated)];
+
     /// Takes a client of [`crate::clients`].
     pub fn new(client: Client) -> Self {
         Self { client }
@@ -48,7 +62,7 @@ impl Secrets {
         &self.client
     }
 
-    pub(super) async fn look(&self, which: Which<'_>) -> Result<Seen, Blocked> {
+    pub(super) async fn versions(&self, which: Which<'_>) -> Result<Seen, Blocked> {
         let described = self.client.describe_secret().secret_id(which.secret).send();
         let current = self.read(which.secret, Version::Labelled(CURRENT));
         let pending = self.read(which.secret, Version::Numbered(which.token));

@@ -32,6 +32,8 @@ use steadfast_core::time::Timestamp;
 use steadfast_core::topology::ClusterId;
 use steadfast_core::witness::WitnessReport;
 
+use crate::grant::{Call, Calls, On};
+
 use items::{Item, cluster_key, event_key, evidence_key};
 
 pub use items::{PARTITION_KEY, SORT_KEY, TTL};
@@ -44,6 +46,27 @@ pub struct Table {
 }
 
 impl Table {
+    /// What [`Self::load`] calls.
+    pub const LOAD: Calls = &[Call::new("dynamodb:Query", On::Table)];
+    /// What [`Self::write_lease`] calls.
+    pub const WRITE_LEASE: Calls = &[Call::new("dynamodb:PutItem", On::Table)];
+    /// What [`Self::commit`] calls.
+    pub const COMMIT: Calls =
+        &[Call::new("dynamodb:ConditionCheckItem", On::Table), Call::new("dynamodb:PutItem", On::Table)];
+    /// What [`Self::write_pin`] calls.
+    pub const WRITE_PIN: Calls =
+        &[Call::new("dynamodb:ConditionCheckItem", On::Table), Call::new("dynamodb:PutItem", On::Table)];
+    /// What [`Self::report`] calls.
+    pub const REPORT: Calls = &[Call::new("dynamodb:PutItem", On::Table)];
+    /// What [`Self::set_mode`] calls.
+    pub const SET_MODE: Calls = &[Call::new("dynamodb:PutItem", On::Table)];
+    /// What [`Self::was_handled`] calls.
+    pub const WAS_HANDLED: Calls = &[Call::new("dynamodb:GetItem", On::Table)];
+    /// What [`Self::mark_handled`] calls.
+    pub const MARK_HANDLED: Calls = &[Call::new("dynamodb:PutItem", On::Table)];
+    /// What [`Self::evidence`] calls.
+    pub const EVIDENCE: Calls = &[Call::new("dynamodb:Query", On::Table)];
+
     /// The table `name`.
     pub fn new(client: Client, name: String) -> Self {
         Self { client, name }

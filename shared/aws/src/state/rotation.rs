@@ -7,8 +7,15 @@ use steadfast_core::topology::ClusterId;
 
 use super::items::{self, Item, cluster_key};
 use super::{PARTITION_KEY, SORT_KEY, Table};
+use crate::grant::{Call, Calls, On};
 
 impl Table {
+    /// What [`Self::announce_rotation`] calls.
+    pub const ANNOUNCE_ROTATION: Calls =
+        &[Call::new("dynamodb:ConditionCheckItem", On::Table), Call::new("dynamodb:PutItem", On::Table)];
+    /// What [`Self::write_rotation`] calls.
+    pub const WRITE_ROTATION: Calls = &[Call::new("dynamodb:PutItem", On::Table)];
+
     /// Announces what a rotation is about to do: only over the row, the lease and the episode that were seen, so that
     /// none of them can have been taken or opened meanwhile.
     ///

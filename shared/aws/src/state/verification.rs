@@ -8,8 +8,14 @@ use steadfast_core::verification::Run;
 
 use super::items::{self, Item, cluster_key};
 use super::{PARTITION_KEY, SORT_KEY, Table};
+use crate::grant::{Call, Calls, On};
 
 impl Table {
+    /// What [`Self::verification`] calls.
+    pub const VERIFICATION: Calls = &[Call::new("dynamodb:GetItem", On::Table)];
+    /// What [`Self::write_verification`] calls.
+    pub const WRITE_VERIFICATION: Calls = &[Call::new("dynamodb:PutItem", On::Table)];
+
     /// The latest run.
     ///
     /// # Errors

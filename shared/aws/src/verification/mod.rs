@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use steadfast_core::evidence::Entry;
-use steadfast_core::metric::Metric;
+use steadfast_core::metric::{self, Metric};
 use steadfast_core::notice::Notice;
 use steadfast_core::ports::{CallError, Clock, StateError};
 use steadfast_core::time::Timestamp;
@@ -18,6 +18,7 @@ use steadfast_core::verification::janitor::Found;
 use steadfast_core::verification::run::Looked;
 use steadfast_core::verification::{Action, Check, Manifest, Observed, Run, Source, Thing};
 
+use crate::grant::{Call, Calls, Condition, On};
 use crate::notifier::Topic;
 use crate::postgres::Connector;
 use crate::state::Table;
@@ -57,6 +58,31 @@ pub struct Verifier {
     pub name: String,
     /// Where a restored database is put.
     pub isolation: Isolation,
+}
+
+impl Verifier {
+    /// What a look at production, at its backups and at what is restored calls.
+    pub const LOOK: Calls = &[
+        Call::new("rds:DescribeDBClusters", On::AnyCluster),
+        Call::new("rds:DescribeDBInstances", On::AnyInstance),
+        Call::new("rds:DescribeDBClusterSnapshots", On::Backups).when(Condition::Cluster),
+        Call::new("rds:DescribeDBSnapshots", On::Backups).when(Condition::Instance),
+    ];
+    /// What a restore calls, on what it makes, from what, and with what.
+    pub const RESTORE: Calls = &[
+        Call::new("rds:RestoreDBClusterFromSnapshot", On::Restoring).when(Condition::Cluster),
+        Call::new("rds:RestoreDBClusterToPointInTime", On::Restoring).when(Condition::Cluster),
+        Call::new("rds:RestoreDBInstanceFromDBSnapshot", On::Restoring).when(Condition::Instance),
+        Call::new("rds:RestoreDBInstanceToPointInTime", On::Restoring).when(Condition::Instance),
+        Call::new("rds:CreateDBInstance", On::Restored).when(Condition::Cluster),
+        Call::new("rds:ModifyDBCluster", On::Restored).when(Condition::Cluster),
+        Call::new("rds:ModifyDBInstance", On::Restored).when(Condition::Instance),
+    ];
+    /// What a deletion calls.
+    pub const DELETE: Calls = &[
+        Call::new("rds:DeleteDBCluster", On::Restored).when(Condition::Cluster),
+        Call::new("rds:DeleteDBInstance", On::Restored),
+    ];
 }
 
 impl Clock for Verifier {
@@ -113,6 +139,6 @@ impl World for Verifier {
     }
 
     fn measure(&self, metrics: &[(Metric, u64)]) {
-        log::measure(&[("Cluster", self.database.as_str())], metrics);
+        log::measure(&[(metric::CLUSTER, self.database.as_str())], metrics);
     }
 }

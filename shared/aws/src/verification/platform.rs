@@ -58,8 +58,8 @@ impl Verifier {
         };
         Ok(match self.deployment {
             Deployment::Cluster => {
-                let pages = self.rds.describe_db_cluster_snapshots().db_cluster_identifier(id).into_paginator();
-                let found = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+                let found = self.rds.describe_db_cluster_snapshots().db_cluster_identifier(id).into_paginator().items();
+                let found = found.send().collect::<Result<Vec<_>, _>>().await;
                 let found = found.map_err(|error| not_done("DescribeDBClusterSnapshots", &error))?;
                 let found = found.into_iter();
                 found
@@ -69,8 +69,8 @@ impl Verifier {
                     .collect()
             }
             Deployment::Instance => {
-                let pages = self.rds.describe_db_snapshots().db_instance_identifier(id).into_paginator();
-                let found = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+                let found = self.rds.describe_db_snapshots().db_instance_identifier(id).into_paginator().items();
+                let found = found.send().collect::<Result<Vec<_>, _>>().await;
                 let found = found.map_err(|error| not_done("DescribeDBSnapshots", &error))?;
                 let found = found.into_iter();
                 found

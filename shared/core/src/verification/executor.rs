@@ -200,11 +200,14 @@ impl<W: World> Step<'_, W> {
     async fn record(&self, run: Run) -> Result<Run, NotDone> {
         let told = self.world.notify(&notice::verdict(&run)).await;
         told.map_err(|error| NotDone { what: error.to_string(), passes: true })?;
-        let mut metrics = vec![(metric::BACKUP_VERIFIED, u64::from(run.is_verified()))];
         let millis = |of: std::time::Duration| u64::try_from(of.as_millis()).unwrap_or(u64::MAX);
-        metrics.extend(run.achieved_rpo().map(|rpo| (metric::BACKUP_AGE, millis(rpo))));
-        metrics.extend(run.achieved_rto().map(|rto| (metric::RESTORE, millis(rto))));
-        self.world.measure(&metrics);
+        self.world.measure(&[(metric::BACKUP_VERIFIED, u64::from(run.is_verified()))]);
+        if let Some(rpo) = run.achieved_rpo() {
+            self.world.measure(&[(metric::BACKUP_AGE, millis(rpo))]);
+        }
+        if let Some(rto) = run.achieved_rto() {
+            self.world.measure(&[(metric::RESTORE, millis(rto))]);
+        }
         let seen = Some(run.version);
         let verdict = json!({ "verified": run.is_verified(), "failed": run.failed, "findings": run.findings,
             "found": run.found, "rpo_s": run.achieved_rpo().map(|rpo| rpo.as_secs_f64()),

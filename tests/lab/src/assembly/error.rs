@@ -34,6 +34,22 @@ pub enum AssemblyError {
     /// TLS, DNS or another client setting.
     #[error(transparent)]
     Setting(#[from] steadfast_aws::settings::SettingError),
+    /// A file that the Terraform module reads.
+    #[error("infra/module/generated/{file}: {cause}; run `infra generate`")]
+    Generated {
+        /// Its name.
+        file: &'static str,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A required setting that nothing in the lab fills.
+    #[error("{function} requires {setting}, and the lab has no value for it: add one to assembly/functions.rs")]
+    Unfilled {
+        /// The function.
+        function: String,
+        /// The environment variable.
+        setting: String,
+    },
     /// A call of the lab's own to its AWS.
     #[error("the lab's own call of {action}: {cause}")]
     Call {

@@ -6,19 +6,18 @@
 
 use aws_config::SdkConfig;
 use serde_json::Value;
-use steadfast_core::rds_event;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::error::{AssemblyError, call};
-use super::names;
+use super::{deployed, names};
 use crate::lambda::Lambda;
 
 const RULE: &str = "steadfast-rds-events";
 
-/// Creates the rule with the pattern that the code knows.
+/// Creates the rule with the pattern that an installation has.
 pub(super) async fn create_rule(aws: &SdkConfig) -> Result<(), AssemblyError> {
     let client = aws_sdk_eventbridge::Client::new(aws);
-    let pattern = rds_event::pattern(names::CLUSTER).to_string();
+    let pattern = deployed::pattern("rds", names::CLUSTER)?;
     client.put_rule().name(RULE).event_pattern(pattern).send().await.map_err(call("PutRule"))?;
     Ok(())
 }

@@ -1,12 +1,13 @@
-//! The functions as they are deployed: settings, time limits, retries.
+//! The functions as they are deployed, with the lab's values in their settings.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use steadfast_core::topology::Deployment;
 
+use super::deployed::{self, Deployed};
+use super::error::AssemblyError;
 use super::{LabConfig, Resources, names};
 use crate::lambda::{FailureDestination, FunctionSpec, Settings};
 use crate::postgres::Cluster;
@@ -28,14 +29,26 @@ pub(super) fn settings() -> Settings {
     Settings { account: names::ACCOUNT.to_owned(), region: names::REGION.to_owned(), ..Settings::default() }
 }
 
-/// What a schedule sends.
-pub(super) fn tick() -> Value {
-    json!({ "hint": "tick", "cluster": names::CLUSTER })
+/// One tick of a schedule: whom it wakes, and with what.
+pub(super) struct Tick {
+    pub(super) function: String,
+    pub(super) expression: String,
+    pub(super) payload: String,
 }
 
-/// Functions with a one-minute schedule: every prober, and the coordinator's sweep.
-pub(super) fn scheduled() -> Vec<String> {
-    names::AZS.iter().map(|az| names::prober(az)).chain([names::COORDINATOR.to_owned()]).collect()
+/// Everything that is scheduled: every prober, and the coordinator's sweep. Those of rotations and verifications are
+/// ticked by their own drills, step by step.
+pub(super) fn scheduled(deployment: Deployment) -> Result<Vec<Tick>, AssemblyError> {
+    let mut ticks = Vec::new();
+    for (kind, function) in deployed::functions(deployment)?.into_iter().filter(|(_, function)| function.when.is_none())
+    {
+        if let (Some(expression), Some(input)) = (&function.schedule_expression, &function.schedule_input) {
+            let payload = deployed::filled(input, names::CLUSTER);
+            let tick = |(function, _, _)| Tick { function, expression: expression.clone(), payload: payload.clone() };
+            ticks.extend(instances(&kind, &function).into_iter().map(tick));
+        }
+    }
+    Ok(ticks)
 }
 
 /// All functions of the installation.
@@ -45,70 +58,124 @@ pub(super) fn specs(
     resources: &Resources,
     endpoints: &Endpoints,
     failures: &FailureDestination,
-) -> Vec<FunctionSpec> {
-    let base = environment(config.deployment, endpoints);
-    let on_failure = Some(failures.clone());
-    let function = |name: &str, package: &str, timeout: u64, variables: &[(&str, String)]| {
-        let mut environment = base.clone();
-        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        FunctionSpec {
-            environment,
-            timeout: Duration::from_secs(timeout),
-            on_failure: on_failure.clone(),
-            ..FunctionSpec::new(name, config.functions.join(package).join("bootstrap"))
+) -> Result<Vec<FunctionSpec>, AssemblyError> {
+    let mut specs = Vec::new();
+    for (kind, function) in deployed::functions(config.deployment)? {
+        for (name, view, az) in instances(&kind, &function) {
+            let mut known = shared_values(config, resources, endpoints);
+            known.extend(values_of_view(cluster, view, az));
+            if kind == names::COORDINATOR {
+                known.extend(config.coordinator.iter().map(|(name, value)| (*name, value.clone())));
+            }
+            if kind == names::ROTATOR {
+                known.extend(config.rotator.iter().map(|(name, value)| (*name, value.clone())));
+            }
+            if let Some(login) = &function.login {
+                known.insert("STEADFAST_SECRET_ARN", secret_of(resources, login));
+            }
+            let mut environment = endpoints.environment();
+            environment.extend(settings_of(&kind, &function, config, resources, &known)?);
+            specs.push(FunctionSpec {
+                environment,
+                timeout: Duration::from_secs(function.timeout),
+                memory_mb: function.memory_size,
+                reserved_concurrency: Some(function.reserved_concurrency),
+                retries: function.maximum_retry_attempts,
+                max_event_age: Duration::from_secs(function.maximum_event_age_in_seconds),
+                on_failure: Some(failures.clone()),
+                ..FunctionSpec::new(name, config.functions.join(&kind).join("bootstrap"))
+            });
         }
-    };
-    let mut coordinator = vec![("STEADFAST_TOPIC_ARN", resources.topic_arn.clone())];
-    if config.deployment == Deployment::Cluster {
-        coordinator.push(("STEADFAST_DRAINER", names::DRAINER.to_owned()));
     }
+    Ok(specs)
+}
+
+/// Name, view of the network, and zone of each function of a kind: one, or one for each zone.
+fn instances(kind: &str, function: &Deployed) -> Vec<(String, u8, Option<&'static str>)> {
+    if function.per_zone {
+        (1..).zip(names::AZS).map(|(view, az)| (format!("{kind}-{az}"), view, Some(az))).collect()
+    } else {
+        vec![(kind.to_owned(), 0, None)]
+    }
+}
+
+/// The settings that the function declares, as far as they hold here and the lab has a value.
+fn settings_of(
+    kind: &str,
+    function: &Deployed,
+    config: &LabConfig,
+    resources: &Resources,
+    known: &BTreeMap<&'static str, String>,
+) -> Result<BTreeMap<String, String>, AssemblyError> {
+    let mut settings = BTreeMap::new();
+    for declared in function.settings.iter().filter(|declared| holds(declared.when.as_deref(), config, resources)) {
+        match known.get(declared.name.as_str()) {
+            Some(value) => drop(settings.insert(declared.name.clone(), value.clone())),
+            None if declared.required => {
+                return Err(AssemblyError::Unfilled { function: kind.to_owned(), setting: declared.name.clone() });
+            }
+            None => {}
+        }
+    }
+    Ok(settings)
+}
+
+/// Whether a condition of the files holds in this lab. The Data API serves every cluster here.
+fn holds(condition: Option<&str>, config: &LabConfig, resources: &Resources) -> bool {
+    match condition {
+        None => true,
+        Some("cluster" | "data_api" | "serverless") => config.deployment == Deployment::Cluster,
+        Some("instance") => config.deployment == Deployment::Instance,
+        Some("pin") => resources.zone.is_some(),
+        Some(_) => false,
+    }
+}
+
+/// Values that are the same for every function.
+fn shared_values(config: &LabConfig, resources: &Resources, endpoints: &Endpoints) -> BTreeMap<&'static str, String> {
+    let mut known = BTreeMap::from([
+        ("STEADFAST_CLUSTER", names::CLUSTER.to_owned()),
+        ("STEADFAST_INSTANCE", names::CLUSTER.to_owned()),
+        ("STEADFAST_CLUSTER_ARN", endpoints.cluster_arn.clone()),
+        ("STEADFAST_TABLE", names::TABLE.to_owned()),
+        ("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()),
+        ("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()),
+        ("STEADFAST_DRAINER", names::DRAINER.to_owned()),
+        ("STEADFAST_DATABASE", names::DATABASE.to_owned()),
+        ("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()),
+        ("STEADFAST_ADMIN_SECRET_ARN", resources.master_secret_arn.clone()),
+        ("STEADFAST_VERIFY_SUBNET_GROUP", "verification".to_owned()),
+        ("STEADFAST_VERIFY_SECURITY_GROUPS", names::ISOLATED_GROUP.to_owned()),
+    ]);
     if let Some(zone) = &resources.zone {
-        coordinator.push(("STEADFAST_PIN_NAME", names::PIN.to_owned()));
-        coordinator.push(("STEADFAST_PIN_ZONE", zone.clone()));
+        known.insert("STEADFAST_PIN_NAME", names::PIN.to_owned());
+        known.insert("STEADFAST_PIN_ZONE", zone.clone());
     }
     if config.native.is_none() {
         // Nobody else would act.
-        coordinator.push(("STEADFAST_PLATFORM_GRACE", "0s".to_owned()));
+        known.insert("STEADFAST_PLATFORM_GRACE", "0s".to_owned());
     }
-    coordinator.extend(config.coordinator.iter().map(|(name, value)| (*name, value.clone())));
-    let router = [
-        ("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()),
-        ("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()),
-    ];
-    let mut specs = vec![
-        function(names::COORDINATOR, names::COORDINATOR, 300, &coordinator),
-        function(names::ROUTER, names::ROUTER, 30, &router),
-    ];
-    if config.deployment == Deployment::Cluster {
-        let mut drainer = database(cluster, 0, &resources.drainer_secret_arn);
-        drainer.push(("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()));
-        drainer.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
-        drainer.push(("STEADFAST_CLUSTER_ARN", endpoints.cluster_arn.clone()));
-        drainer.push(("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", endpoints.data)));
-        specs.push(function(names::DRAINER, names::DRAINER, 120, &drainer));
+    known
+}
+
+/// Values of a function in the VPC: it sees the network of its view.
+fn values_of_view(cluster: &Cluster, view: u8, az: Option<&str>) -> BTreeMap<&'static str, String> {
+    let mut known = BTreeMap::from([
+        ("STEADFAST_CA_FILE", cluster.ca_file().display().to_string()),
+        ("STEADFAST_DNS_SERVER", cluster.resolver_address(view).to_string()),
+        ("STEADFAST_SUBNETS", subnets(cluster, view)),
+    ]);
+    if let Some(az) = az {
+        known.insert("STEADFAST_AZ", az.to_owned());
     }
-    let mut rotator = network(cluster, 0);
-    rotator.push(("STEADFAST_ADMIN_SECRET_ARN", resources.master_secret_arn.clone()));
-    rotator.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
-    rotator.extend(config.rotator.iter().map(|(name, value)| (*name, value.clone())));
-    specs.push(function(names::ROTATOR, names::ROTATOR, 60, &rotator));
-    let mut verifier = network(cluster, 0);
-    verifier.push(("STEADFAST_TOPIC_ARN", resources.topic_arn.clone()));
-    verifier.push(("STEADFAST_VERIFY_SUBNET_GROUP", "verification".to_owned()));
-    verifier.push(("STEADFAST_VERIFY_SECURITY_GROUPS", names::ISOLATED_GROUP.to_owned()));
-    specs.push(function(names::VERIFIER, names::VERIFIER, 300, &verifier));
-    for (view, az) in (1..).zip(names::AZS) {
-        let mut prober = database(cluster, view, &resources.prober_secret_arn);
-        prober.push(("STEADFAST_AZ", az.to_owned()));
-        prober.push(("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()));
-        if config.deployment == Deployment::Instance {
-            prober.push(("STEADFAST_SUBNETS", subnets(cluster, view)));
-        }
-        // A prober is called again within the minute: a retry minutes later would only disturb.
-        let spec = function(&names::prober(az), names::PROBER, 150, &prober);
-        specs.push(FunctionSpec { retries: 0, max_event_age: Duration::from_secs(60), ..spec });
+    known
+}
+
+fn secret_of(resources: &Resources, login: &str) -> String {
+    match login {
+        "drainer" => resources.drainer_secret_arn.clone(),
+        _ => resources.prober_secret_arn.clone(),
     }
-    specs
 }
 
 /// The zones of the hosts by the addresses that a view has for them.
@@ -119,38 +186,20 @@ fn subnets(cluster: &Cluster, view: u8) -> String {
     subnets.collect::<Vec<_>>().join(",")
 }
 
-fn environment(deployment: Deployment, endpoints: &Endpoints) -> BTreeMap<String, String> {
-    let watched = match deployment {
-        Deployment::Cluster => "STEADFAST_CLUSTER",
-        Deployment::Instance => "STEADFAST_INSTANCE",
-    };
-    [
-        ("AWS_ENDPOINT_URL", endpoints.emulator.clone()),
-        ("AWS_ENDPOINT_URL_RDS", format!("http://{}", endpoints.rds)),
-        ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.state_table.clone()),
-        ("AWS_ENDPOINT_URL_SNS", endpoints.notifier.clone()),
-        ("AWS_ENDPOINT_URL_LAMBDA", endpoints.invocations.clone()),
-        ("AWS_ENDPOINT_URL_ROUTE_53", endpoints.names.clone()),
-        (watched, names::CLUSTER.to_owned()),
-        ("STEADFAST_TABLE", names::TABLE.to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
-}
-
-/// Settings of a function in the VPC with a login of its own.
-fn database(cluster: &Cluster, view: u8, secret: &str) -> Vec<(&'static str, String)> {
-    let mut settings = network(cluster, view);
-    settings.push(("STEADFAST_SECRET_ARN", secret.to_owned()));
-    settings
-}
-
-/// Settings of a function in the VPC: it sees the network of its view.
-fn network(cluster: &Cluster, view: u8) -> Vec<(&'static str, String)> {
-    vec![
-        ("STEADFAST_DATABASE", names::DATABASE.to_owned()),
-        ("STEADFAST_CA_FILE", cluster.ca_file().display().to_string()),
-        ("STEADFAST_DNS_SERVER", cluster.resolver_address(view).to_string()),
-    ]
+impl Endpoints {
+    /// They as the AWS SDK reads them.
+    fn environment(&self) -> BTreeMap<String, String> {
+        [
+            ("AWS_ENDPOINT_URL", self.emulator.clone()),
+            ("AWS_ENDPOINT_URL_RDS", format!("http://{}", self.rds)),
+            ("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", self.data)),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.state_table.clone()),
+            ("AWS_ENDPOINT_URL_SNS", self.notifier.clone()),
+            ("AWS_ENDPOINT_URL_LAMBDA", self.invocations.clone()),
+            ("AWS_ENDPOINT_URL_ROUTE_53", self.names.clone()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
 }

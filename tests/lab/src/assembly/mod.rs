@@ -2,6 +2,7 @@
 
 mod data_backend;
 mod delivery;
+mod deployed;
 mod error;
 mod events;
 mod functions;
@@ -142,7 +143,7 @@ impl Lab {
         );
         let (emulator, cluster) = (emulator?, Arc::new(cluster?));
         let aws = resources::emulator_config(&emulator.endpoint()).await;
-        let mut resources = Resources::create(&aws).await?;
+        let mut resources = Resources::create(&aws, config.deployment).await?;
         if config.pin {
             resources.zone = Some(hosted_zone::create(&aws).await?);
         }
@@ -338,7 +339,7 @@ impl Lab {
             invocations: self.services.endpoint(Service::Invocations),
             names: self.services.endpoint(Service::Names),
         };
-        for spec in functions::specs(config, &self.cluster, &self.resources, &endpoints, &failures) {
+        for spec in functions::specs(config, &self.cluster, &self.resources, &endpoints, &failures)? {
             self.lambda.create_function(spec).await?;
         }
         let sqs = aws_sdk_sqs::Client::new(&self.aws);
@@ -368,8 +369,8 @@ impl Lab {
 
     /// A schedule's first tick may be a minute away; a deployment sends the first one itself.
     async fn first_ticks(&self) -> Result<(), AssemblyError> {
-        for name in functions::scheduled() {
-            self.lambda.invoke_async(&name, functions::tick().to_string().into_bytes()).await?;
+        for tick in functions::scheduled(self.deployment)? {
+            self.lambda.invoke_async(&tick.function, tick.payload.into_bytes()).await?;
         }
         Ok(())
     }

@@ -56,14 +56,14 @@ pub async fn emulator_config(endpoint: &str) -> SdkConfig {
 
 impl Resources {
     /// Makes everything, for a fresh emulator.
-    pub(super) async fn create(aws: &SdkConfig) -> Result<Self, AssemblyError> {
+    pub(super) async fn create(aws: &SdkConfig, deployment: Deployment) -> Result<Self, AssemblyError> {
         create_table(&aws_sdk_dynamodb::Client::new(aws)).await?;
         events::create_rule(aws).await?;
         let sqs = aws_sdk_sqs::Client::new(aws);
         let (notices_url, notices_arn) = create_queue(&sqs, "steadfast-notices").await?;
         let (ticks_url, ticks_arn) = create_queue(&sqs, "steadfast-ticks").await?;
         let (failures_url, _) = create_queue(&sqs, "steadfast-failures").await?;
-        create_schedules(&aws_sdk_scheduler::Client::new(aws), &ticks_arn).await?;
+        create_schedules(&aws_sdk_scheduler::Client::new(aws), &ticks_arn, deployment).await?;
         let topic_arn = create_topic(&aws_sdk_sns::Client::new(aws), &notices_arn).await?;
         let secrets = aws_sdk_secretsmanager::Client::new(aws);
         Ok(Self {
@@ -233,13 +233,19 @@ fn secret_text(username: &str, password: &str) -> String {
 
 /// One schedule per scheduled function. The emulator's scheduler reaches no function of ours, so
 /// each tick goes through a queue and is handed on.
-async fn create_schedules(client: &aws_sdk_scheduler::Client, queue_arn: &str) -> Result<(), AssemblyError> {
+async fn create_schedules(
+    client: &aws_sdk_scheduler::Client,
+    queue_arn: &str,
+    deployment: Deployment,
+) -> Result<(), AssemblyError> {
     let built = |error: aws_sdk_scheduler::error::BuildError| AssemblyError::Call {
         action: "CreateSchedule",
         cause: error.to_string(),
     };
-    for function in functions::scheduled() {
-        let input = json!({ "function": function, "payload": functions::tick() }).to_string();
+    for tick in functions::scheduled(deployment)? {
+        let function = tick.function;
+        let payload: serde_json::Value = serde_json::from_str(&tick.payload).unwrap_or_default();
+        let input = json!({ "function": function, "payload": payload }).to_string();
         let target = Target::builder()
             .arn(queue_arn)
             .role_arn(format!("arn:aws:iam::{}:role/steadfast-scheduler", names::ACCOUNT))
@@ -248,7 +254,7 @@ async fn create_schedules(client: &aws_sdk_scheduler::Client, queue_arn: &str) -
         client
             .create_schedule()
             .name(format!("{function}-every-minute"))
-            .schedule_expression("rate(1 minute)")
+            .schedule_expression(tick.expression)
             .flexible_time_window(window.build().map_err(built)?)
             .target(target.build().map_err(built)?)
             .send()

@@ -1,0 +1,128 @@
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use steadfast_infra::check::{self, Format};
+use steadfast_infra::terraform::{Planned, Terraform};
+
+use super::check::failing;
+use super::{Outcome, say, tell};
+
+/// Where, and what Terraform is given besides.
+#[derive(Debug, Args)]
+struct Root {
+    /// The folder with the root module.
+    #[arg(long, default_value = ".")]
+    directory: PathBuf,
+    /// Further arguments of `terraform plan`, after `--`, such as `-var` and `-state`.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    root: Root,
+    /// Where the plan goes.
+    #[arg(long, default_value = "steadfast.tfplan")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    root: Root,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// Apply although findings stop it. They are printed all the same.
+    #[arg(long)]
+    despite_findings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    #[command(flatten)]
+    root: Root,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn plan(wanted: &Plan) -> Outcome {
+    let terraform = ready(&wanted.root)?;
+    let out = std::path::absolute(&wanted.out)?;
+    terraform.plan(&out, false, &wanted.root.arguments, &mut tell)?;
+    checked(&terraform, &out)
+}
+
+pub(crate) fn apply(wanted: &Apply) -> Outcome {
+    let terraform = ready(&wanted.root)?;
+    let file = PlanFile::new()?;
+    let planned = terraform.plan(&file.0, false, &wanted.root.arguments, &mut tell)?;
+    if planned.is_empty() {
+        return Ok(());
+    }
+    match checked(&terraform, &file.0) {
+        Err(error) if !wanted.despite_findings => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    confirm(wanted.yes, planned, "apply")?;
+    Ok(terraform.apply(&file.0, planned, &mut tell)?)
+}
+
+pub(crate) fn destroy(wanted: &Destroy) -> Outcome {
+    let terraform = ready(&wanted.root)?;
+    let file = PlanFile::new()?;
+    let planned = terraform.plan(&file.0, true, &wanted.root.arguments, &mut tell)?;
+    if planned.is_empty() {
+        return Ok(());
+    }
+    confirm(wanted.yes, planned, "destroy")?;
+    Ok(terraform.apply(&file.0, planned, &mut tell)?)
+}
+
+fn ready(root: &Root) -> Result<Terraform, Box<dyn std::error::Error>> {
+    if !root.directory.is_dir() {
+        return Err(format!("there is no folder {}; name one with --directory", root.directory.display()).into());
+    }
+    let terraform = Terraform { directory: std::path::absolute(&root.directory)? };
+    terraform.init()?;
+    Ok(terraform)
+}
+
+/// A plan file that is removed in the end: it holds what the state holds.
+struct PlanFile(PathBuf);
+
+impl PlanFile {
+    fn new() -> Result<Self, std::io::Error> {
+        let name = format!("steadfast-{}.tfplan", std::process::id());
+        Ok(Self(std::path::absolute(std::env::temp_dir().join(name))?))
+    }
+}
+
+impl Drop for PlanFile {
+    fn drop(&mut self) {
+        // It may never have been written.
+        let _absent = std::fs::remove_file(&self.0);
+    }
+}
+
+fn checked(terraform: &Terraform, file: &Path) -> Outcome {
+    let plan = check::Plan::parse(&terraform.show(file)?)?;
+    let findings = check::findings(&plan);
+    say(&check::print(Format::Human, &findings, plan.len(), &file.display().to_string()))?;
+    failing(&findings, false)
+}
+
+/// Asks for the word itself: a mere `y` slips out too easily.
+fn confirm(yes: bool, planned: Planned, word: &str) -> Outcome {
+    if yes {
+        return Ok(());
+    }
+    let Planned { add, change, remove } = planned;
+    say(&format!("{add} to add, {change} to change, {remove} to destroy. Type \"{word}\" to go on: "))?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == word { Ok(()) } else { Err("not confirmed, nothing was done".into()) }
+}
