@@ -105,6 +105,9 @@ fn recorded(runs: &[Run], worst: &Run) -> String {
         0 => "no acknowledged canary commit was lost".to_owned(),
         lost => counted(lost, "acknowledged canary commit was lost", "acknowledged canary commits were lost"),
     };
+    if episodes.iter().any(|episode| !episode.chain.verified) {
+        return "The evidence does not verify; nothing that it says is proved.".to_owned();
+    }
     let outage = duration(worst.outage_s());
     let proved = episodes.iter().all(|episode| episode.is_proved());
     match (episodes.len(), proved) {

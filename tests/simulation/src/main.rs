@@ -170,6 +170,9 @@ fn reported(path: &Path, output: &Path) -> Result<bool, String> {
     let report = report::of_evidence(&read(path)?, path, now).map_err(|error| failed(&error))?;
     let page = steadfast_report::render(&report).map_err(|error| failed(&error))?;
     let facts = output.with_extension("json");
+    if facts == path || output == path {
+        return Err(format!("{}: the report would overwrite it; choose another place with --output", path.display()));
+    }
     write_json(&facts, &report)?;
     std::fs::write(output, page).map_err(|error| format!("{}: {error}", output.display()))?;
     say(&format!("{}\nreport: {}\nfacts:  {}", report.headline.sentence, output.display(), facts.display()));

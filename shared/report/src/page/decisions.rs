@@ -91,7 +91,8 @@ fn candidates(episode: &Episode) -> Markup {
     let weighed = |decided: &&Decided| !decided.candidates.is_empty();
     let found = episode.decisions.iter().find(moves).or_else(|| episode.decisions.iter().rfind(weighed));
     let Some(decided) = found.filter(|decided| !decided.candidates.is_empty()) else { return html! {} };
-    let rows: Vec<Vec<Markup>> = decided.candidates.iter().map(candidate).collect();
+    let chosen = if moves(&decided) { "chosen" } else { "would be chosen" };
+    let rows: Vec<Vec<Markup>> = decided.candidates.iter().map(|it| candidate(it, chosen)).collect();
     let columns = [("instance", false), ("verdict", false), ("reason", false)];
     html! {
         h3 { "Who could take over, by rule " (decided.rule) " at " (moment(decided.at_s)) " s" }
@@ -99,12 +100,10 @@ fn candidates(episode: &Episode) -> Markup {
     }
 }
 
-fn candidate(candidate: &Candidate) -> Vec<Markup> {
+fn candidate(candidate: &Candidate, chosen: &'static str) -> Vec<Markup> {
     let (word, class, reason) = match (&candidate.refused, candidate.chosen) {
         (Some(why), _) => ("refused", "bad", why.as_str()),
-        (None, true) => {
-            ("chosen", "good", "available, seen by a quorum, not lagging, and first in order of preference")
-        }
+        (None, true) => (chosen, "good", "available, seen by a quorum, not lagging, and first in order of preference"),
         (None, false) => ("fit as well", "none", "next in order of preference"),
     };
     vec![cell(&candidate.instance), html! { span.mark.(class) { (word) } }, cell(reason)]
