@@ -137,8 +137,9 @@ where
         code(error),
         Some("ResourceExistsException" | "InvalidParameterException" | "ThrottlingException" | "InternalServiceError")
     );
-    match not_done(&call_error(action, error)) {
-        Blocked::Failed { what, passes: by_itself } => Blocked::Failed { what, passes: passes || by_itself },
-        other => other,
+    let mut blocked = not_done(&call_error(action, error));
+    if let Blocked::Failed { passes: by_itself, .. } = &mut blocked {
+        *by_itself |= passes;
     }
+    blocked
 }
