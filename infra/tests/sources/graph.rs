@@ -13,10 +13,11 @@ pub(crate) struct Reached {
     pub(crate) unresolved: BTreeSet<String>,
 }
 
-/// What receivers are not ports though one of their methods has the name of a port's: PostgreSQL's.
+/// What receivers are not ports though one of their methods has the name of a port's: PostgreSQL's, and requests.
 const STRANGERS: &[(&str, &str)] = &[
     ("client", "execute"),
     ("client", "query"),
+    ("request", "cluster"),
     ("transaction", "commit"),
     ("transaction", "execute"),
     ("transaction", "query"),

@@ -37,7 +37,7 @@ mod tests {
         assert_eq!(alternate("app_clone"), "app");
         assert_eq!(base("app_clone"), "app");
         assert_eq!(alternate("_clone"), "_clone_clone", "a name that is nothing but the suffix is a base");
-        for role in ["a", "a_clone", "_clone", "a_clone_clone"] {
+        for role in ["a", "a_clone", "_clone", "_clone_clone"] {
             assert_eq!(alternate(&alternate(role)), role);
         }
     }
