@@ -94,7 +94,7 @@ simulator: setup
 	@$(CARGO) build --quiet $(RELEASE) --package steadfast-simulation
 
 test: setup check pure build infra-quick ## Everything that CI runs: format, lints, unit tests, the lab's tests
-	$(CARGO) test $(RELEASE) --workspace
+	$(CARGO) test $(RELEASE) --workspace --no-fail-fast
 	$(MAKE) --no-print-directory browser
 
 check: ## Format and lints

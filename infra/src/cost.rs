@@ -110,10 +110,12 @@ fn databases(plan: &Plan, load: Load) -> Vec<Line> {
     lines
 }
 
+fn is_prober(function: &Value) -> bool {
+    function["function_name"].as_str().is_some_and(|name| name.contains("health-prober"))
+}
+
 /// Probers run all the time; two overlap for their last seconds. The others run for seconds a minute at most.
 fn functions(plan: &Plan) -> Vec<Line> {
-    let is_prober =
-        |values: &Value| values["function_name"].as_str().is_some_and(|name| name.contains("health-prober"));
     let gib_seconds = |values: &Value| {
         let gib = values["memory_size"].as_f64().unwrap_or_default() / 1_024.0;
         gib * if is_prober(values) { SECONDS * 1.2 } else { HOURS * 60.0 * 2.0 }
@@ -149,8 +151,6 @@ fn counted(plan: &Plan) -> Vec<Line> {
 
 /// Each prober writes its report once a second; the coordinator reads every minute.
 fn state(plan: &Plan) -> Vec<Line> {
-    let is_prober =
-        |values: &Value| values["function_name"].as_str().is_some_and(|name| name.contains("health-prober"));
     let reports = sum(plan, "aws_lambda_function", |values| if is_prober(values) { SECONDS / 1e6 } else { 0.0 });
     // With point-in-time recovery and less than a GiB stored, writes are all that counts.
     vec![line("state table writes", reports, "million", 0.625)]

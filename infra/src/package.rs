@@ -1,18 +1,19 @@
 //! The functions' packages for Lambda: the same input gives the same bytes, wherever and whenever it is packed.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
-use flate2::write::DeflateEncoder;
-use flate2::{Compression, Crc};
 use sha2::{Digest as _, Sha256};
 use steadfast_aws::functions;
+use zip::result::ZipResult;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// Lambda's limit for a package that is uploaded with a call, in bytes. Source: Lambda quotas.
 const UPLOAD_MAX: usize = 50 * 1024 * 1024;
 /// How hard it is pressed: a fixed level, since another one gives other bytes.
-const LEVEL: Compression = Compression::best();
+const LEVEL: i64 = 9;
 
 /// A package that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,40 +100,16 @@ fn pack(from: &Path, name: &str, mode: u32, to: &Path, remedy: &'static str) -> 
 }
 
 /// A zip archive of one file, with the earliest time that the format knows instead of the file's own.
-///
-/// Source: PKWARE's APPNOTE.TXT 6.3.10: a local header with the data, the central directory, and its end.
-fn archive(name: &str, mode: u32, content: &[u8]) -> io::Result<Vec<u8>> {
-    let too_large = |_| io::Error::new(io::ErrorKind::FileTooLarge, "more than 4 GiB");
-    let mut deflated = DeflateEncoder::new(Vec::new(), LEVEL);
-    deflated.write_all(content)?;
-    let deflated = deflated.finish()?;
-    let mut crc = Crc::new();
-    crc.update(content);
-    let (packed, full) = (u32::try_from(deflated.len()), u32::try_from(content.len()));
-    let (packed, full) = (packed.map_err(too_large)?, full.map_err(too_large)?);
-    let length = u16::try_from(name.len()).map_err(too_large)?;
-    // Version 2.0, no flags, deflated, at midnight of the first day of 1980.
-    let mut of_file = Vec::new();
-    for short in [20_u16, 0, 8, 0, 0b10_0001] {
-        of_file.extend(short.to_le_bytes());
-    }
-    for long in [crc.sum(), packed, full] {
-        of_file.extend(long.to_le_bytes());
-    }
-    for short in [length, 0] {
-        of_file.extend(short.to_le_bytes());
-    }
-    let local = [b"PK\x03\x04", of_file.as_slice(), name.as_bytes(), &deflated].concat();
-    // Made on Unix, so that the upper half of the attributes is the file's mode; no comment, first disk, at offset 0.
-    let made_by = (3_u16 << 8 | 20).to_le_bytes();
-    let attributes = ((0o10_0000 | mode) << 16).to_le_bytes();
-    let central =
-        [b"PK\x01\x02", made_by.as_slice(), &of_file, &[0; 6], &attributes, &[0; 4], name.as_bytes()].concat();
-    let (size, offset) = (u32::try_from(central.len()), u32::try_from(local.len()));
-    let (size, offset) = (size.map_err(too_large)?, offset.map_err(too_large)?);
-    let end = [b"PK\x05\x06".as_slice(), &[0; 4], &[1, 0, 1, 0], &size.to_le_bytes(), &offset.to_le_bytes(), &[0; 2]]
-        .concat();
-    Ok([local, central, end].concat())
+fn archive(name: &str, mode: u32, content: &[u8]) -> ZipResult<Vec<u8>> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(LEVEL))
+        .last_modified_time(DateTime::default())
+        .unix_permissions(mode);
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    archive.start_file(name, options)?;
+    archive.write_all(content)?;
+    Ok(archive.finish()?.into_inner())
 }
 
 #[cfg(test)]
@@ -168,17 +145,17 @@ mod tests {
     }
 
     #[test]
-    fn the_program_is_whole_behind_its_header_and_may_be_run() {
+    fn the_program_is_whole_and_may_be_run() {
         let content = b"program ".repeat(1_000);
         let packed = archive("bootstrap", 0o755, &content).expect("packed");
         assert!(packed.len() < content.len() / 10);
-        let data = 30 + "bootstrap".len();
+        let mut archive = zip::ZipArchive::new(Cursor::new(packed)).expect("an archive");
+        assert_eq!(archive.len(), 1);
+        let mut file = archive.by_name("bootstrap").expect("the program");
+        assert_eq!(file.unix_mode().map(|mode| mode & 0o777), Some(0o755));
         let mut read = Vec::new();
-        flate2::read::DeflateDecoder::new(&packed[data..]).read_to_end(&mut read).expect("inflated");
+        file.read_to_end(&mut read).expect("inflated");
         assert_eq!(read, content);
-        let central = packed.windows(4).position(|four| four == b"PK\x01\x02").expect("a directory");
-        assert_eq!(&packed[central + 38..central + 42], (0o10_0755_u32 << 16).to_le_bytes());
-        assert_eq!(packed[packed.len() - 6..packed.len() - 2], u32::try_from(central).expect("small").to_le_bytes());
     }
 
     #[test]

@@ -1,14 +1,10 @@
 //! What an installation says of itself: the state table, and what RDS says.
 
-use std::time::Duration;
-
 use steadfast_core::mode::Mode;
+use steadfast_core::policy::Policy;
 use steadfast_core::ports::State;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, Topology};
-
-/// A report older than this is no witness any more.
-const FRESH: Duration = Duration::from_secs(30);
 
 /// Writes it for people, at `now`. The control plane may not answer: then its words stand instead of the roles.
 pub fn print(id: &ClusterId, state: &State, topology: &Result<Topology, String>, now: Timestamp) -> String {
@@ -47,10 +43,12 @@ fn witnesses(state: &State, now: Timestamp) -> Vec<String> {
     if state.reports.is_empty() {
         return vec!["witnesses: none has ever reported; are the schedules on?".to_owned()];
     }
+    let policy = Policy::default();
+    let fresh = policy.report_age_max.saturating_add(policy.clock_skew_max);
     let line = |report: &steadfast_core::witness::WitnessReport| {
         let age = now.since(report.at);
         let sees = report.sightings.iter().filter(|sighting| sighting.outcome.healthy()).count();
-        let silent = if age > FRESH { " (SILENT)" } else { "" };
+        let silent = if age > fresh { " (SILENT)" } else { "" };
         let all = report.sightings.len();
         format!("witness {}: {sees} of {all} instances healthy, {} s ago{silent}", report.az, age.as_secs())
     };
@@ -76,6 +74,8 @@ fn roles(topology: &Result<Topology, String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use steadfast_core::lease::Lease;
     use steadfast_core::topology::{Az, ClusterStatus, Deployment, InstanceId, Member, Owner};
 

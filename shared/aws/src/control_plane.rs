@@ -184,6 +184,11 @@ fn port(port: Option<i32>) -> u16 {
     port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).unwrap_or(POSTGRES_PORT)
 }
 
+/// The service's own word for an error.
+pub(crate) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
 /// Sorts an SDK error into answered and unanswered.
 pub(crate) fn call_error<E, R>(action: &'static str, error: &SdkError<E, R>) -> CallError
 where

@@ -119,7 +119,12 @@ impl Function {
 
 #[cfg(test)]
 mod tests {
+    use steadfast_core::rotation::Rotation;
+    use steadfast_core::topology::ClusterId;
+    use steadfast_core::verification::Run;
+
     use super::*;
+    use crate::state::items::evidence_key;
 
     #[test]
     fn a_setting_of_a_secret_goes_with_a_login_and_both_with_the_right_to_read_it() {
@@ -128,6 +133,24 @@ mod tests {
             assert_eq!(function.login.is_some(), reads, "{}", function.name);
             let granted = function.grants.iter().any(|grant| grant.named.is_some() && grant.named == function.login);
             assert_eq!(function.login.is_some(), granted, "{}", function.name);
+        }
+    }
+
+    #[test]
+    fn evidence_is_written_where_the_role_may_write() {
+        let database = ClusterId::new("orders");
+        for (function, chain) in [
+            (&PROMOTION_COORDINATOR, database.clone()),
+            (&SECRET_ROTATOR, Rotation::evidence_of(&database)),
+            (&BACKUP_VERIFIER, Run::evidence_of(&database)),
+        ] {
+            let key = evidence_key(&chain, 7);
+            let granted = function.grants.iter().flat_map(|grant| grant.leading_keys);
+            let covers = |pattern: &&str| {
+                let pattern = pattern.replace("${database}", database.as_str());
+                pattern.strip_suffix('*').is_some_and(|start| key.starts_with(start))
+            };
+            assert!(granted.filter(|pattern| covers(pattern)).count() == 1, "{} may not write {key}", function.name);
         }
     }
 

@@ -49,6 +49,7 @@ fn four_steps_give_the_secret_its_second_user() {
                 Action::CreatePending { .. },
                 Action::Announce { .. },
                 Action::SetPassword { .. },
+                Action::Announce { .. },
                 Action::MoveCurrent { .. },
                 Action::Record { .. }
             ]

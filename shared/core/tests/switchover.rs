@@ -16,8 +16,8 @@ use steadfast_core::gate::Phase;
 use steadfast_core::mode::Mode;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::*;
-use steadfast_core::rotation::Rotation;
-use steadfast_core::rotation::row::Announced;
+use steadfast_core::rotation::row::{Announced, Writing};
+use steadfast_core::rotation::{Effect, Rotation};
 use steadfast_core::switchover::*;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, InstanceId, Owner};
@@ -336,8 +336,11 @@ fn a_writer_that_fails_before_the_call_is_failed_over_as_ever() {
 }
 
 fn rotating(until: Timestamp) -> Rotation {
-    let next = Announced { secret: "the secret", token: "t", role: "app_clone", old_role: "app" };
-    Rotation { until, ..Rotation::announced(None, next, until.minus(Duration::from_secs(20))) }
+    let effect = Effect::SetPassword;
+    let next = Announced { secret: "the secret", token: "t", role: "app_clone", old_role: "app", effect };
+    let (cluster, by) = (ClusterId::new("orders"), Owner::new("secret-rotator"));
+    let writing = Writing { cluster: &cluster, by: &by, now: until.minus(Duration::from_secs(20)) };
+    Rotation { until, ..Rotation::announced(None, next, writing).0 }
 }
 
 #[test]

@@ -41,6 +41,8 @@ struct Inner {
     findings: BTreeMap<Check, Vec<Finding>>,
     found: Vec<Found>,
     notices: Vec<Notice>,
+    /// Whether nobody can be told anything.
+    mute: bool,
     /// Deeds until the function dies; whether the last one takes effect.
     dies: Option<(u32, bool)>,
     calls: Vec<String>,
@@ -75,6 +77,7 @@ impl Platform {
             findings: BTreeMap::new(),
             found: Vec::new(),
             notices: Vec::new(),
+            mute: false,
             dies: None,
             calls: Vec::new(),
         }))
@@ -247,8 +250,13 @@ impl World for Platform {
     }
 
     async fn notify(&self, notice: &Notice) -> Result<(), CallError> {
-        self.with(|inner| inner.notices.push(notice.clone()));
-        Ok(())
+        self.with(|inner| {
+            if inner.mute {
+                return Err(CallError::Unanswered { action: "Publish", cause: "nobody listens".to_owned() });
+            }
+            inner.notices.push(notice.clone());
+            Ok(())
+        })
     }
 
     fn audit(&self, _: &str, _: serde_json::Value) {}
@@ -286,6 +294,32 @@ fn a_good_backup_is_restored_opened_told_and_deleted() {
             assert_eq!(evidence::verify(&inner.evidence).as_ref(), Ok(&run.evidence));
         });
     }
+}
+
+#[test]
+fn what_was_restored_does_not_stay_because_nobody_can_be_told() {
+    let world = Platform::new(Deployment::Cluster);
+    world.with(|inner| inner.mute = true);
+    let manifest = from(SourceKind::PointInTime);
+    let ticks = |order: Option<&Manifest>| {
+        for _ in 0..40 {
+            let _tried_again = world.tick(order);
+        }
+    };
+    ticks(Some(&manifest));
+    assert_eq!(world.with(|inner| inner.things.len()), 2, "people are told first");
+    world.with(|inner| inner.now += 8 * 3_600_000);
+    ticks(None);
+    world.with(|inner| {
+        assert!(inner.things.is_empty(), "{:?}", inner.things);
+        assert!(inner.run.as_ref().is_some_and(|run| run.is_open() && !run.recorded), "the verdict is still owed");
+        inner.mute = false;
+    });
+    ticks(None);
+    world.with(|inner| {
+        assert!(inner.run.as_ref().is_some_and(|run| run.recorded && !run.is_open()));
+        assert_eq!(inner.notices.len(), 1);
+    });
 }
 
 #[test]

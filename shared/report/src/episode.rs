@@ -233,21 +233,27 @@ fn recorded(entry: &Entry, zero: Timestamp) -> Recorded {
     }
 }
 
-fn says(entry: &Entry) -> String {
-    let data = &entry.data;
+/// What the first entry of an episode says: what was ordered, or what has failed.
+pub fn opened(data: &Value) -> String {
     let part = |pointer: &str| field(data, pointer).unwrap_or_else(|| "?".to_owned());
-    match entry.kind {
-        Kind::Opened if data.pointer("/plan").is_some_and(Value::is_object) => format!(
+    if data.pointer("/plan").is_some_and(Value::is_object) {
+        return format!(
             "a switchover from {} to {} was ordered: {}; mode {}",
             part("/old_writer"),
             part("/plan/target"),
             part("/plan/reason"),
             part("/mode")
-        ),
-        Kind::Opened => {
-            let cause = part("/cause").replace('_', " ");
-            format!("writer {} has failed: {cause}; mode {}", part("/old_writer"), part("/mode"))
-        }
+        );
+    }
+    let cause = part("/cause").replace('_', " ");
+    format!("writer {} has failed: {cause}; mode {}", part("/old_writer"), part("/mode"))
+}
+
+fn says(entry: &Entry) -> String {
+    let data = &entry.data;
+    let part = |pointer: &str| field(data, pointer).unwrap_or_else(|| "?".to_owned());
+    match entry.kind {
+        Kind::Opened => opened(data),
         Kind::Adopted => format!("taken up with the lease of epoch {}", part("/lease_epoch")),
         Kind::Decided => format!("rule {}: {}", part("/rule"), part("/says")),
         Kind::Intended => {

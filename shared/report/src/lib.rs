@@ -16,12 +16,13 @@ mod words;
 
 pub use chain::Chain;
 pub use decided::{Candidate, Decided, Said};
-pub use episode::{CanaryCount, Episode, Recorded, Request, of_evidence};
+pub use episode::{CanaryCount, Episode, Recorded, Request, of_evidence, opened};
 pub use facts::{Call, Counts, Expected, Injected, Kind, Report, Run, Subject};
 pub use headline::{Headline, Verdict};
 pub use load::{Client, Load, Pause};
 pub use page::render;
 pub use phases::Phase;
+pub use words::{field, shown};
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]

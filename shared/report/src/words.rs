@@ -55,7 +55,7 @@ pub(crate) fn name<T: Serialize>(value: &T) -> String {
 }
 
 /// A foreign text as it may be shown: no control characters, and not too long.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(SHOWN_MAX).is_some() {
         shown.push('…');
@@ -64,7 +64,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// A text, number or flag within foreign JSON.
-pub(crate) fn field(data: &Value, pointer: &str) -> Option<String> {
+pub fn field(data: &Value, pointer: &str) -> Option<String> {
     match data.pointer(pointer)? {
         Value::Null => None,
         Value::String(text) => Some(shown(text)),

@@ -11,9 +11,10 @@ use serde_json::json;
 use steadfast_aws::postgres::{ConnectError, ConnectLimits, Connector, Session, Target};
 use steadfast_aws::resolver::Resolver;
 use steadfast_aws::secret::Credentials;
+use steadfast_core::evidence::{self, Kind};
 use steadfast_core::lease::Lease;
-use steadfast_core::rotation::{Document, Phase, Step};
-use steadfast_core::topology::Owner;
+use steadfast_core::rotation::{Document, Effect, Phase, Rotation, Step};
+use steadfast_core::topology::{ClusterId, Owner};
 use steadfast_lab::assembly::{AssemblyError, Lab, LabConfig, names};
 use steadfast_lab::drill::{Progress, RotationPlan, drill_rotation};
 use steadfast_lab::secrets::SecretsManager;
@@ -126,6 +127,16 @@ async fn the_second_user_stands_in_for_the_first_and_what_nobody_ends_is_rolled_
     let current = manager.held(&secret, &next.token).await.expect("read").expect("held");
     assert_eq!(current.username(), "bank_app");
     drop(log_in(&lab, &current).await.expect("the first user logs in"));
+
+    // Whatever was done stands in the evidence, which nobody has changed.
+    let row = lab.state().await.expect("state").rotations.into_iter().find(|row| row.secret == secret).expect("a row");
+    let of = Rotation::evidence_of(&ClusterId::new(names::CLUSTER));
+    let chain = lab.table.evidence(&of, row.began_at.as_millis()).await.expect("read");
+    assert_eq!(evidence::verify(&chain).as_ref(), Ok(&row.evidence));
+    let intended: Vec<_> = chain.iter().filter(|entry| entry.kind == Kind::Intended).collect();
+    for effect in [Effect::SetPassword, Effect::MoveCurrent] {
+        assert!(intended.iter().any(|entry| entry.data["action"] == json!(effect)), "{effect:?}: {intended:?}");
+    }
     lab.shutdown().await;
 }
 

@@ -40,7 +40,7 @@ pub const BACKUP_VERIFIER: Function = Function {
     ],
     grants: &[
         Grant::table(
-            &["cluster#${database}", "evidence#${database}#*"],
+            &["cluster#${database}", "evidence#verification/${database}#*"],
             &[Table::VERIFICATION, Table::WRITE_VERIFICATION],
         ),
         Grant::of(&[Verifier::LOOK, Verifier::RESTORE, Verifier::DELETE]),

@@ -39,7 +39,10 @@ pub const SECRET_ROTATOR: Function = Function {
         optional(setting::ABANDON_AFTER),
     ],
     grants: &[
-        Grant::table(&["cluster#${database}"], &[Table::LOAD, Table::ANNOUNCE_ROTATION, Table::WRITE_ROTATION]),
+        Grant::table(
+            &["cluster#${database}", "evidence#rotation/${database}#*"],
+            &[Table::LOAD, Table::ANNOUNCE_ROTATION, Table::WRITE_ROTATION],
+        ),
         Grant::of(&[Rds::DESCRIBE]),
         Grant::of(&[Secrets::READ, Secrets::CREATE_PENDING, Secrets::MOVE_LABELS]),
         Grant::named("administrator", &[secret::CREDENTIALS]),

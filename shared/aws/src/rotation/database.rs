@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use steadfast_core::rotation::alternate::base;
 use steadfast_core::rotation::{Blocked, Database, Document, Login, Observed, Role, Seated, Server, alternate};
 use steadfast_core::time::Timestamp;
@@ -41,11 +42,15 @@ impl Rotator {
         let pending = seen.pending.as_ref().and_then(|pending| pending.as_ref().ok());
         let current = seen.current.as_ref().map_err(|error| Blocked::Document(error.clone()))?;
         let (owner, idle) = (base(current.username()).to_owned(), alternate(current.username()));
-        let mut others = Vec::new();
-        let (inspected, login) = tokio::join!(
-            self.inspect(topology.port, writer, &admin, &owner, &idle),
-            self.try_login(topology.port, writer, pending)
-        );
+        let look = async |member: &Member| {
+            tokio::join!(
+                self.inspect(topology.port, member, &admin, &owner, &idle),
+                self.try_login(topology.port, member, pending)
+            )
+        };
+        let readers: Vec<&Member> = readers(topology, writer).collect();
+        let others = join_all(readers.iter().map(|reader| look(reader)));
+        let ((inspected, login), others) = tokio::join!(look(writer), others);
         let mut found = Database {
             admin: inspected.login,
             writer: Server { instance: writer.id.to_string(), login },
@@ -55,21 +60,13 @@ impl Rotator {
             unseen: Vec::new(),
             drained,
         };
-        for reader in readers(topology, writer) {
-            others.push(async {
-                let login = self.try_login(topology.port, reader, pending);
-                let inspect = self.inspect(topology.port, reader, &admin, &owner, &idle);
-                let (login, inspected) = tokio::join!(login, inspect);
-                (Server { instance: reader.id.to_string(), login }, inspected)
-            });
-        }
-        for other in others {
-            let (server, inspected) = other.await;
+        for (reader, (inspected, login)) in readers.into_iter().zip(others) {
+            let instance = reader.id.to_string();
             match inspected.sessions {
                 Some(sessions) => found.sessions.extend(sessions),
-                None => found.unseen.push(server.instance.clone()),
+                None => found.unseen.push(instance.clone()),
             }
-            found.readers.push(server);
+            found.readers.push(Server { instance, login });
         }
         Ok(found)
     }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use steadfast_core::policy::Policy;
-use steadfast_core::ports::{CallError, Clock, State, StateError};
+use steadfast_core::ports::{CallError, Clock, StateError};
 use steadfast_core::rotation::executor::{Depth, Which, World};
-use steadfast_core::rotation::row::Announced;
+use steadfast_core::rotation::row::{Announced, Writing};
 use steadfast_core::rotation::{Action, Blocked, Document, Observed, Rotation};
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{ClusterId, Topology};
+use steadfast_core::topology::{ClusterId, Owner, Topology};
 
 use crate::control_plane::Rds;
 use crate::postgres::Connector;
@@ -90,10 +90,11 @@ impl World for Rotator {
                 Ok(current) => self.secrets.create_pending(which, current, role).await,
                 Err(error) => Err(Blocked::Document(error.clone())),
             },
-            Action::Announce { role, old_role } => {
-                let next = Announced { secret: which.secret, token: which.token, role, old_role };
-                let row = Rotation::announced(seen.row(), next, clock::now());
-                self.announce(&seen.state, &row).await
+            Action::Announce { role, old_role, effect } => {
+                let next = Announced { secret: which.secret, token: which.token, role, old_role, effect: *effect };
+                let (row, entry) = self.writing(|writing| Rotation::announced(seen.row(), next, writing));
+                let announced = self.table.announce_rotation(&self.cluster, &seen.state, &row, &entry).await;
+                announced.map_err(|error| lost(&error))
             }
             Action::Drain { role, sessions } => self.drain(role, sessions).await,
             Action::SetPassword { role, base } => match &seen.pending {
@@ -108,8 +109,8 @@ impl World for Rotator {
             Action::ClearPending => self.secrets.clear_pending(which).await,
             Action::Record { phase } => match seen.row() {
                 Some(row) => {
-                    let next = row.at(*phase, clock::now());
-                    let written = self.table.write_rotation(&self.cluster, Some(row.version), &next).await;
+                    let (next, entry) = self.writing(|writing| row.at(*phase, writing));
+                    let written = self.table.write_rotation(&self.cluster, Some(row.version), &next, &entry).await;
                     written.map_err(|error| lost(&error))
                 }
                 None => Ok(()),
@@ -123,8 +124,8 @@ impl World for Rotator {
 }
 
 impl Rotator {
-    async fn announce(&self, seen: &State, row: &Rotation) -> Result<(), Blocked> {
-        self.table.announce_rotation(&self.cluster, seen, row).await.map_err(|error| lost(&error))
+    fn writing<T>(&self, write: impl FnOnce(Writing<'_>) -> T) -> T {
+        write(Writing { cluster: &self.cluster, by: &Owner::new(FUNCTION), now: clock::now() })
     }
 }
 

@@ -9,7 +9,7 @@ use steadfast_core::rotation::observed::{CURRENT, PENDING};
 use steadfast_core::rotation::{Blocked, Document, DocumentError};
 
 use super::not_done;
-use crate::control_plane::call_error;
+use crate::control_plane::{call_error, code};
 use crate::grant::{Call, Calls, On};
 
 /// The label of the version that was current before.
@@ -121,10 +121,6 @@ impl Secrets {
             Err(error) => Err(refused("GetSecretValue", &error)),
         }
     }
-}
-
-fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
-    error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
 /// Somebody else's step of the same rotation may have come first, or Secrets Manager is busy: the next look shows it.

@@ -34,7 +34,7 @@ pub(super) fn cluster_key(cluster: &ClusterId) -> String {
     format!("cluster#{cluster}")
 }
 
-pub(super) fn evidence_key(cluster: &ClusterId, epoch: u64) -> String {
+pub(crate) fn evidence_key(cluster: &ClusterId, epoch: u64) -> String {
     format!("evidence#{cluster}#{epoch}")
 }
 

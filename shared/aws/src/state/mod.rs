@@ -12,7 +12,7 @@
 //! | `evidence#ID#EPOCH` | sequence, ten digits | one entry of the chain |
 //! | `event#ID` | `seen` | an event that was handled; removed by TTL |
 
-mod items;
+pub(crate) mod items;
 mod rotation;
 mod verification;
 

@@ -1,6 +1,7 @@
 //! Rows of rotations.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use steadfast_core::evidence::Entry;
 use steadfast_core::ports::{State, StateError};
 use steadfast_core::rotation::Rotation;
 use steadfast_core::topology::ClusterId;
@@ -16,8 +17,8 @@ impl Table {
     /// What [`Self::write_rotation`] calls.
     pub const WRITE_ROTATION: Calls = &[Call::new("dynamodb:PutItem", On::Table)];
 
-    /// Announces what a rotation is about to do: only over the row, the lease and the episode that were seen, so that
-    /// none of them can have been taken or opened meanwhile.
+    /// Announces what a rotation is about to do, with its entry in the evidence: only over the row, the lease and the
+    /// episode that were seen, so that none of them can have been taken or opened meanwhile.
     ///
     /// # Errors
     ///
@@ -27,6 +28,7 @@ impl Table {
         cluster: &ClusterId,
         seen: &State,
         next: &Rotation,
+        entry: &Entry,
     ) -> Result<(), StateError> {
         let before = seen.rotations.iter().find(|row| row.secret == next.secret).map(|row| row.version);
         let lease = match &seen.lease {
@@ -41,12 +43,13 @@ impl Table {
             TransactWriteItem::builder().put(self.rotation_put(cluster, before, next)?).build(),
             TransactWriteItem::builder().condition_check(lease).build(),
             TransactWriteItem::builder().condition_check(episode).build(),
+            self.evidence_put(entry)?,
         ];
         let written = self.client.transact_write_items().set_transact_items(Some(transaction)).send().await;
         written.map(|_| ()).map_err(|error| self.write_error(&error))
     }
 
-    /// Writes a rotation over the version that was seen.
+    /// Writes a rotation over the version that was seen, with the entry that says so.
     ///
     /// # Errors
     ///
@@ -56,9 +59,10 @@ impl Table {
         cluster: &ClusterId,
         seen: Option<u64>,
         next: &Rotation,
+        entry: &Entry,
     ) -> Result<(), StateError> {
         let put = self.rotation_put(cluster, seen, next)?;
-        let transaction = vec![TransactWriteItem::builder().put(put).build()];
+        let transaction = vec![TransactWriteItem::builder().put(put).build(), self.evidence_put(entry)?];
         let written = self.client.transact_write_items().set_transact_items(Some(transaction)).send().await;
         written.map(|_| ()).map_err(|error| self.write_error(&error))
     }

@@ -11,7 +11,7 @@ use steadfast_core::verification::janitor::{EXPIRES_TAG, Found, OWNER_TAG, RUN_T
 use steadfast_core::verification::{Action, Backup, Production, Run, Source, Thing};
 
 use super::Verifier;
-use crate::control_plane::call_error;
+use crate::control_plane::{call_error, code};
 
 const SERVERLESS: &str = "db.serverless";
 /// What a restored cluster scales between: it serves one reader of everything.
@@ -352,10 +352,6 @@ fn timestamp(at: &DateTime) -> Option<Timestamp> {
 
 fn date_time(at: Timestamp) -> DateTime {
     DateTime::from_millis(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))
-}
-
-fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
-    error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
 /// An answer that says that nothing is left to do is one of success.

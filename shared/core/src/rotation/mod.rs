@@ -19,5 +19,5 @@ pub use alternate::alternate;
 pub use blocked::Blocked;
 pub use document::{Document, DocumentError};
 pub use observed::{Database, Login, Observed, Role, Seated, Server};
-pub use row::{Phase, Rotation};
+pub use row::{Effect, Phase, Rotation};
 pub use step::{Action, Progress, Step};

@@ -6,7 +6,7 @@ use super::alternate::{self, NAME_MAX, alternate};
 use super::blocked::Blocked;
 use super::document::Document;
 use super::observed::{CURRENT, Database, Login, Observed, PENDING, Role, Seated};
-use super::row::Phase;
+use super::row::{Effect, Phase};
 
 /// A step as Secrets Manager names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub enum Action {
         role: String,
         /// The user whose turn ends.
         old_role: String,
+        /// What is about to be done.
+        effect: Effect,
     },
     /// End these sessions, each of them between two transactions.
     Drain {
@@ -174,14 +176,15 @@ fn set(seen: &Observed, database: &Database, role: &str, old_role: &str) -> Resu
         }
     }
     check_free(seen)?;
-    if let Some(waits) = vacate(database, role)? {
-        return Ok(waits);
+    if let Some(drain) = vacate(database, role)? {
+        return Ok(announced(seen, role, old_role, Effect::Drain, drain));
     }
-    Ok(announced(seen, role, old_role, Action::SetPassword { role: role.to_owned(), base: base.to_owned() }))
+    let change = Action::SetPassword { role: role.to_owned(), base: base.to_owned() };
+    Ok(announced(seen, role, old_role, Effect::SetPassword, change))
 }
 
 /// Nobody may be left with the user whose password changes: he would be refused at his next connection.
-fn vacate(database: &Database, role: &str) -> Result<Option<Progress>, Blocked> {
+fn vacate(database: &Database, role: &str) -> Result<Option<Action>, Blocked> {
     if database.sessions.is_empty() {
         return Ok(None);
     }
@@ -190,7 +193,7 @@ fn vacate(database: &Database, role: &str) -> Result<Option<Progress>, Blocked> 
     if idle.is_empty() || database.drained {
         return Err(Blocked::InUse { role: role.to_owned(), sessions: database.sessions.clone() });
     }
-    Ok(Some(Progress::Ready(Action::Drain { role: role.to_owned(), sessions: idle })))
+    Ok(Some(Action::Drain { role: role.to_owned(), sessions: idle }))
 }
 
 fn test(database: &Database, role: &str) -> Result<Progress, Blocked> {
@@ -215,7 +218,7 @@ fn finish(seen: &Observed, database: &Database, role: &str, old_role: &str) -> R
     check_pending(&database.writer.instance, &database.writer.login, role)?;
     check_free(seen)?;
     let from = seen.holder(CURRENT).unwrap_or_default().to_owned();
-    Ok(announced(seen, role, old_role, Action::MoveCurrent { from }))
+    Ok(announced(seen, role, old_role, Effect::MoveCurrent, Action::MoveCurrent { from }))
 }
 
 fn check_pending(instance: &str, login: &Login, role: &str) -> Result<(), Blocked> {
@@ -247,10 +250,10 @@ pub(super) fn check_free(seen: &Observed) -> Result<(), Blocked> {
     }
 }
 
-/// An effect comes only after its announcement, which a switchover sees.
-fn announced(seen: &Observed, role: &str, old_role: &str, effect: Action) -> Progress {
-    if seen.row().is_some_and(|row| row.covers(&seen.token, seen.now)) {
-        return Progress::Ready(effect);
+/// An effect comes only after its announcement, which a switchover sees and the evidence keeps.
+pub(super) fn announced(seen: &Observed, role: &str, old_role: &str, effect: Effect, action: Action) -> Progress {
+    if seen.row().is_some_and(|row| row.covers(&seen.token, effect, seen.now)) {
+        return Progress::Ready(action);
     }
-    Progress::Ready(Action::Announce { role: role.to_owned(), old_role: old_role.to_owned() })
+    Progress::Ready(Action::Announce { role: role.to_owned(), old_role: old_role.to_owned(), effect })
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::alternate::alternate;
 use super::blocked::Blocked;
 use super::observed::{CURRENT, Login, Observed, PENDING, Seated};
-use super::row::{Phase, Rotation};
-use super::step::{Action, Progress, check_admin, check_free};
+use super::row::{Effect, Phase, Rotation};
+use super::step::{Action, Progress, announced, check_admin, check_free};
 
 /// How patient the sweep is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +48,11 @@ fn abandoned(seen: &Observed, row: &Rotation, patience: &Patience) -> Result<Pro
     };
     check_admin(database)?;
     check_free(seen)?;
-    if !row.covers(&seen.token, seen.now) {
-        let (role, old_role) = (row.role.clone(), row.old_role.clone());
-        return Ok(Progress::Ready(Action::Announce { role, old_role }));
-    }
     match &database.writer.login {
-        Login::Works { .. } => Ok(Progress::Ready(Action::Restore { role: row.role.clone() })),
+        Login::Works { .. } => {
+            let restore = Action::Restore { role: row.role.clone() };
+            Ok(announced(seen, &row.role, &row.old_role, Effect::Restore, restore))
+        }
         // Nothing is pending that could log in.
         Login::Refused(_) | Login::Untried => Ok(Progress::Ready(Action::ClearPending)),
         Login::Unreachable(cause) => {
@@ -86,5 +85,5 @@ fn drain(seen: &Observed, row: &Rotation, patience: &Patience) -> Result<Progres
     if idle.is_empty() || database.drained {
         return Ok(Progress::Done);
     }
-    Ok(Progress::Ready(Action::Drain { role, sessions: idle }))
+    Ok(announced(seen, &row.role, &row.old_role, Effect::Drain, Action::Drain { role, sessions: idle }))
 }

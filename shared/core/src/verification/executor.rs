@@ -185,7 +185,10 @@ impl<W: World> Step<'_, W> {
         let run = self.write(run, seen, Kind::Intended, json!(action)).await?;
         match self.world.call(&run, action).await {
             Ok(()) => Ok(run),
-            Err(error) if error.passes || run.failed.is_some() || run.recorded => Err(error),
+            // What cannot be deleted says nothing about the backup; the next tick tries again.
+            Err(error) if error.passes || matches!(action, Action::DeleteInstance | Action::DeleteRestored) => {
+                Err(error)
+            }
             Err(error) => self.give_up(run, &error.what).await,
         }
     }
@@ -216,7 +219,7 @@ impl<W: World> Step<'_, W> {
     }
 
     async fn write(&self, run: Run, seen: Option<u64>, kind: Kind, data: Value) -> Result<Run, NotDone> {
-        let (of, id) = (run.evidence_of(), run.id);
+        let (of, id) = (Run::evidence_of(&run.database), run.id);
         let (entry, evidence) = run.evidence.append(&of, id, self.world.now(), self.me, kind, data);
         let next = Run { evidence, version: run.version.saturating_add(1), ..run };
         self.world.save(&next, seen, &[entry]).await?;

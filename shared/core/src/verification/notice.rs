@@ -20,7 +20,7 @@ pub fn verdict(run: &Run) -> Notice {
             seconds(run.achieved_rpo()),
             seconds(run.achieved_rto()),
             what_is_wrong(run),
-            run.evidence_of(),
+            Run::evidence_of(&run.database),
             run.id
         ),
     }

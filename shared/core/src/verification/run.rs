@@ -136,9 +136,9 @@ impl Run {
         format!("{}-1", self.restored_id())
     }
 
-    /// What its evidence chain is about.
-    pub fn evidence_of(&self) -> ClusterId {
-        ClusterId::new(format!("verification/{}", self.database))
+    /// What the evidence chains of a database's runs are about; each has its run's number.
+    pub fn evidence_of(database: &ClusterId) -> ClusterId {
+        ClusterId::new(format!("verification/{database}"))
     }
 
     /// Whether somebody still has to bring it to its end.

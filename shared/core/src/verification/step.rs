@@ -214,9 +214,9 @@ fn awaited(id: &str, status: &str) -> Result<Option<Progress>, String> {
     }
 }
 
-/// Tells first, and deletes what the run made, whatever became of it.
+/// Tells first, and deletes what the run made, whatever became of it. Once its time is over, nothing waits to be told.
 fn wind_up(seen: &Observed, run: &Run) -> Progress {
-    if !run.recorded {
+    if !run.recorded && seen.now < run.expires_at() {
         return Progress::Ready(Action::Record);
     }
     let deleting = |thing: &Thing| matches!(thing, Thing::Ours { status, .. } if status == "deleting");
@@ -229,7 +229,7 @@ fn wind_up(seen: &Observed, run: &Run) -> Progress {
     if deleting(&seen.instance) || deleting(&seen.restored) {
         return Progress::Blocked(format!("{} is being deleted", run.restored_id()));
     }
-    Progress::Ready(Action::Close)
+    Progress::Ready(if run.recorded { Action::Close } else { Action::Record })
 }
 
 #[cfg(test)]

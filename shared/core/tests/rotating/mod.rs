@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use steadfast_core::evidence::{self, Entry, Kind};
 use steadfast_core::ports::{Clock, State};
 use steadfast_core::rotation::executor::{Depth, Which, World};
 use steadfast_core::rotation::observed::{CURRENT, PENDING};
-use steadfast_core::rotation::row::Announced;
+use steadfast_core::rotation::row::{Announced, Writing};
 use steadfast_core::rotation::*;
 use steadfast_core::time::Timestamp;
+use steadfast_core::topology::{ClusterId, Owner};
 
 pub(crate) const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/app-AbCdEf";
 pub(crate) const HOST: &str = "orders.cluster.example";
@@ -33,6 +35,7 @@ pub(crate) struct Inner {
     /// How many looks the readers are behind.
     pub(crate) reader_lag: u32,
     pub(crate) acts: Vec<Action>,
+    pub(crate) evidence: Vec<Entry>,
     /// How many more deeds until the function dies; whether the last one still takes effect.
     pub(crate) dies: Option<(u32, bool)>,
     pub(crate) said: Vec<String>,
@@ -64,6 +67,7 @@ impl Rotating {
             base: Role::Fit,
             reader_lag: 0,
             acts: Vec::new(),
+            evidence: Vec::new(),
             dies: None,
             said: Vec::new(),
             made: 0,
@@ -174,14 +178,26 @@ impl Inner {
 
     /// What must hold of every deed that clients or switchovers could notice.
     fn check(&self, which: Which<'_>, action: &Action) {
-        let effect = matches!(action, Action::SetPassword { .. } | Action::MoveCurrent { .. } | Action::Restore { .. });
-        if !effect {
-            return;
-        }
+        let effect = match action {
+            Action::Drain { .. } => Effect::Drain,
+            Action::SetPassword { .. } => Effect::SetPassword,
+            Action::MoveCurrent { .. } => Effect::MoveCurrent,
+            Action::Restore { .. } => Effect::Restore,
+            Action::LookAtDatabase
+            | Action::CreatePending { .. }
+            | Action::Announce { .. }
+            | Action::ClearPending
+            | Action::Record { .. } => return,
+        };
         assert!(self.state.episode.as_ref().is_none_or(|episode| !episode.is_open()), "{action:?} in an episode");
         assert!(self.state.lease.is_none(), "{action:?} under another's lease");
         let now = Timestamp::from_millis(self.now);
-        assert!(self.state.rotations.iter().any(|row| row.covers(which.token, now)), "{action:?} unannounced");
+        let row = self.state.rotations.iter().find(|row| row.covers(which.token, effect, now));
+        let row = row.unwrap_or_else(|| panic!("{action:?} unannounced"));
+        let chain: Vec<Entry> = self.chain(row);
+        evidence::verify(&chain).expect("a chain");
+        let said = chain.iter().rfind(|entry| entry.kind == Kind::Intended).expect("an intention");
+        assert_eq!(said.data["action"], serde_json::json!(effect), "{action:?} without evidence");
         if let Action::SetPassword { role, .. } | Action::Restore { role } = action {
             assert_ne!(role, self.current().username(), "a password that is in use");
         }
@@ -190,12 +206,20 @@ impl Inner {
         }
     }
 
+    /// The evidence of a rotation.
+    fn chain(&self, row: &Rotation) -> Vec<Entry> {
+        let number = row.began_at.as_millis();
+        self.evidence.iter().filter(|entry| entry.epoch == number).cloned().collect()
+    }
+
     fn take_effect(&mut self, which: Which<'_>, action: &Action, seen: &Observed) {
-        let now = Timestamp::from_millis(self.now);
+        let (cluster, by) = (ClusterId::new("orders"), Owner::new("secret-rotator"));
+        let writing = Writing { cluster: &cluster, by: &by, now: Timestamp::from_millis(self.now) };
         let row = seen.row().cloned();
-        let mut write = |next: Rotation| {
+        let mut write = |(next, entry): (Rotation, Entry)| {
             self.state.rotations.retain(|row| row.secret != next.secret);
             self.state.rotations.push(next);
+            self.evidence.push(entry);
         };
         match action {
             Action::LookAtDatabase => {}
@@ -204,9 +228,9 @@ impl Inner {
                 let next = self.current().with_user(role, &format!("hunter-{}", self.made)).to_text();
                 self.versions.entry(which.token.to_owned()).or_default().0 = Some(next);
             }
-            Action::Announce { role, old_role } => {
-                let next = Announced { secret: which.secret, token: which.token, role, old_role };
-                write(Rotation::announced(row.as_ref(), next, now));
+            Action::Announce { role, old_role, effect } => {
+                let next = Announced { secret: which.secret, token: which.token, role, old_role, effect: *effect };
+                write(Rotation::announced(row.as_ref(), next, writing));
             }
             Action::Drain { sessions, .. } => {
                 if !self.stubborn {
@@ -236,7 +260,7 @@ impl Inner {
             Action::ClearPending => {
                 self.versions.entry(which.token.to_owned()).or_default().1.remove(PENDING);
             }
-            Action::Record { phase } => write(row.expect("announced").at(*phase, now)),
+            Action::Record { phase } => write(row.expect("announced").at(*phase, writing)),
         }
     }
 }

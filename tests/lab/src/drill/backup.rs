@@ -194,7 +194,7 @@ impl Drill<'_> {
         self.crashes(progress).await?;
         self.leak().await?;
         for run in &self.runs {
-            let chain = self.lab.table.evidence(&run.evidence_of(), run.id).await;
+            let chain = self.lab.table.evidence(&Run::evidence_of(&run.database), run.id).await;
             let chain = chain.map_err(crate::assembly::AssemblyError::from)?;
             self.result.chains_verified += u32::from(evidence::verify(&chain).as_ref() == Ok(&run.evidence));
         }

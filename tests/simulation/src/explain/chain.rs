@@ -115,16 +115,7 @@ fn particulars(entry: &Entry, zero: Timestamp) -> String {
     let data = &entry.data;
     let part = |pointer: &str| field(data, pointer).unwrap_or_else(|| "?".to_owned());
     match entry.kind {
-        Kind::Opened if data.pointer("/plan").is_some_and(Value::is_object) => format!(
-            "a switchover from {} to {} was ordered: {}; mode {}",
-            part("/old_writer"),
-            part("/plan/target"),
-            part("/plan/reason"),
-            part("/mode")
-        ),
-        Kind::Opened => {
-            format!("writer {} has failed: {}; mode {}", part("/old_writer"), part("/cause"), part("/mode"))
-        }
+        Kind::Opened => steadfast_report::opened(data),
         Kind::Adopted => format!("with the lease of epoch {}", part("/lease_epoch")),
         Kind::Decided => decision::rule(data),
         Kind::Intended => intended(data),

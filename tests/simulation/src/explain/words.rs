@@ -3,9 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use steadfast_core::time::Timestamp;
-
-/// The longest foreign text that is shown, in characters.
-const SHOWN_MAX: usize = 160;
+pub(super) use steadfast_report::{field, shown};
 
 /// The name that a value has in our JSON, such as `fail_over`; what a variant holds stands behind it.
 pub(super) fn name<T: Serialize>(value: &T) -> String {
@@ -20,26 +18,6 @@ pub(super) fn name<T: Serialize>(value: &T) -> String {
             .collect(),
         Ok(other) => shown(&other.to_string()),
         Err(error) => error.to_string(),
-    }
-}
-
-/// A foreign text as it may stand on a terminal: no control characters, and not too long.
-pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(SHOWN_MAX).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-/// A text field, as it may be shown.
-pub(super) fn field(data: &Value, pointer: &str) -> Option<String> {
-    match data.pointer(pointer)? {
-        Value::Null => None,
-        Value::String(text) => Some(shown(text)),
-        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Some(shown(&other.to_string()))
-        }
     }
 }
 
