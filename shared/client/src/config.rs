@@ -73,7 +73,8 @@ pub struct Limits {
     pub silence: Duration,
     /// How long unacknowledged bytes may stay so (`TCP_USER_TIMEOUT`). Default 5 s.
     pub tcp_user: Duration,
-    /// How long a call may take in all: holding, running, deciding, replaying. Default 60 s.
+    /// How long a call may take in all: holding, running, deciding, replaying. A COMMIT that is under way then is
+    /// awaited for [`Self::commit`] beyond it. Default 60 s.
     pub call: Duration,
     /// How many calls may be held at once while there is no writer. Default 1000 (Vitess's buffer size).
     pub held: usize,

@@ -50,7 +50,7 @@ enum Question {
 async fn repeat(hold: &Hold, deadline: Instant, question: Question, key: Key) -> Result<Recorded, Cause> {
     let mut latest = None;
     loop {
-        let session = match hold.session(deadline).await {
+        let session = match hold.session_of_begun(deadline).await {
             Ok(session) => session,
             Err(error) => return Err(latest.unwrap_or(Cause::Hold(error))),
         };

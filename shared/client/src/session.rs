@@ -226,18 +226,39 @@ pub(crate) enum Unproved {
 
 /// Enters the gate, then the ledger, in one statement: the row of the function comes before the row that is
 /// inserted. A key that is there already is an error, which ends the transaction and all that was sent behind it.
+///
+/// Where the transaction did not begin (its BEGIN was cancelled), each statement that was sent behind it would be one
+/// of its own: the session ends before any of them.
 fn enter() -> String {
     let gate = gate::ENTER.trim_start_matches("SELECT ");
-    format!("INSERT INTO steadfast.ledger (key) SELECT $1 FROM {gate}")
+    format!(
+        "INSERT INTO steadfast.ledger (key) SELECT $1 FROM {gate} \
+         WHERE CASE WHEN pg_catalog.current_setting('{BLOCK}', true) = '1' THEN true \
+         ELSE pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()) AND false END"
+    )
 }
+
+/// The setting that says within a transaction that it began.
+const BLOCK: &str = "steadfast.block";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Isolation;
 
     #[test]
     fn the_gate_comes_first() {
         let sql = enter();
-        assert!(sql.ends_with(&format!("FROM pg_catalog.pg_advisory_xact_lock_shared({})", gate::KEY)), "{sql}");
+        let gate = format!("FROM pg_catalog.pg_advisory_xact_lock_shared({}) WHERE ", gate::KEY);
+        assert!(sql.contains(&gate), "{sql}");
+    }
+
+    #[test]
+    fn a_transaction_says_that_it_began() {
+        for isolation in
+            [Isolation::Default, Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable]
+        {
+            assert!(isolation.begin().ends_with(&format!("; SET LOCAL {BLOCK} = '1'")), "{isolation:?}");
+        }
     }
 }

@@ -117,6 +117,8 @@ impl Source {
     /// The oldest key that this process may still ask for: its row is not pruned before.
     pub(crate) fn keep_since(&self, oldest: Option<SystemTime>) {
         *lock(&self.oldest) = oldest;
+        // It goes out with a proof, and under load commits take the place of proofs.
+        self.suspect();
     }
 
     fn proof(&self, limit: Duration) -> Proof<'_> {
