@@ -10,7 +10,7 @@ use steadfast_core::time::Timestamp;
 
 use super::milestones::is_ours;
 use crate::assembly::Lab;
-use crate::rds::{ApiCall, Promotion, Trigger};
+use crate::rds::{Promotion, Trigger};
 
 /// Points in time of one episode; None for what did not happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
