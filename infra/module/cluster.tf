@@ -101,6 +101,11 @@ resource "aws_rds_cluster_instance" "this" {
 
   # Nothing here follows the writer's role, so a failover leaves the next plan empty.
   tags = local.tags
+
+  # A new key shifts the order by which zones are dealt out, and another zone would make running instances anew.
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_rds_cluster_parameter_group" "this" {

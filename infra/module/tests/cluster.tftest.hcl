@@ -161,6 +161,17 @@ run "plans_again" {
   }
 }
 
+run "a_fourth_instance_moves_none_of_the_three" {
+  command = plan
+  variables {
+    instances = { four = {}, one = {}, two = {}, three = { promotion_tier = 1 } }
+  }
+  assert {
+    condition     = { for key, instance in aws_rds_cluster_instance.this : key => instance.availability_zone } == { four = "eu-central-1a", one = "eu-central-1a", three = "eu-central-1b", two = "eu-central-1c" }
+    error_message = "who is there stays where it is"
+  }
+}
+
 run "provisioned_with_its_own_alarms" {
   command = plan
   variables {
