@@ -152,6 +152,19 @@ run "grants_what_is_called_and_no_more" {
   }
 }
 
+run "parameters_that_leave_nothing_to_change" {
+  command = plan
+  variables {
+    log_statement = "none"
+  }
+  assert {
+    condition = toset([for parameter in aws_rds_cluster_parameter_group.this[0].parameter : parameter.name if parameter.apply_method == "pending-reboot"]) == toset([
+      "log_statement", "password_encryption", "rds.force_ssl", "shared_preload_libraries",
+    ])
+    error_message = "what is static, and what may be the family's default"
+  }
+}
+
 run "plans_again" {
   command = plan
 
