@@ -174,6 +174,17 @@ run "plans_again" {
   }
 }
 
+run "a_major_upgrade_takes_the_instances_along" {
+  command = plan
+  variables {
+    allow_major_version_upgrade = true
+  }
+  assert {
+    condition     = aws_rds_cluster.this[0].db_instance_parameter_group_name == aws_db_parameter_group.this[0].name
+    error_message = "with parameters of the new version"
+  }
+}
+
 run "a_fourth_instance_moves_none_of_the_three" {
   command = plan
   variables {
