@@ -100,7 +100,7 @@ variable "reader_record_name" {
 }
 
 variable "secondary" {
-  description = "Where the writer's record leads when most zones see no commits: a replica in another Region, or what stands in."
+  description = "Where the writer's record leads when most zones saw no commit for ten minutes: a replica in another Region, or what stands in."
   type        = object({ endpoint = string })
   default     = null
 

@@ -137,6 +137,17 @@ fn of_steadfast() -> Vec<Alarm> {
             Info,
             "No canary commit was acknowledged for a minute, as seen from this Availability Zone.",
         ),
+        // What the name's health checks read. A failover within the Region takes two minutes and must not set it off;
+        // a check takes consecutive periods alone.
+        Alarm { missing: "missing", ..Alarm::ours(metric::CANARY_COMMIT, "Maximum", Crossed::Below(1)) }
+            .named(
+                "name-fails-over",
+                Warning,
+                "No canary commit was acknowledged for ten minutes, as seen from this Availability Zone. \
+                 When most zones say so, the writer's name leads to the secondary.",
+            )
+            .for_periods(10, 10)
+            .when(Condition::Secondary),
         Alarm::ours(metric::CANARY_LOST, "Sum", Crossed::From(1)).named(
             "canary-lost",
             Critical,
