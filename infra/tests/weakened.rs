@@ -76,6 +76,17 @@ fn add(plan: &mut Value, kind: &str, values: Value) {
     }
 }
 
+/// Plans another class for an instance of the cluster.
+fn resize(plan: &mut Value, which: &str) {
+    let changes = plan["resource_changes"].as_array_mut().expect("changes");
+    let is_it = |change: &&mut Value| {
+        change["type"] == MEMBER && change["address"].as_str().is_some_and(|address| address.contains(which))
+    };
+    let member = changes.iter_mut().find(is_it).expect("the instance");
+    let of = |class: &str| json!({ "cluster_identifier": "orders", "instance_class": class });
+    member["change"] = json!({ "actions": ["update"], "before": of("db.serverless"), "after": of("db.r7g.large") });
+}
+
 const CLUSTER: &str = "aws_rds_cluster";
 const MEMBER: &str = "aws_rds_cluster_instance";
 const FUNCTION: &str = "aws_lambda_function";
@@ -266,6 +277,10 @@ fn of_people_and_access() -> Vec<Way> {
             let cluster = changes.iter_mut().find(|change| change["type"] == CLUSTER).expect("the cluster");
             cluster["change"]["actions"] = json!(["delete", "create"]);
         }),
+        way("SF702", "two instances that restart at once", |plan| {
+            resize(plan, "one");
+            resize(plan, "two");
+        }),
     ]
 }
 
@@ -298,6 +313,16 @@ fn every_way_to_weaken_it_is_found() {
     }
     println!("weakened: found {} of {}", ways.len() - missed.len(), ways.len());
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn one_instance_after_the_other_may_change_its_class() {
+    let mut plan = sound();
+    resize(&mut plan, "two");
+    set(&mut plan, MEMBER, "two", "/instance_class", &json!("db.r7g.large"));
+    let findings = check::findings(&Plan::read(&plan).expect("a plan"));
+    assert!(findings.iter().any(|finding| finding.rule == "SF105"));
+    assert!(findings.iter().all(|finding| finding.level == Level::Warning), "{findings:#?}");
 }
 
 #[test]
