@@ -24,7 +24,7 @@ enum Command {
     Plan(terraform::Plan),
     /// Plan, check, ask, and apply.
     Apply(terraform::Apply),
-    /// Plan the destruction, ask, and destroy.
+    /// Plan the destruction, say what is lost for good and what is kept, ask, and destroy.
     Destroy(terraform::Destroy),
     /// Find what weakens availability or protection in a plan, or in what was applied.
     Check(check::Check),

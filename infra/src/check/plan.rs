@@ -98,6 +98,12 @@ impl Plan {
         self.resources.iter().filter(move |resource| resource.kind == kind)
     }
 
+    /// What is going to be destroyed: address, kind, and values as they are.
+    pub(crate) fn destroyed(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
+        let gone = self.changes.iter().filter(|change| change.destroys);
+        gone.map(|change| (change.address.as_str(), change.kind.as_str(), &change.before))
+    }
+
     /// Everything, by kind and values.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.resources.iter().map(|resource| (resource.kind.as_str(), &resource.values))

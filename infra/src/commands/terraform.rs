@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use steadfast_infra::check::{self, Format};
+use steadfast_infra::destroy::Loss;
 use steadfast_infra::terraform::{Planned, Terraform};
 
 use super::check::failing;
@@ -47,6 +48,9 @@ pub(crate) struct Destroy {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
+    /// Have the databases' keys deleted too. Snapshots and backups open with them alone.
+    #[arg(long)]
+    with_keys: bool,
 }
 
 pub(crate) fn plan(wanted: &Plan) -> Outcome {
@@ -78,8 +82,31 @@ pub(crate) fn destroy(wanted: &Destroy) -> Outcome {
     if planned.is_empty() {
         return Ok(());
     }
-    confirm(wanted.yes, planned, "destroy")?;
-    Ok(terraform.apply(&file.0, planned, &mut tell)?)
+    let loss = Loss::of(&check::Plan::parse(&terraform.show(&file.0)?)?);
+    say(&loss.print(wanted.with_keys))?;
+    if !loss.refusals.is_empty() {
+        return Err(format!("nothing was destroyed: {}", loss.refusals.join("; ")).into());
+    }
+    let kept = if wanted.with_keys { Vec::new() } else { loss.keys_of_databases() };
+    let meant = Planned { remove: planned.remove.saturating_sub(kept.len()), ..planned };
+    confirm(wanted.yes, meant, "destroy")?;
+    if !kept.is_empty() {
+        plan_without(&terraform, &file.0, &kept, meant, &wanted.root.arguments)?;
+    }
+    Ok(terraform.apply(&file.0, meant, &mut tell)?)
+}
+
+/// Takes `kept` out of the state, and plans the rest again: a plan holds for the state alone over which it was made.
+fn plan_without(terraform: &Terraform, file: &Path, kept: &[String], meant: Planned, arguments: &[String]) -> Outcome {
+    terraform.forget(kept)?;
+    // What is refreshed once is fresh, and a refresh stumbles on names of what is gone.
+    let arguments = [arguments, &["-refresh=false".to_owned()]].concat();
+    let again = terraform.plan(file, true, &arguments, &mut tell)?;
+    if again == meant {
+        return Ok(());
+    }
+    let (found, wanted) = (again.remove, meant.remove);
+    Err(format!("{found} to destroy and not {wanted}: something has changed since; run `infra destroy` again").into())
 }
 
 fn ready(root: &Root) -> Result<Terraform, Box<dyn std::error::Error>> {
