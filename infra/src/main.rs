@@ -22,7 +22,7 @@ enum Command {
     Package(package::Package),
     /// Plan what Terraform is going to do, and check it.
     Plan(terraform::Plan),
-    /// Plan, check, ask, and apply.
+    /// Plan, check, ask, apply, and check what is there then.
     Apply(terraform::Apply),
     /// Plan the destruction, say what is lost for good and what is kept, ask, and destroy.
     Destroy(terraform::Destroy),

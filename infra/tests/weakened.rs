@@ -315,6 +315,32 @@ fn every_way_to_weaken_it_is_found() {
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
+/// What `terraform show -json` says after an apply of a plan.
+fn state_of(plan: &Value) -> Value {
+    json!({ "format_version": "1.0", "values": plan["planned_values"] })
+}
+
+/// Makes a value one that is known only after the apply, as in a plan that makes what it names.
+fn hide(plan: &mut Value, kind: &str, name: &str) {
+    set(plan, kind, "", &format!("/{name}"), &json!(null));
+    let changes = plan["resource_changes"].as_array_mut().expect("changes");
+    for change in changes.iter_mut().filter(|change| change["type"] == kind) {
+        change["change"] = json!({ "actions": ["create"], "after_unknown": { name: true } });
+    }
+}
+
+#[test]
+fn what_a_plan_does_not_know_yet_is_found_in_the_state() {
+    let sound = sound();
+    assert_eq!(rules_broken(&state_of(&sound)), rules_broken(&sound));
+    let mut weak = sound;
+    set(&mut weak, POLICY, "event-router", "/policy", &policy("dynamodb:*", "arn:a"));
+    let mut being_made = weak.clone();
+    hide(&mut being_made, POLICY, "policy");
+    assert!(!rules_broken(&being_made).contains("SF601"));
+    assert!(rules_broken(&state_of(&weak)).contains("SF601"));
+}
+
 #[test]
 fn one_instance_after_the_other_may_change_its_class() {
     let mut plan = sound();

@@ -2,7 +2,7 @@ use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use steadfast_infra::check::{self, Format};
+use steadfast_infra::check::{self, Format, Level, PlanError};
 use steadfast_infra::destroy::Loss;
 use steadfast_infra::terraform::{Planned, Terraform};
 
@@ -36,7 +36,7 @@ pub(crate) struct Apply {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// Apply although findings stop it. They are printed all the same.
+    /// Apply although findings stop it, and do not fail for what is there afterwards. They are printed all the same.
     #[arg(long)]
     despite_findings: bool,
 }
@@ -65,14 +65,15 @@ pub(crate) fn apply(wanted: &Apply) -> Outcome {
     let file = PlanFile::new()?;
     let planned = terraform.plan(&file.0, false, &wanted.root.arguments, &mut tell)?;
     if planned.is_empty() {
-        return Ok(());
+        return applied(&terraform, wanted.despite_findings);
     }
     match checked(&terraform, &file.0) {
         Err(error) if !wanted.despite_findings => return Err(error),
         Ok(()) | Err(_) => {}
     }
     confirm(wanted.yes, planned, "apply")?;
-    Ok(terraform.apply(&file.0, planned, &mut tell)?)
+    terraform.apply(&file.0, planned, &mut tell)?;
+    applied(&terraform, wanted.despite_findings)
 }
 
 pub(crate) fn destroy(wanted: &Destroy) -> Outcome {
@@ -140,6 +141,23 @@ fn checked(terraform: &Terraform, file: &Path) -> Outcome {
     let findings = check::findings(&plan);
     say(&check::print(Format::Human, &findings, plan.len(), &file.display().to_string()))?;
     failing(&findings, false)
+}
+
+/// Checks what is there. A plan does not know yet what it is going to write into policies that name what it makes.
+fn applied(terraform: &Terraform, despite_findings: bool) -> Outcome {
+    let state = check::Plan::parse(&terraform.show_state()?);
+    if matches!(state, Err(PlanError::NoPlan)) {
+        // A state that holds nothing has no values.
+        return Ok(());
+    }
+    let state = state?;
+    let findings = check::findings(&state);
+    say(&check::print(Format::Human, &findings, state.len(), "state"))?;
+    match findings.iter().filter(|finding| finding.level == Level::Error).count() {
+        0 => Ok(()),
+        _ if despite_findings => Ok(()),
+        count => Err(format!("applied, with {count} findings in what is there now; mend them and apply again").into()),
+    }
 }
 
 /// Asks for the word itself: a mere `y` slips out too easily.
