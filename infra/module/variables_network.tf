@@ -122,9 +122,10 @@ variable "security_group_ingress_rules" {
   validation {
     condition = alltrue([
       for rule in values(var.security_group_ingress_rules) :
-      !can(regex("/0$", coalesce(rule.cidr_ipv4, "none"))) && !can(regex("/0$", coalesce(rule.cidr_ipv6, "none")))
+      (rule.cidr_ipv4 == null || try(tonumber(split("/", rule.cidr_ipv4)[1]) >= 8, false))
+      && (rule.cidr_ipv6 == null || try(tonumber(split("/", rule.cidr_ipv6)[1]) >= 32, false))
     ])
-    error_message = "security_group_ingress_rules opens the database to every address (/0): name the networks or security groups of your applications."
+    error_message = "security_group_ingress_rules opens the database to half the Internet or more: name the networks of your applications, of /8 or narrower (IPv6: /32), or their security groups."
   }
 
   validation {

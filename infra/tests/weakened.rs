@@ -156,6 +156,9 @@ fn of_the_database() -> Vec<Way> {
         way("SF302", "open to the Internet", |plan| {
             set(plan, "aws_vpc_security_group_ingress_rule", "applications", "/cidr_ipv4", &json!("0.0.0.0/0"));
         }),
+        way("SF302", "open to half the Internet", |plan| {
+            set(plan, "aws_vpc_security_group_ingress_rule", "applications", "/cidr_ipv4", &json!("128.0.0.0/1"));
+        }),
         way("SF302", "open to the Internet by an inline rule", |plan| {
             add(plan, "aws_security_group", json!({ "ingress": [{ "ipv6_cidr_blocks": ["::/0"] }] }));
         }),
@@ -259,6 +262,18 @@ fn of_people_and_access() -> Vec<Way> {
         way("SF602", "an action on everything", |plan| {
             set(plan, POLICY, "event-router", "/policy", &policy("dynamodb:PutItem", "*"));
         }),
+        way("SF601", "everything but one action", |plan| {
+            let statement = json!({ "Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:a" });
+            let policy = json!(json!({ "Version": "2012-10-17", "Statement": statement }).to_string());
+            set(plan, POLICY, "event-router", "/policy", &policy);
+        }),
+        way("SF601", "a wildcard action in an inline policy", |plan| {
+            let inline = json!([{ "name": "more", "policy": policy("rds:*", "arn:a") }]);
+            set(plan, "aws_iam_role", "event-router", "/inline_policy", &inline);
+        }),
+        way("SF602", "an action on all of a service", |plan| {
+            set(plan, POLICY, "event-router", "/policy", &policy("dynamodb:PutItem", "arn:aws:dynamodb:*:*:*"));
+        }),
         way("SF603", "a drainer that may fail over", |plan| {
             set(plan, POLICY, "connection-drainer", "/policy", &policy("rds:FailoverDBCluster", "arn:a"));
         }),
@@ -267,6 +282,19 @@ fn of_people_and_access() -> Vec<Way> {
         }),
         way("SF605", "a key for everybody", |plan| {
             set(plan, "aws_kms_key", "database", "/policy", &open_policy("kms:Decrypt"));
+        }),
+        way("SF605", "a topic for everybody but one", |plan| {
+            let statement = json!({ "Effect": "Allow", "NotPrincipal": { "AWS": "1" }, "Action": "sns:Publish" });
+            let policy = json!(json!({ "Version": "2012-10-17", "Statement": statement }).to_string());
+            set(plan, "aws_sns_topic_policy", "critical", "/policy", &policy);
+        }),
+        way("SF606", "an administrator by an argument of the role", |plan| {
+            let arns = json!(["arn:aws:iam::aws:policy/PowerUserAccess"]);
+            set(plan, "aws_iam_role", "drills", "/managed_policy_arns", &arns);
+        }),
+        way("SF606", "administrators in a list", |plan| {
+            let arn = json!("arn:aws:iam::aws:policy/IAMFullAccess");
+            add(plan, "aws_iam_policy_attachment", json!({ "policy_arn": arn }));
         }),
         way("SF606", "an administrator", |plan| {
             let arn = json!("arn:aws:iam::aws:policy/AdministratorAccess");

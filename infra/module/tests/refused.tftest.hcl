@@ -116,6 +116,14 @@ run "an_open_database" {
   expect_failures = [var.security_group_ingress_rules]
 }
 
+run "a_database_open_in_two_halves" {
+  command = plan
+  variables {
+    security_group_ingress_rules = { low = { cidr_ipv4 = "0.0.0.0/1" }, high = { cidr_ipv4 = "128.0.0.0/1" } }
+  }
+  expect_failures = [var.security_group_ingress_rules]
+}
+
 run "few_backups" {
   command = plan
   variables {
