@@ -39,13 +39,18 @@ variable "alarm_actions" {
 }
 
 variable "alarm_thresholds" {
-  description = "Other thresholds for alarms, by their key in generated/alarms.json, such as { \"replica-lag\" = 30000 }."
+  description = "Other thresholds for alarms on load, by their key in generated/alarms.json (those that are adjustable there), such as { \"replica-lag\" = 30000 }."
   type        = map(number)
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.alarm_thresholds), keys(jsondecode(file("${path.module}/generated/alarms.json"))))) == 0
     error_message = "alarm_thresholds names an alarm that generated/alarms.json does not have."
+  }
+
+  validation {
+    condition     = alltrue([for key in keys(var.alarm_thresholds) : try(jsondecode(file("${path.module}/generated/alarms.json"))[key].adjustable, true)])
+    error_message = "alarm_thresholds is for alarms on load, those that are adjustable in generated/alarms.json, such as replica-lag or writer-cpu: the others protect, and go off when they ship to."
   }
 }
 

@@ -233,6 +233,12 @@ fn of_functions() -> Vec<Way> {
             let pattern = json!({ "source": ["aws.rds"], "detail": { "EventID": ["RDS-EVENT-0071"] } }).to_string();
             set(plan, "aws_cloudwatch_event_rule", "rds", "/event_pattern", &json!(pattern));
         }),
+        way("SF412", "failovers that nobody hears of", |plan| remove(plan, "aws_cloudwatch_event_rule", "rds")),
+        way("SF412", "alarms that lead nowhere", |plan| remove(plan, "aws_cloudwatch_event_target", "alarm")),
+        way("SF412", "rotations that somebody else is told", |plan| {
+            let arn = json!("arn:aws:lambda:eu-central-1:123456789012:function:elsewhere");
+            set(plan, "aws_cloudwatch_event_target", "rotation", "/arn", &arn);
+        }),
         way("SF411", "a drill that nothing stops", |plan| {
             set(plan, "aws_fis_experiment_template", "failover", "/stop_condition", &json!([{ "source": "none" }]));
         }),
@@ -252,6 +258,24 @@ fn of_people_and_access() -> Vec<Way> {
         }),
         way("SF502", "a prober without a dead man's alarm", |plan| remove(plan, ALARM, "prober-silent-eu-central-1b")),
         way("SF503", "lost commits without an alarm", |plan| remove(plan, ALARM, "canary-lost")),
+        way("SF503", "an outage that no alarm can show", |plan| {
+            set(plan, ALARM, "no-commit", "/threshold", &json!(0));
+        }),
+        way("SF503", "calls for a person that nobody counts up to", |plan| {
+            set(plan, ALARM, "person-called", "/threshold", &json!(1e9));
+        }),
+        way("SF503", "defects that have to last a day", |plan| {
+            set(plan, ALARM, "defect", "/evaluation_periods", &json!(1440));
+        }),
+        way("SF503", "a function whose errors nobody sees", |plan| {
+            remove(plan, ALARM, "function-errors-event-router");
+        }),
+        way("SF506", "nobody is called", |plan| {
+            remove(plan, "aws_cloudwatch_composite_alarm", "needs-a-person");
+        }),
+        way("SF506", "an outage that never is one", |plan| {
+            set(plan, "aws_cloudwatch_composite_alarm", "writer-does-not-commit", "/alarm_rule", &json!("FALSE"));
+        }),
         way("SF504", "nobody is told", |plan| remove(plan, "aws_sns_topic_subscription", "")),
         way("SF505", "an alarm on what nobody emits", |plan| {
             set(plan, ALARM, "canary-lost", "/dimensions", &json!({ "Cluster": "orders" }));

@@ -200,6 +200,11 @@ run "provisioned_with_its_own_alarms" {
   command = plan
   variables {
     cluster_instance_class = "db.r7g.large"
+    alarm_thresholds       = { "writer-cpu" = 75 }
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["writer-cpu"].threshold == 75
+    error_message = "a threshold on load is the user's"
   }
   assert {
     condition     = length(aws_rds_cluster.this[0].serverlessv2_scaling_configuration) == 0

@@ -228,6 +228,14 @@ run "an_unknown_alarm" {
   expect_failures = [var.alarm_thresholds]
 }
 
+run "an_alarm_that_protects" {
+  command = plan
+  variables {
+    alarm_thresholds = { "no-commit" = 0, "replica-lag" = 30000 }
+  }
+  expect_failures = [var.alarm_thresholds]
+}
+
 run "a_secondary_without_a_zone" {
   command = plan
   variables {

@@ -37,6 +37,8 @@ struct Alarm {
     missing: &'static str,
     per: Option<&'static str>,
     when: Option<Condition>,
+    /// Whether its threshold depends on the load. All others protect, and are as they are.
+    adjustable: bool,
 }
 
 impl Alarm {
@@ -56,6 +58,7 @@ impl Alarm {
             missing: "notBreaching",
             per: None,
             when: None,
+            adjustable: false,
         }
     }
 
@@ -73,7 +76,7 @@ impl Alarm {
         statistic: &'static str,
         crossed: Crossed,
     ) -> Self {
-        Self { dimensions: of.to_vec(), ..Self::on(RDS, metric, statistic, crossed) }
+        Self { dimensions: of.to_vec(), ..Self::on(RDS, metric, statistic, crossed) }.adjustable()
     }
 
     fn named(self, key: &'static str, severity: Severity, description: &'static str) -> Self {
@@ -86,6 +89,10 @@ impl Alarm {
 
     fn when(self, condition: Condition) -> Self {
         Self { when: Some(condition), ..self }
+    }
+
+    fn adjustable(self) -> Self {
+        Self { adjustable: true, ..self }
     }
 
     fn print(&self) -> Value {
@@ -111,6 +118,7 @@ impl Alarm {
             "treat_missing_data": self.missing,
             "per": self.per,
             "when": self.when,
+            "adjustable": self.adjustable,
         })
     }
 }
@@ -169,9 +177,11 @@ fn of_steadfast() -> Vec<Alarm> {
             .when(Condition::Pin),
         Alarm::ours(metric::RECOVERY, "Maximum", Crossed::Above(120_000))
             .named("slow-recovery", Warning, "A recovery took longer than two minutes.")
+            .adjustable()
             .when(Condition::Cluster),
         Alarm::ours(metric::RECOVERY, "Maximum", Crossed::Above(300_000))
             .named("slow-recovery-of-instance", Warning, "A recovery took longer than five minutes.")
+            .adjustable()
             .when(Condition::Instance),
         Alarm::ours(metric::ROTATION_FAILURES, "Sum", Crossed::From(1))
             .named("rotation-failed", Warning, "A step of a rotation failed: a password stays as it is.")
