@@ -114,7 +114,8 @@ resource "aws_iam_role" "flow_logs" {
       Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
     }]
   })
-  tags = local.tags
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 resource "aws_iam_role_policy" "flow_logs" {

@@ -84,7 +84,8 @@ resource "aws_iam_role" "monitoring" {
       Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
     }]
   })
-  tags = local.tags
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 resource "aws_iam_role_policy_attachment" "monitoring" {

@@ -165,6 +165,22 @@ run "parameters_that_leave_nothing_to_change" {
   }
 }
 
+run "bounds_every_role" {
+  command = plan
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
+    rotation             = {}
+    backup_verification  = {}
+  }
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.function), aws_iam_role.scheduler, aws_iam_role.drills, aws_iam_role.backup, aws_iam_role.flow_logs, aws_iam_role.monitoring) :
+      role.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+    ])
+    error_message = "no role without its boundary"
+  }
+}
+
 run "plans_again" {
   command = plan
 
@@ -286,6 +302,13 @@ run "rotates_passwords_and_opens_backups" {
       statement.Condition.StringLike["secretsmanager:ResourceTag/aws:rds:primaryDBClusterArn"] == "arn:aws:rds:eu-central-1:123456789012:cluster:verify-*" if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
     ])
     error_message = "and reads the passwords of nothing else"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.function["backup-verifier"].policy).Statement :
+      statement.Condition.Bool["kms:GrantIsForAWSResource"] if contains(flatten([statement.Action]), "kms:CreateGrant")
+    ] == ["true"]
+    error_message = "and gives the key to AWS alone"
   }
   assert {
     condition = anytrue([
