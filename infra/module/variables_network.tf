@@ -47,7 +47,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of an existing VPC for the database, one for each of azs and in their order."
+  description = "Private subnets of an existing VPC for the database, one for each of azs and in their order, each in its zone."
   type        = list(string)
   default     = []
 
@@ -69,7 +69,7 @@ variable "subnet_cidr_blocks" {
 }
 
 variable "function_subnet_ids" {
-  description = "Subnets of an existing VPC for the functions, one for each of azs and in their order. Empty: those of the database."
+  description = "Subnets of an existing VPC for the functions, one for each of azs and in their order, each in its zone. Empty: those of the database."
   type        = list(string)
   default     = []
 
