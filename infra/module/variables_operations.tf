@@ -137,9 +137,14 @@ variable "pin_name" {
 }
 
 variable "create_drills" {
-  description = "Whether to make the templates of the fault injection experiments."
+  description = "Whether to make the templates of the fault injection experiments, for at most four zones."
   type        = bool
   default     = true
+
+  validation {
+    condition     = !var.create_drills || length(var.azs) <= 4
+    error_message = "A drill is stopped by an alarm of every zone and one more, and FIS takes five: with more than four azs set create_drills to false."
+  }
 }
 
 variable "backup_plan" {

@@ -110,6 +110,15 @@ run "applies" {
   }
 }
 
+run "says_what_others_build_on" {
+  command = plan
+
+  assert {
+    condition     = output.cluster_members == tolist(["orders-one", "orders-three", "orders-two"]) && output.db_instance_port == null
+    error_message = "outputs as of the community modules"
+  }
+}
+
 run "grants_what_is_called_and_no_more" {
   assert {
     condition = alltrue(flatten([

@@ -36,6 +36,10 @@ run "applies" {
     error_message = "an instance is watched"
   }
   assert {
+    condition     = output.db_instance_port == 5432 && startswith(output.db_instance_master_user_secret_arn, "arn:aws:secretsmanager:") && length(output.cluster_members) == 0
+    error_message = "outputs as of the community modules"
+  }
+  assert {
     condition     = strcontains(aws_iam_role_policy.function["promotion-coordinator"].policy, "rds:RebootDBInstance") && !strcontains(aws_iam_role_policy.function["promotion-coordinator"].policy, "rds:FailoverDBCluster")
     error_message = "the call is a reboot with failover"
   }

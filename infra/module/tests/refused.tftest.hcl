@@ -253,6 +253,14 @@ run "a_name_that_two_would_write" {
   expect_failures = [var.pin_name]
 }
 
+run "drills_in_five_zones" {
+  command = plan
+  variables {
+    azs = ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1f"]
+  }
+  expect_failures = [var.create_drills]
+}
+
 run "an_unknown_architecture" {
   command = plan
   variables {
