@@ -40,7 +40,7 @@ impl Hold {
     /// A session with the proved writer. Safe to cancel.
     pub(crate) async fn session(&self, deadline: Instant) -> Result<Object<WriterSessions>, HoldError> {
         let began = Instant::now();
-        let expired = || HoldError::Expired { waited: began.elapsed() };
+        let expired = || HoldError::Expired { waited: began.elapsed(), refusal: self.source.last_refusal() };
         let mut place = None;
         let mut pause = std::time::Duration::from_millis(5);
         loop {
