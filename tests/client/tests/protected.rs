@@ -274,15 +274,18 @@ async fn nothing_that_is_set_on_a_session_reaches_its_next_use() {
         assert!(matches!(refused, Err(Cause::Refused(refusal)) if refusal == reason), "{sql}: {refused:?}");
     }
     let lent = client.session().await.unwrap();
-    let spoil = "SET synchronous_commit = off; SET work_mem = '1MB'; CREATE TEMP TABLE entry (id text);
-        SELECT pg_advisory_lock(1); BEGIN; INSERT INTO payments.entry VALUES (1)";
-    lent.plain().batch_execute(spoil).await.unwrap();
+    for spoil in [
+        "SET synchronous_commit = off; SET work_mem = '1MB'; CREATE TEMP TABLE entry (id text); SELECT pg_advisory_lock(77)",
+        "BEGIN; INSERT INTO payments.entry VALUES (1)",
+    ] {
+        lent.plain().batch_execute(spoil).await.unwrap();
+    }
     drop(lent);
     // There is one session only, so it is the same, or a new one.
     insert(&client, Key::fresh(), 2).await.unwrap();
     let next = client.session().await.unwrap();
     let state = "SELECT current_setting('synchronous_commit'), current_setting('work_mem') = '1MB', count(*), max(id), \
-        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') FROM entry";
+        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77) FROM entry";
     let row = next.plain().query_typed_one(state, &[]).await.unwrap();
     assert_eq!((row.get::<_, &str>(0), row.get::<_, bool>(1)), ("on", false));
     assert_eq!((row.get::<_, i64>(2), row.get::<_, i64>(3), row.get::<_, i64>(4)), (1, 2, 0));
