@@ -35,7 +35,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Name and password. Neither is ever logged.
+/// Name and password. The password is never logged; the name is where a server names it in a refusal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The role.
@@ -137,7 +137,8 @@ impl Config {
     }
 
     /// With the cluster endpoint of an Aurora cluster; the instances are learned by SQL
-    /// (`aurora_replica_status`) from whichever instance it leads to.
+    /// (`aurora_replica_status`) from whichever instance it leads to, and again whenever a writer is searched for: an
+    /// instance that was added later is found.
     pub fn cluster(
         endpoint: Endpoint,
         database: impl Into<String>,

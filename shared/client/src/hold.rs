@@ -57,7 +57,7 @@ impl Hold {
 
     async fn session_for(&self, deadline: Instant, line: Line) -> Result<Object<WriterSessions>, HoldError> {
         let began = Instant::now();
-        let expired = || HoldError::Expired { waited: began.elapsed() };
+        let expired = || HoldError::Expired { waited: began.elapsed(), refusal: self.source.last_refusal() };
         let mut place = None;
         let mut pause = std::time::Duration::from_millis(5);
         loop {

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
 
 use crate::config::{Config, Endpoint};
-use crate::error::ConnectError;
+use crate::error::{ConnectError, words};
 use crate::key::Key;
 use crate::network::Link;
 
@@ -29,6 +29,9 @@ const ASK: &str =
     "UPDATE steadfast.ledger SET asked = pg_catalog.clock_timestamp() WHERE key = $1 RETURNING applied, result";
 const GIVE_UP: &str = "INSERT INTO steadfast.ledger (key, applied) VALUES ($1, false) ON CONFLICT DO NOTHING";
 const PROVE: &str = "SELECT steadfast.prove($1, $2, $3)";
+/// `DISCARD ALL` without `DEALLOCATE ALL`: the statements of the ledger stay prepared.
+const CLEAN: &str = "ROLLBACK; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
 
 /// A session with a node that is, or was, the writer. It ends by itself once a higher epoch is proved elsewhere.
 pub struct Session {
@@ -128,8 +131,30 @@ impl Acquaintance {
     }
 }
 
+/// Something was sent, and its answer is not there yet. Dropped before it is [`Self::answered`], it ends the session:
+/// what runs on it must not run into the next use.
+pub(crate) struct UnderWay<'a> {
+    session: &'a Session,
+    answered: bool,
+}
+
+impl UnderWay<'_> {
+    pub(crate) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.session.end();
+        }
+    }
+}
+
 impl Session {
-    /// The driver's client, for what needs no protection. It must not be left inside a transaction.
+    /// The driver's client, for what needs no protection. In a pool of your own, what is set on it or begun with it is
+    /// there at the next use.
     pub fn plain(&self) -> &Client {
         &self.link.client
     }
@@ -160,6 +185,25 @@ impl Session {
 
     pub(crate) fn warnings(&self) -> u64 {
         self.link.warnings()
+    }
+
+    /// Closes it, whatever is under way on it. The pool hands it out no more.
+    pub(crate) fn end(&self) {
+        self.link.end();
+    }
+
+    pub(crate) fn under_way(&self) -> UnderWay<'_> {
+        UnderWay { session: self, answered: false }
+    }
+
+    /// Takes back what an application set or began on it, or ends it if that takes longer than `limit`.
+    pub(crate) async fn clean(&self, limit: Duration) {
+        let under_way = self.under_way();
+        match tokio::time::timeout(limit, self.link.client.batch_execute(CLEAN)).await {
+            Ok(Ok(())) => under_way.answered(),
+            Ok(Err(error)) => tracing::debug!(%error, "a session that was lent is not clean"),
+            Err(_) => tracing::debug!(?limit, "a session that was lent is not cleaned in time"),
+        }
     }
 
     /// A prepared statement, kept for the next use.
@@ -218,7 +262,7 @@ pub(crate) struct Proved {
 pub(crate) enum Unproved {
     #[error("it did not commit within {0:?}")]
     Silent(Duration),
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Database(Error),
     #[error("its commit came with a warning")]
     Warned,
