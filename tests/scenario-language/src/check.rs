@@ -192,43 +192,14 @@ impl Limits {
 }
 
 fn uses_target(fault: &Fault) -> bool {
-    instance(fault) == Some(Place::Target)
+    fault.place() == Some(Place::Target)
 }
 
 /// The reader that a fault names.
 fn place(fault: &Fault) -> Option<u8> {
-    match instance(fault) {
+    match fault.place() {
         Some(Place::Reader(number)) => Some(number),
         Some(Place::Writer | Place::OldWriter | Place::Target) | None => None,
-    }
-}
-
-/// The instance that a fault is about.
-fn instance(fault: &Fault) -> Option<Place> {
-    match fault {
-        Fault::KillHost(place)
-        | Fault::KillPostgres(place)
-        | Fault::Freeze(place)
-        | Fault::Restart(place)
-        | Fault::StallCommits(place)
-        | Fault::FillDisk(place)
-        | Fault::FailCommits(place)
-        | Fault::RefuseWrites(place)
-        | Fault::TakeConnections(place)
-        | Fault::Linger(place)
-        | Fault::Lag(place, _)
-        | Fault::Cut(place, _) => Some(*place),
-        Fault::Blind(_)
-        | Fault::Delay(..)
-        | Fault::Isolate(_)
-        | Fault::RefusePassword(_)
-        | Fault::RotatePassword(_)
-        | Fault::Fail(..)
-        | Fault::Events(_)
-        | Fault::Coordinator(_)
-        | Fault::KillProber(_)
-        | Fault::Platform(_)
-        | Fault::Operator(_) => None,
     }
 }
 

@@ -145,6 +145,35 @@ fn operator(words: &mut Words<'_>) -> Result<Fault, Complaint> {
 }
 
 impl Fault {
+    /// The instance that it is about, if one.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::KillHost(place)
+            | Self::KillPostgres(place)
+            | Self::Freeze(place)
+            | Self::Restart(place)
+            | Self::StallCommits(place)
+            | Self::FillDisk(place)
+            | Self::FailCommits(place)
+            | Self::RefuseWrites(place)
+            | Self::TakeConnections(place)
+            | Self::Linger(place)
+            | Self::Lag(place, _)
+            | Self::Cut(place, _) => Some(*place),
+            Self::Blind(_)
+            | Self::Delay(..)
+            | Self::Isolate(_)
+            | Self::RefusePassword(_)
+            | Self::RotatePassword(_)
+            | Self::Fail(..)
+            | Self::Events(_)
+            | Self::Coordinator(_)
+            | Self::KillProber(_)
+            | Self::Platform(_)
+            | Self::Operator(_) => None,
+        }
+    }
+
     /// Whether it is over as soon as it has happened, so that it cannot end later.
     pub fn is_over_at_once(&self) -> bool {
         match self {

@@ -211,32 +211,7 @@ impl World {
     }
 
     fn place_of(&self, fault: Fault) -> Option<Nth> {
-        let place = match fault {
-            Fault::KillHost(place)
-            | Fault::KillPostgres(place)
-            | Fault::Freeze(place)
-            | Fault::Restart(place)
-            | Fault::StallCommits(place)
-            | Fault::FillDisk(place)
-            | Fault::FailCommits(place)
-            | Fault::RefuseWrites(place)
-            | Fault::TakeConnections(place)
-            | Fault::Linger(place)
-            | Fault::Lag(place, _)
-            | Fault::Cut(place, _) => place,
-            Fault::Blind(_)
-            | Fault::Delay(..)
-            | Fault::Isolate(_)
-            | Fault::RefusePassword(_)
-            | Fault::RotatePassword(_)
-            | Fault::Fail(..)
-            | Fault::Events(_)
-            | Fault::Coordinator(_)
-            | Fault::KillProber(_)
-            | Fault::Platform(_)
-            | Fault::Operator(_) => return None,
-        };
-        match place {
+        match fault.place()? {
             Place::Writer => Some(self.platform.writer),
             Place::OldWriter => Some(0),
             Place::Target => self.platform.target,

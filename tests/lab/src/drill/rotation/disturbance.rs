@@ -62,6 +62,13 @@ impl Disturbance {
         Some(Self { step, how })
     }
 
+    /// Whether a failover that nobody may refuse is planned in this step within so many rotations.
+    pub(super) fn in_step(step: Step, rotations: u32) -> bool {
+        (1..=rotations)
+            .filter_map(Self::of)
+            .any(|planned| planned.step == step && matches!(planned.how, How::Killed | How::ByHand))
+    }
+
     pub(super) fn is_failover(self) -> bool {
         self.how != How::FunctionKilled
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use steadfast_core::ports::State;
 use steadfast_core::rotation::Phase;
+use steadfast_core::rotation::step::STEPS;
 use tokio::time::{Instant, sleep};
 
 use super::result::write_json;
@@ -290,5 +291,11 @@ impl RotationResult {
             (audit.acknowledged == 0, "there was no load".to_owned()),
         ];
         self.failures.extend(checks.into_iter().filter(|(failed, _)| *failed).map(|(_, words)| words));
+        for step in STEPS.into_iter().filter(|step| Disturbance::in_step(*step, plan.rotations)) {
+            let name = format!("{step:?}");
+            if !self.failovers_in.keys().any(|disturbance| disturbance.ends_with(&name)) {
+                self.failures.push(format!("no failover came in the midst of {name}"));
+            }
+        }
     }
 }
