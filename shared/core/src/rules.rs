@@ -88,18 +88,18 @@ pub static TABLE: &[Rule] = &[
     rule(330, Verdict::Recovered, "another instance took over, and a commit proved it", |f| {
         f.writer == WriterState::Moved
     }),
+    // Of an open episode the lease is ours by now: rules 120 and 130.
     rule(335, Verdict::SwitchOver, "an operator ordered a switchover, and all is ready for its next step", |f| {
         f.writer == WriterState::Committing
             && f.planned == Planned::Due
             && f.mode == Mode::Armed
-            && f.lease == LeaseState::Ours
             && f.progress == Progress::Open
             && f.platform == Platform::Idle
             && f.candidate
             && !f.overdue
     }),
     rule(337, Verdict::Recovered, "the switchover was called off or refused, and the old writer commits", |f| {
-        f.writer == WriterState::Committing && f.planned != Planned::No && f.progress != Progress::None
+        f.writer == WriterState::Committing && f.planned != Planned::No
     }),
     rule(340, Verdict::Recovered, "the writer came back before anything was called, and a commit proved it", |f| {
         f.writer == WriterState::Committing && f.progress == Progress::Open

@@ -103,6 +103,17 @@ fn a_switchover_needs_an_order_and_a_healthy_cluster() {
     }
 }
 
+/// A state of the writer that no rule names yet goes to a person: no promotion rests on what earlier rules leave over.
+#[test]
+fn a_rule_that_promotes_says_itself_what_has_failed() {
+    for rule in TABLE.iter().filter(|rule| rule.verdict == Verdict::FailOver) {
+        for facts in all().into_iter().filter(rule.matches) {
+            let replaced = [WriterState::Dead, WriterState::Restarting, WriterState::Silent, WriterState::Stalled];
+            assert!(replaced.contains(&facts.writer), "rule {} for {facts:?}", rule.id);
+        }
+    }
+}
+
 #[test]
 fn an_episode_that_is_open_for_long_reaches_a_person_unless_somebody_acts_or_commits() {
     let owned = |facts: &Facts| {

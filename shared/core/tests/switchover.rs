@@ -77,6 +77,10 @@ fn kinds(w: &W) -> Vec<(Kind, String)> {
     i.evidence.values().filter(|e| e.kind != Kind::Decided).map(|e| (e.kind, action(e))).collect()
 }
 
+fn call_intended() -> (Kind, String) {
+    (Kind::Intended, "FailoverDBCluster".to_owned())
+}
+
 #[test]
 fn it_closes_the_gate_calls_once_proves_and_closes() {
     let w = healthy();
@@ -188,9 +192,12 @@ fn the_latest_orders_are_remembered_through_many_episodes() {
 
 #[test]
 fn a_gate_that_does_not_close_calls_it_off() {
-    for answer in [
-        Ok(Quiesced { because: Some("a transaction goes on".into()), ..Quiesced::default() }),
-        Err(CallError::Unanswered { action: "Invoke", cause: "timeout".into() }),
+    for (answer, why) in [
+        (
+            Ok(Quiesced { because: Some("a transaction goes on".into()), ..Quiesced::default() }),
+            "a transaction goes on",
+        ),
+        (Err(CallError::Unanswered { action: "Invoke", cause: "the drainer is mute".into() }), "the drainer is mute"),
     ] {
         let w = healthy();
         w.i.lock().unwrap().quiesced = Some(answer);
@@ -199,7 +206,40 @@ fn a_gate_that_does_not_close_calls_it_off() {
         let episode = episode(&w);
         assert_eq!(episode.closed.unwrap().writer.as_str(), "w");
         assert_eq!(told(&w)[1], "orders: the switchover did not happen; w writes");
+        let i = w.i.lock().unwrap();
+        assert!(i.notices[1].body.contains(why), "whoever ordered it has to mend this: {}", i.notices[1].body);
     }
+}
+
+#[test]
+fn a_drainer_that_says_why_not_is_believed_although_it_has_closed_the_gate() {
+    let w = healthy();
+    let gate = Phase::Closed { until: w.now().plus(Duration::from_secs(20)) };
+    let because = Some("somebody is inside who never took the lock".to_owned());
+    w.i.lock().unwrap().quiesced =
+        Some(Ok(Quiesced { gate, hold: Some("tx".into()), because, stragglers: Vec::new() }));
+    let _ended = switch(&w, &order(None), 60).unwrap().unwrap();
+    let i = w.i.lock().unwrap();
+    assert_eq!((i.fail_overs.as_slice(), i.resumes.as_slice()), (&[][..], &["tx".to_owned()][..]));
+    assert!(i.notices[1].body.contains("never took the lock"), "{}", i.notices[1].body);
+}
+
+/// Two Availability Zones fall silent between the order and its first step, for longer than anybody waits for it.
+#[test]
+fn an_order_that_could_not_be_begun_for_half_a_minute_is_called_off() {
+    let mut w = healthy();
+    w.reports = Box::new(|now| {
+        let mut all = reported(now, None);
+        if (40..35_000).contains(&now.since(NOW).as_millis()) {
+            all.truncate(1);
+        }
+        all
+    });
+    let ended = switch(&w, &order(None), 60).unwrap().unwrap();
+    assert_eq!(ended.rule, 310, "{ended:?}");
+    let i = w.i.lock().unwrap();
+    assert!(i.quiesces.is_empty() && i.fail_overs.is_empty(), "applications would be stopped when nobody expects it");
+    assert!(i.notices[1].body.contains("it was not carried out in time"), "{}", i.notices[1].body);
 }
 
 #[test]
@@ -237,12 +277,29 @@ fn a_gate_that_took_too_long_to_cover_the_call_is_not_relied_on() {
     let i = w.i.lock().unwrap();
     assert!(i.fail_overs.is_empty(), "the block might end before the call arrives");
     assert_eq!(i.resumes, ["tx"], "and nobody waits for nothing");
+    drop(i);
+    assert!(!kinds(&w).contains(&call_intended()), "not even intended, so that the gate is opened at once");
+}
+
+/// The gate covers the call when that is decided, and no longer once its intention stands; the lease would last.
+#[test]
+fn a_gate_that_ran_short_while_the_call_was_written_down_is_not_relied_on() {
+    let w = healthy();
+    let gate = Phase::Closed { until: w.now().plus(Duration::from_secs(8)) };
+    w.i.lock().unwrap().quiesced = Some(Ok(Quiesced { gate, hold: Some("tx".into()), ..Quiesced::default() }));
+    w.i.lock().unwrap().slow_before = Some(("FailoverDBCluster", 3_000));
+    let _ended = switch(&w, &order(None), 60).unwrap().unwrap();
+    assert!(kinds(&w).contains(&call_intended()), "the intention was what took so long");
+    let i = w.i.lock().unwrap();
+    assert_eq!((i.fail_overs.as_slice(), i.resumes.as_slice()), (&[][..], &["tx".to_owned()][..]));
+    let episode = i.state.episode.as_ref().unwrap();
+    assert_eq!((&episode.promotion, episode.closed.as_ref().unwrap().by), (&None, RecoveredBy::Itself));
 }
 
 #[test]
 fn a_gate_is_not_closed_under_a_lease_that_ran_short() {
     let w = healthy();
-    w.i.lock().unwrap().slow_before = Some("quiesce");
+    w.i.lock().unwrap().slow_before = Some(("quiesce", 4_900));
     let _ended = switch(&w, &order(None), 60).unwrap().unwrap();
     let i = w.i.lock().unwrap();
     assert!(i.quiesces.is_empty() && i.fail_overs.is_empty());
@@ -257,6 +314,7 @@ fn a_pause_before_the_call_stops_it() {
         let _ended = switch(&w, &order(None), 60);
         let i = w.i.lock().unwrap();
         assert!(i.fail_overs.is_empty(), "paused before {action}");
+        assert_eq!(i.quiesces.is_empty(), action == "quiesce", "paused before {action}");
         assert_eq!(i.resumes.len(), i.quiesces.len(), "nobody waits at the gate when paused before {action}");
     }
 }

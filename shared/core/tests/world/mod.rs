@@ -46,8 +46,8 @@ pub(crate) struct Inner {
     /// What the control plane answers to calls, the first one first; then it accepts.
     pub(crate) answers: Vec<Option<CallError>>,
     pub(crate) lose_answer_of_second_intention: bool,
-    /// The write that intends this takes nearly as long as a lease lasts.
-    pub(crate) slow_before: Option<&'static str>,
+    /// The write that intends this takes so many milliseconds.
+    pub(crate) slow_before: Option<(&'static str, u64)>,
     pub(crate) quiesces: Vec<String>,
     pub(crate) quiesce_takes_ms: u64,
     pub(crate) quiesced: Option<Result<Quiesced, CallError>>,
@@ -113,9 +113,10 @@ impl StateTable for W {
         if i.pause_before.is_some_and(|action| entries.iter().any(|entry| entry.data["action"] == action)) {
             i.state.mode = Mode::Paused;
         }
-        if i.slow_before.is_some_and(|action| entries.iter().any(|entry| entry.data["action"] == action)) {
+        let slow = i.slow_before.filter(|(action, _)| entries.iter().any(|entry| entry.data["action"] == *action));
+        if let Some((_, takes_ms)) = slow {
             i.slow_before = None;
-            i.now += 4_900;
+            i.now += takes_ms;
         }
         let bad = match &under {
             Under::Held(l) => i.state.lease.as_ref().is_none_or(|c| (&c.owner, c.epoch) != (&l.owner, l.epoch)),
