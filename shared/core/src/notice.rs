@@ -117,12 +117,14 @@ fn switched(episode: &Episode, plan: &Plan, writer: &InstanceId) -> Notice {
         subject,
         body: format!(
             "Episode {} of cluster {}, begun {}, is closed. A commit on {writer} proved that writes flow, {how}. The \
-             switchover was ordered with the reason: {}. FailoverDBCluster was called {} times; the gate is open. {}",
+             switchover was ordered with the reason: {}. FailoverDBCluster was called {} times; the gate is open{}. {}",
             episode.epoch,
             episode.cluster,
             episode.opened_at.rfc3339(),
             plan.reason,
             episode.promotion.as_ref().map_or(0, |promotion| promotion.number),
+            // A drainer that did not answer may have left it closed on the old writer: 60 s is the longest limit.
+            if done { "" } else { ", or the server opens it by itself within a minute" },
             evidence(episode)
         ),
     }
