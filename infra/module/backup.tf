@@ -1,4 +1,5 @@
 # Snapshots outside of RDS's own, in a vault with rules of its own. A plan proves nothing: only a restore does.
+# AWS deletes no vault that holds recovery points: `infra destroy` says so before it destroys anything.
 locals {
   create_backup = var.create && var.backup_plan != null
 }

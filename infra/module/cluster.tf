@@ -47,6 +47,8 @@ resource "aws_rds_cluster" "this" {
   final_snapshot_identifier    = local.final_snapshot_identifier
   apply_immediately            = var.apply_immediately
   allow_major_version_upgrade  = var.allow_major_version_upgrade
+  # A major upgrade takes the instances along, and is refused while their group is of the old family.
+  db_instance_parameter_group_name = var.allow_major_version_upgrade ? aws_db_parameter_group.this[0].name : null
 
   enabled_cloudwatch_logs_exports = var.enabled_cloudwatch_logs_exports
 
@@ -101,6 +103,11 @@ resource "aws_rds_cluster_instance" "this" {
 
   # Nothing here follows the writer's role, so a failover leaves the next plan empty.
   tags = local.tags
+
+  # A new key shifts the order by which zones are dealt out, and another zone would make running instances anew.
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_rds_cluster_parameter_group" "this" {

@@ -80,8 +80,15 @@ locals {
         {
           # RDS opens the storage of the copy on behalf of whoever restores it.
           on       = "restoring"
-          Action   = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
+          Action   = ["kms:Decrypt", "kms:DescribeKey"]
           Resource = local.database_key_arns
+        },
+        {
+          # Grants for RDS alone: whoever takes over the function gives nobody else the key.
+          on        = "restoring"
+          Action    = ["kms:CreateGrant"]
+          Resource  = local.database_key_arns
+          Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
         },
         {
           on       = "restored"
@@ -94,7 +101,10 @@ locals {
           Action   = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"]
           Resource = [local.restored_secrets]
         },
-      ] : { Effect = "Allow", Action = statement.Action, Resource = statement.Resource }
+        ] : merge(
+        { Effect = "Allow", Action = statement.Action, Resource = statement.Resource },
+        { for key, condition in { Condition = try(statement.Condition, null) } : key => condition if condition != null },
+      )
       if length(statement.Resource) > 0 && contains([for called in lookup(local.called, kind, []) : called.on], statement.on)
     ]
   }

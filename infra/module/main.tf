@@ -23,6 +23,7 @@ locals {
     provisioned  = local.is_cluster && !local.has_serverless
     data_api     = local.is_cluster && local.data_api
     pin          = local.is_cluster && var.pin_name != null
+    secondary    = local.has_secondary
     drills       = local.create_drills
     rotation     = var.rotation != null
     verification = var.backup_verification != null

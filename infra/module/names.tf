@@ -26,9 +26,11 @@ resource "aws_route53_zone" "private" {
 }
 
 # Health checkers cannot reach a private address, so the checks read the data of the witnesses' metric, one for each
-# zone: a check takes neither metric math nor M of N. A witness that falls silent keeps its last word.
+# zone: a check takes neither metric math nor M of N. A witness that falls silent keeps its last word. Ten minutes
+# without a commit make a zone unhealthy: a failover to the standby is over by then, and must not lead clients to a
+# replica that takes no writes.
 resource "aws_route53_health_check" "zone" {
-  for_each = { for az in local.azs : az => "no-commit-${az}" if local.has_zone }
+  for_each = { for az in local.azs : az => "name-fails-over-${az}" if local.has_secondary }
 
   type                            = "CLOUDWATCH_METRIC"
   cloudwatch_alarm_name           = aws_cloudwatch_metric_alarm.this[each.value].alarm_name
@@ -44,7 +46,7 @@ resource "aws_route53_health_check" "zone" {
 }
 
 resource "aws_route53_health_check" "commits" {
-  count = local.has_zone ? 1 : 0
+  count = local.has_secondary ? 1 : 0
 
   type                   = "CALCULATED"
   child_health_threshold = floor(length(local.azs) / 2) + 1

@@ -20,6 +20,28 @@ locals {
   route_table_ids = local.create_vpc ? [aws_route_table.private[0].id] : var.route_table_ids
 }
 
+# A subnet that is listed under another zone would make one zone's witness stand in another.
+locals {
+  listed_subnets = merge([
+    for kind, ids in { subnet_ids = var.subnet_ids, function_subnet_ids = var.function_subnet_ids } : {
+      for position, id in ids : "${kind}/${var.azs[position]}" => { id = id, az = var.azs[position] } if var.create && !var.create_vpc
+    }
+  ]...)
+}
+
+data "aws_subnet" "listed" {
+  for_each = local.listed_subnets
+
+  id = each.value.id
+
+  lifecycle {
+    postcondition {
+      condition     = self.availability_zone == each.value.az
+      error_message = "${each.key}: ${each.value.id} lies in ${self.availability_zone}. List subnet_ids and function_subnet_ids in the order of azs, one in each zone."
+    }
+  }
+}
+
 resource "aws_vpc" "this" {
   count = local.create_vpc ? 1 : 0
 
@@ -114,7 +136,8 @@ resource "aws_iam_role" "flow_logs" {
       Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
     }]
   })
-  tags = local.tags
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 resource "aws_iam_role_policy" "flow_logs" {

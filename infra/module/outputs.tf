@@ -55,6 +55,11 @@ output "cluster_master_user_secret" {
   value       = local.master_user_secret_arn == null ? [] : [{ secret_arn = local.master_user_secret_arn }]
 }
 
+output "cluster_members" {
+  description = "Identifiers of the cluster's instances"
+  value       = local.is_cluster ? local.member_identifiers : []
+}
+
 output "cluster_instances" {
   description = "Instances by key"
   value       = { for key, instance in aws_rds_cluster_instance.this : key => { id = instance.identifier, arn = instance.arn, endpoint = instance.endpoint, availability_zone = instance.availability_zone } }
@@ -78,6 +83,21 @@ output "db_instance_endpoint" {
 output "db_instance_address" {
   description = "Host name of the RDS instance"
   value       = one(aws_db_instance.this[*].address)
+}
+
+output "db_instance_port" {
+  description = "Port of the RDS instance"
+  value       = local.is_instance ? local.database_port : null
+}
+
+output "db_instance_resource_id" {
+  description = "Resource id of the RDS instance, for IAM authentication"
+  value       = one(aws_db_instance.this[*].resource_id)
+}
+
+output "db_instance_master_user_secret_arn" {
+  description = "Master secret of the RDS instance, kept and rotated by RDS"
+  value       = local.is_instance ? local.master_user_secret_arn : null
 }
 
 output "db_subnet_group_name" {

@@ -1,14 +1,15 @@
 locals {
   engine_major = split(".", var.engine_version)[0]
 
-  # Static parameters need pending-reboot, or the provider changes them forever.
+  # Static parameters need pending-reboot, or the provider changes them forever. So does whatever may be its family's
+  # default: RDS keeps pending-reboot for it, whatever it is told. A new group holds from the first start all the same.
   shared_parameters = {
     "shared_preload_libraries"   = { value = "pg_stat_statements", apply_method = "pending-reboot" }
     "pg_stat_statements.track"   = { value = "all", apply_method = "immediate" }
-    "log_statement"              = { value = var.log_statement, apply_method = "immediate" }
-    "log_min_duration_statement" = { value = tostring(var.log_min_duration_statement), apply_method = "immediate" }
-    "rds.force_ssl"              = { value = "1", apply_method = "immediate" }
-    "password_encryption"        = { value = "scram-sha-256", apply_method = "immediate" }
+    "log_statement"              = { value = var.log_statement, apply_method = var.log_statement == "none" ? "pending-reboot" : "immediate" }
+    "log_min_duration_statement" = { value = tostring(var.log_min_duration_statement), apply_method = var.log_min_duration_statement == -1 ? "pending-reboot" : "immediate" }
+    "rds.force_ssl"              = { value = "1", apply_method = "pending-reboot" }
+    "password_encryption"        = { value = "scram-sha-256", apply_method = "pending-reboot" }
   }
 
   # Cluster cache management: a promoted tier-0 reader starts with a warm cache.
@@ -83,7 +84,8 @@ resource "aws_iam_role" "monitoring" {
       Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
     }]
   })
-  tags = local.tags
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
 }
 
 resource "aws_iam_role_policy_attachment" "monitoring" {

@@ -16,11 +16,17 @@ locals {
 resource "aws_secretsmanager_secret" "login" {
   for_each = local.logins
 
-  name                    = "${var.name}/${each.key}"
+  # A deleted secret keeps its name for the recovery window, and an installation may be made again before that.
+  name_prefix             = "${var.name}/${each.key}-"
   description             = "Login of the ${each.key} on ${local.database_identifier}"
   kms_key_id              = local.operations_key_arn
   recovery_window_in_days = var.secret_recovery_window_in_days
   tags                    = local.tags
+
+  # A secret that is there keeps the name it has: another one would be a new secret without its password.
+  lifecycle {
+    ignore_changes = [name, name_prefix]
+  }
 }
 
 resource "aws_secretsmanager_secret_version" "login" {

@@ -16,7 +16,7 @@ variable "cluster_instance_class" {
 }
 
 variable "instances" {
-  description = "Instances by key, three or more. Zones are dealt out in the order of the keys unless named; tiers 0 and 1 are the failover targets."
+  description = "Instances by key, three or more. Zones are dealt out in the order of the keys unless named, when an instance is made: one that is there stays in its zone. Tiers 0 and 1 are the failover targets."
   type = map(object({
     identifier        = optional(string)
     instance_class    = optional(string)

@@ -47,7 +47,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of an existing VPC for the database, one for each of azs and in their order."
+  description = "Private subnets of an existing VPC for the database, one for each of azs and in their order, each in its zone."
   type        = list(string)
   default     = []
 
@@ -69,7 +69,7 @@ variable "subnet_cidr_blocks" {
 }
 
 variable "function_subnet_ids" {
-  description = "Subnets of an existing VPC for the functions, one for each of azs and in their order. Empty: those of the database."
+  description = "Subnets of an existing VPC for the functions, one for each of azs and in their order, each in its zone. Empty: those of the database."
   type        = list(string)
   default     = []
 
@@ -122,9 +122,10 @@ variable "security_group_ingress_rules" {
   validation {
     condition = alltrue([
       for rule in values(var.security_group_ingress_rules) :
-      !can(regex("/0$", coalesce(rule.cidr_ipv4, "none"))) && !can(regex("/0$", coalesce(rule.cidr_ipv6, "none")))
+      (rule.cidr_ipv4 == null || try(tonumber(split("/", rule.cidr_ipv4)[1]) >= 8, false))
+      && (rule.cidr_ipv6 == null || try(tonumber(split("/", rule.cidr_ipv6)[1]) >= 32, false))
     ])
-    error_message = "security_group_ingress_rules opens the database to every address (/0): name the networks or security groups of your applications."
+    error_message = "security_group_ingress_rules opens the database to half the Internet or more: name the networks of your applications, of /8 or narrower (IPv6: /32), or their security groups."
   }
 
   validation {

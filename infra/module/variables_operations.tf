@@ -39,13 +39,18 @@ variable "alarm_actions" {
 }
 
 variable "alarm_thresholds" {
-  description = "Other thresholds for alarms, by their key in generated/alarms.json, such as { \"replica-lag\" = 30000 }."
+  description = "Other thresholds for alarms on load, by their key in generated/alarms.json (those that are adjustable there), such as { \"replica-lag\" = 30000 }."
   type        = map(number)
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.alarm_thresholds), keys(jsondecode(file("${path.module}/generated/alarms.json"))))) == 0
     error_message = "alarm_thresholds names an alarm that generated/alarms.json does not have."
+  }
+
+  validation {
+    condition     = alltrue([for key in keys(var.alarm_thresholds) : try(jsondecode(file("${path.module}/generated/alarms.json"))[key].adjustable, true)])
+    error_message = "alarm_thresholds is for alarms on load, those that are adjustable in generated/alarms.json, such as replica-lag or writer-cpu: the others protect, and go off when they ship to."
   }
 }
 
@@ -100,7 +105,7 @@ variable "reader_record_name" {
 }
 
 variable "secondary" {
-  description = "Where the writer's record leads when most zones see no commits: a replica in another Region, or what stands in."
+  description = "Where the writer's record leads when most zones saw no commit for ten minutes: a replica in another Region, or what stands in."
   type        = object({ endpoint = string })
   default     = null
 
@@ -132,9 +137,14 @@ variable "pin_name" {
 }
 
 variable "create_drills" {
-  description = "Whether to make the templates of the fault injection experiments."
+  description = "Whether to make the templates of the fault injection experiments, for at most four zones."
   type        = bool
   default     = true
+
+  validation {
+    condition     = !var.create_drills || length(var.azs) <= 4
+    error_message = "A drill is stopped by an alarm of every zone and one more, and FIS takes five: with more than four azs set create_drills to false."
+  }
 }
 
 variable "backup_plan" {

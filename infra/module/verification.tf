@@ -23,8 +23,8 @@ locals {
     )
     restored = concat(
       [local.restored_cluster, local.restored_instance],
-      # A new instance of a cluster takes the default groups.
-      local.is_cluster ? ["${local.arn_prefix}:pg:default.*", "${local.arn_prefix}:cluster-pg:*", "${local.arn_prefix}:og:default:*"] : ["${local.arn_prefix}:pg:*", "${local.arn_prefix}:og:default:*"],
+      # It takes production's own groups, whatever their names are.
+      local.is_cluster ? ["${local.arn_prefix}:pg:*", "${local.arn_prefix}:cluster-pg:*", "${local.arn_prefix}:og:default:*"] : ["${local.arn_prefix}:pg:*", "${local.arn_prefix}:og:*"],
     )
     "secret/restored" = [local.restored_secrets]
   }

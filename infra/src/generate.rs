@@ -55,6 +55,16 @@ pub fn all() -> Vec<Generated> {
     files.into_iter().map(|(name, value)| Generated { name, text: format!("{value:#}\n") }).collect()
 }
 
+/// Every alarm by its key, as in `alarms.json`.
+pub(crate) fn alarms() -> Value {
+    alarms::all()
+}
+
+/// Every pattern by the key of its rule, as in `events.json`.
+pub(crate) fn events() -> Value {
+    events::all()
+}
+
 /// Writes the files that differ, and returns their names.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod check;
 pub mod cost;
+pub mod destroy;
 pub mod generate;
 pub mod generated;
 pub mod package;

@@ -22,9 +22,9 @@ enum Command {
     Package(package::Package),
     /// Plan what Terraform is going to do, and check it.
     Plan(terraform::Plan),
-    /// Plan, check, ask, and apply.
+    /// Plan, check, ask, apply, and check what is there then.
     Apply(terraform::Apply),
-    /// Plan the destruction, ask, and destroy.
+    /// Plan the destruction, say what is lost for good and what is kept, ask, and destroy.
     Destroy(terraform::Destroy),
     /// Find what weakens availability or protection in a plan, or in what was applied.
     Check(check::Check),

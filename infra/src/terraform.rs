@@ -109,6 +109,25 @@ impl Terraform {
         self.output("show", &["-json", &file.display().to_string()])
     }
 
+    /// What was applied, as JSON; without values if nothing was.
+    ///
+    /// # Errors
+    ///
+    /// When Terraform fails.
+    pub fn show_state(&self) -> Result<String, TerraformError> {
+        self.output("show", &["-json"])
+    }
+
+    /// Takes resources out of the state: they stay as they are, and Terraform knows them no more.
+    ///
+    /// # Errors
+    ///
+    /// When Terraform fails, for one that the state does not have.
+    pub fn forget(&self, addresses: &[String]) -> Result<(), TerraformError> {
+        let all: Vec<&str> = std::iter::once("rm").chain(addresses.iter().map(String::as_str)).collect();
+        self.output("state", &all).map(|_| ())
+    }
+
     /// Applies a plan file of `planned` changes, with progress told to `tell`.
     ///
     /// # Errors

@@ -76,6 +76,17 @@ fn add(plan: &mut Value, kind: &str, values: Value) {
     }
 }
 
+/// Plans another class for an instance of the cluster.
+fn resize(plan: &mut Value, which: &str) {
+    let changes = plan["resource_changes"].as_array_mut().expect("changes");
+    let is_it = |change: &&mut Value| {
+        change["type"] == MEMBER && change["address"].as_str().is_some_and(|address| address.contains(which))
+    };
+    let member = changes.iter_mut().find(is_it).expect("the instance");
+    let of = |class: &str| json!({ "cluster_identifier": "orders", "instance_class": class });
+    member["change"] = json!({ "actions": ["update"], "before": of("db.serverless"), "after": of("db.r7g.large") });
+}
+
 const CLUSTER: &str = "aws_rds_cluster";
 const MEMBER: &str = "aws_rds_cluster_instance";
 const FUNCTION: &str = "aws_lambda_function";
@@ -144,6 +155,9 @@ fn of_the_database() -> Vec<Way> {
         way("SF301", "a public address", |plan| set(plan, MEMBER, "one", "/publicly_accessible", &json!(true))),
         way("SF302", "open to the Internet", |plan| {
             set(plan, "aws_vpc_security_group_ingress_rule", "applications", "/cidr_ipv4", &json!("0.0.0.0/0"));
+        }),
+        way("SF302", "open to half the Internet", |plan| {
+            set(plan, "aws_vpc_security_group_ingress_rule", "applications", "/cidr_ipv4", &json!("128.0.0.0/1"));
         }),
         way("SF302", "open to the Internet by an inline rule", |plan| {
             add(plan, "aws_security_group", json!({ "ingress": [{ "ipv6_cidr_blocks": ["::/0"] }] }));
@@ -219,13 +233,19 @@ fn of_functions() -> Vec<Way> {
             let pattern = json!({ "source": ["aws.rds"], "detail": { "EventID": ["RDS-EVENT-0071"] } }).to_string();
             set(plan, "aws_cloudwatch_event_rule", "rds", "/event_pattern", &json!(pattern));
         }),
+        way("SF412", "failovers that nobody hears of", |plan| remove(plan, "aws_cloudwatch_event_rule", "rds")),
+        way("SF412", "alarms that lead nowhere", |plan| remove(plan, "aws_cloudwatch_event_target", "alarm")),
+        way("SF412", "rotations that somebody else is told", |plan| {
+            let arn = json!("arn:aws:lambda:eu-central-1:123456789012:function:elsewhere");
+            set(plan, "aws_cloudwatch_event_target", "rotation", "/arn", &arn);
+        }),
         way("SF411", "a drill that nothing stops", |plan| {
             set(plan, "aws_fis_experiment_template", "failover", "/stop_condition", &json!([{ "source": "none" }]));
         }),
     ]
 }
 
-fn of_people_and_access() -> Vec<Way> {
+fn of_people() -> Vec<Way> {
     vec![
         way("SF501", "an alarm without an action", |plan| {
             set(plan, ALARM, "person-called", "/alarm_actions", &json!([]));
@@ -238,15 +258,50 @@ fn of_people_and_access() -> Vec<Way> {
         }),
         way("SF502", "a prober without a dead man's alarm", |plan| remove(plan, ALARM, "prober-silent-eu-central-1b")),
         way("SF503", "lost commits without an alarm", |plan| remove(plan, ALARM, "canary-lost")),
+        way("SF503", "an outage that no alarm can show", |plan| {
+            set(plan, ALARM, "no-commit", "/threshold", &json!(0));
+        }),
+        way("SF503", "calls for a person that nobody counts up to", |plan| {
+            set(plan, ALARM, "person-called", "/threshold", &json!(1e9));
+        }),
+        way("SF503", "defects that have to last a day", |plan| {
+            set(plan, ALARM, "defect", "/evaluation_periods", &json!(1440));
+        }),
+        way("SF503", "a function whose errors nobody sees", |plan| {
+            remove(plan, ALARM, "function-errors-event-router");
+        }),
+        way("SF506", "nobody is called", |plan| {
+            remove(plan, "aws_cloudwatch_composite_alarm", "needs-a-person");
+        }),
+        way("SF506", "an outage that never is one", |plan| {
+            set(plan, "aws_cloudwatch_composite_alarm", "writer-does-not-commit", "/alarm_rule", &json!("FALSE"));
+        }),
         way("SF504", "nobody is told", |plan| remove(plan, "aws_sns_topic_subscription", "")),
         way("SF505", "an alarm on what nobody emits", |plan| {
             set(plan, ALARM, "canary-lost", "/dimensions", &json!({ "Cluster": "orders" }));
         }),
+    ]
+}
+
+fn of_access() -> Vec<Way> {
+    vec![
         way("SF601", "a wildcard action", |plan| {
             set(plan, POLICY, "event-router", "/policy", &policy("dynamodb:*", "arn:a"))
         }),
         way("SF602", "an action on everything", |plan| {
             set(plan, POLICY, "event-router", "/policy", &policy("dynamodb:PutItem", "*"));
+        }),
+        way("SF601", "everything but one action", |plan| {
+            let statement = json!({ "Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:a" });
+            let policy = json!(json!({ "Version": "2012-10-17", "Statement": statement }).to_string());
+            set(plan, POLICY, "event-router", "/policy", &policy);
+        }),
+        way("SF601", "a wildcard action in an inline policy", |plan| {
+            let inline = json!([{ "name": "more", "policy": policy("rds:*", "arn:a") }]);
+            set(plan, "aws_iam_role", "event-router", "/inline_policy", &inline);
+        }),
+        way("SF602", "an action on all of a service", |plan| {
+            set(plan, POLICY, "event-router", "/policy", &policy("dynamodb:PutItem", "arn:aws:dynamodb:*:*:*"));
         }),
         way("SF603", "a drainer that may fail over", |plan| {
             set(plan, POLICY, "connection-drainer", "/policy", &policy("rds:FailoverDBCluster", "arn:a"));
@@ -257,20 +312,45 @@ fn of_people_and_access() -> Vec<Way> {
         way("SF605", "a key for everybody", |plan| {
             set(plan, "aws_kms_key", "database", "/policy", &open_policy("kms:Decrypt"));
         }),
+        way("SF605", "a topic for everybody but one", |plan| {
+            let statement = json!({ "Effect": "Allow", "NotPrincipal": { "AWS": "1" }, "Action": "sns:Publish" });
+            let policy = json!(json!({ "Version": "2012-10-17", "Statement": statement }).to_string());
+            set(plan, "aws_sns_topic_policy", "critical", "/policy", &policy);
+        }),
+        way("SF606", "an administrator by an argument of the role", |plan| {
+            let arns = json!(["arn:aws:iam::aws:policy/PowerUserAccess"]);
+            set(plan, "aws_iam_role", "drills", "/managed_policy_arns", &arns);
+        }),
+        way("SF606", "administrators in a list", |plan| {
+            let arn = json!("arn:aws:iam::aws:policy/IAMFullAccess");
+            add(plan, "aws_iam_policy_attachment", json!({ "policy_arn": arn }));
+        }),
         way("SF606", "an administrator", |plan| {
             let arn = json!("arn:aws:iam::aws:policy/AdministratorAccess");
             add(plan, "aws_iam_role_policy_attachment", json!({ "policy_arn": arn }));
         }),
+    ]
+}
+
+fn of_changes() -> Vec<Way> {
+    vec![
         way("SF701", "a cluster that is replaced", |plan| {
             let changes = plan["resource_changes"].as_array_mut().expect("changes");
             let cluster = changes.iter_mut().find(|change| change["type"] == CLUSTER).expect("the cluster");
             cluster["change"]["actions"] = json!(["delete", "create"]);
         }),
+        way("SF702", "two instances that restart at once", |plan| {
+            resize(plan, "one");
+            resize(plan, "two");
+        }),
     ]
 }
 
 fn ways() -> Vec<Way> {
-    [of_the_database(), of_state_and_keys(), of_functions(), of_people_and_access()].into_iter().flatten().collect()
+    [of_the_database(), of_state_and_keys(), of_functions(), of_people(), of_access(), of_changes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn rules_broken(plan: &Value) -> BTreeSet<&'static str> {
@@ -298,6 +378,42 @@ fn every_way_to_weaken_it_is_found() {
     }
     println!("weakened: found {} of {}", ways.len() - missed.len(), ways.len());
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// What `terraform show -json` says after an apply of a plan.
+fn state_of(plan: &Value) -> Value {
+    json!({ "format_version": "1.0", "values": plan["planned_values"] })
+}
+
+/// Makes a value one that is known only after the apply, as in a plan that makes what it names.
+fn hide(plan: &mut Value, kind: &str, name: &str) {
+    set(plan, kind, "", &format!("/{name}"), &json!(null));
+    let changes = plan["resource_changes"].as_array_mut().expect("changes");
+    for change in changes.iter_mut().filter(|change| change["type"] == kind) {
+        change["change"] = json!({ "actions": ["create"], "after_unknown": { name: true } });
+    }
+}
+
+#[test]
+fn what_a_plan_does_not_know_yet_is_found_in_the_state() {
+    let sound = sound();
+    assert_eq!(rules_broken(&state_of(&sound)), rules_broken(&sound));
+    let mut weak = sound;
+    set(&mut weak, POLICY, "event-router", "/policy", &policy("dynamodb:*", "arn:a"));
+    let mut being_made = weak.clone();
+    hide(&mut being_made, POLICY, "policy");
+    assert!(!rules_broken(&being_made).contains("SF601"));
+    assert!(rules_broken(&state_of(&weak)).contains("SF601"));
+}
+
+#[test]
+fn one_instance_after_the_other_may_change_its_class() {
+    let mut plan = sound();
+    resize(&mut plan, "two");
+    set(&mut plan, MEMBER, "two", "/instance_class", &json!("db.r7g.large"));
+    let findings = check::findings(&Plan::read(&plan).expect("a plan"));
+    assert!(findings.iter().any(|finding| finding.rule == "SF105"));
+    assert!(findings.iter().all(|finding| finding.level == Level::Warning), "{findings:#?}");
 }
 
 #[test]

@@ -252,6 +252,8 @@ def installation(infra, env, summary):
             refuse_weakened(infra, env, complete, summary)
             summary["destroy_seconds"], output = counted([infra, "destroy", "--directory", complete, "--yes"], env)
             say(f"destroyed in {summary['destroy_seconds']} s: {output.strip().splitlines()[-1]}")
+            if "aws_kms_key.database[0]: key" not in output or "is kept and taken out of the state" not in output:
+                raise Failed(f"destroy does not say that it keeps the key of the last snapshot:\n{output[-2000:]}")
             left = run(["terraform", f"-chdir={complete}", "state", "list"], env=env).stdout.split()
             if left:
                 raise Failed(f"destroy left {left}")

@@ -32,7 +32,8 @@ LIMIT_S = 7200
 GOLDEN = [f"--skip={name}" for name in ("the_table_is_as_reviewed", "every_decision_is_as_reviewed",
                                        "evidence_is_told_as_reviewed", "events_and_log_lines_are_told_as_reviewed")]
 
-# File, expression, its mutations, and what it guards. `@n` after the file takes the n-th occurrence.
+# File, expression, its mutations, and what it guards. `@n` after the expression takes the n-th occurrence; `[[` and
+# `]]` mark the part that is mutated where the whole is no expression.
 CHECKS = [
     ("shared/core/src/lease.rs", "lease.owner == *me && now.plus(policy.clock_skew_max) < lease.expires_at",
      ["now.plus(policy.clock_skew_max) < lease.expires_at", "lease.owner == *me", "lease.owner == *me && now < lease.expires_at"],
@@ -48,8 +49,8 @@ CHECKS = [
     ("shared/core/src/lease.rs", "Self::state(Some(self), me, now, policy) == LeaseState::Ours", ["true"],
      "only a living owner renews"),
     ("shared/core/src/executor/switchover.rs", "Under::Armed(lease)", ["Under::Held(lease)"], "a pause stops the closing of a gate"),
-    ("shared/core/src/executor.rs", "Under::Armed(lease)@1", ["Under::Held(lease)"], "a pause stops a promotion"),
-    ("shared/core/src/executor.rs", "Under::Armed(lease)@2", ["Under::Held(lease)"], "a pause stops an eviction"),
+    ("shared/core/src/executor/promotion.rs", "Under::Armed(lease)", ["Under::Held(lease)"], "a pause stops a promotion"),
+    ("shared/core/src/executor.rs", "Under::Armed(lease)", ["Under::Held(lease)"], "a pause stops an eviction"),
     ("shared/core/src/executor/switchover.rs", "plan.covers_call(self.world.now(), self.policy)", ["true"], "the gate covers the call when it is made"),
     ("shared/core/src/executor/switchover.rs", "plan.called_off = Some(error.to_string())", ["()"], "no answer counts as an open gate"),
     ("shared/core/src/switchover.rs", "is_owner(snapshot, open) && plan.stands(snapshot.now, policy)",
@@ -57,7 +58,7 @@ CHECKS = [
     ("shared/core/src/switchover.rs", "self.called_off.is_none() && now < self.until && (!self.asked || self.covers_call(now, policy))",
      ["now < self.until && (!self.asked || self.covers_call(now, policy))", "self.called_off.is_none() && (!self.asked || self.covers_call(now, policy))",
       "self.called_off.is_none() && now < self.until"], "when a plan ends"),
-    ("shared/core/src/snapshot.rs", "None => self.last_committer(policy)", ["None => None"], "whose failure is seen while the control plane is mute"),
+    ("shared/core/src/snapshot.rs", "None => [[self.last_committer(policy)]]", ["None"], "whose failure is seen while the control plane is mute"),
     ("shared/core/src/snapshot.rs", "by == instance && at > closed.at.plus(policy.clock_skew_max)",
      ["false", "by == instance", "at > closed.at.plus(policy.clock_skew_max)"], "what proves that the role has moved back"),
     ("shared/core/src/switchover.rs", "promotion.refused.is_none()", ["false", "true"], "a call that was made is watched"),
@@ -68,15 +69,15 @@ CHECKS = [
     ("shared/core/src/step.rs", "!plan.asked", ["true"], "a gate is asked for once"),
     ("shared/core/src/step.rs", "Progress::Ready(Action::Resume { hold: hold.to_owned() })", ["Progress::Done"], "the gate is opened where the old writer stayed"),
     ("shared/core/src/gate.rs", "now.plus(takes).plus(skew) < until", ["now.plus(takes) < until", "now < until", "true"], "what a closed gate covers"),
-    ("shared/core/src/executor.rs", "self.description != Description::Anew", ["false"], "look again before the call"),
-    ("shared/core/src/executor.rs", "decision.facts.lease == LeaseState::Ours && self.uncalled.as_ref().is_some_and(|uncalled| uncalled.intended == *standing)",
+    ("shared/core/src/executor/promotion.rs", "self.description != Description::Anew", ["false"], "look again before the call"),
+    ("shared/core/src/executor/promotion.rs", "decision.facts.lease == LeaseState::Ours && self.uncalled.as_ref().is_some_and(|uncalled| uncalled.intended == *standing)",
      ["self.uncalled.as_ref().is_some_and(|uncalled| uncalled.intended == *standing)", "decision.facts.lease == LeaseState::Ours", "false"],
      "whose call is due"),
-    ("shared/core/src/executor.rs", "calls && again.target.as_ref() == Some(&target)",
+    ("shared/core/src/executor/promotion.rs", "calls && again.target.as_ref() == Some(&target)",
      ["true", "calls"], "a late call is decided again"),
-    ("shared/core/src/executor.rs", "matches!(answer, Err(CallError::Unanswered { .. }))", ["false", "true"],
+    ("shared/core/src/executor/promotion.rs", "matches!(answer, Err(CallError::Unanswered { .. }))", ["false", "true"],
      "a call without an answer is waited out"),
-    ("shared/core/src/executor.rs", "self.intend(lease, without, &again, target).await",
+    ("shared/core/src/executor/promotion.rs", "self.intend(lease, without, &again, target).await",
      ["self.fail_over(lease, open.clone(), decision, &target).await"], "a late intention is written anew"),
     ("shared/core/src/executor.rs", "lease.expires_at.since(self.world.now()) < CALL_LIMIT.saturating_add(self.policy.clock_skew_max)",
      ["false", "lease.expires_at.since(self.world.now()) < CALL_LIMIT"], "enough of the lease is left for the call"),
@@ -133,7 +134,7 @@ CHECKS = [
     ("shared/core/src/facts.rs", "seen.since.plus(policy.report_age_max) > open.failed_since", ["true"], "unless it has led there all along"),
     ("shared/core/src/candidate.rs", "standby.az.is_none()", ["false"], "a standby that is not there is no target"),
     ("shared/core/src/candidate.rs", 'standby.status != "available"', ["false"], "nor one of a busy instance"),
-    ("shared/core/src/policy.rs", "calls_lost_max: 1", ["calls_lost_max: 3"], "a reboot with failover is not repeated blindly"),
+    ("shared/core/src/policy.rs", "calls_lost_max: [[1]]", ["3"], "a reboot with failover is not repeated blindly"),
     ("shared/core/src/switchover.rs", "snapshot.deployment() == Deployment::Instance", ["false"], "no switchover without a gate"),
     ("shared/core/src/step.rs", "snapshot.deployment() == Deployment::Instance", ["false"], "nobody is evicted from a host that is gone"),
     ("shared/core/src/executor.rs", "open.rule != decision.rule || open.gone_since != gone_since", ["false"], "the record is kept up to date"),
@@ -227,8 +228,10 @@ class Mutants:
         for file, place, mutations, what in CHECKS:
             snippet, _, nth = place.partition("@")
             text = (ROOT / file).read_text()
-            normal = re.compile(r"\s+".join(re.escape(word) for word in snippet.split()).replace(r"\.", r"\s*\."))
-            found = [match.span() for match in normal.finditer(text) if "#[cfg(test)]" not in text[:match.start()]]
+            pattern = r"\s+".join(re.escape(word) for word in snippet.split()).replace(r"\.", r"\s*\.")
+            marked = r"\[\[" in pattern
+            normal = re.compile(pattern.replace(r"\[\[", "(").replace(r"\]\]", ")"))
+            found = [match.span(1 if marked else 0) for match in normal.finditer(text) if "#[cfg(test)]" not in text[:match.start()]]
             if not nth and len(found) != 1 or nth and len(found) < int(nth):
                 sys.exit(f"{file}: {snippet!r} stands there {len(found)} times; bring CHECKS in {__file__} up to date")
             start, end = found[int(nth or 1) - 1]

@@ -2,8 +2,8 @@
 //!
 //! Woken by: a daily schedule or an operator, with an order that holds the manifest; a one-minute schedule, whose tick
 //! brings the open run one step further, or deletes what earlier runs left. Each invocation takes one step: a restore
-//! outlasts a function. Runs in the VPC. Calls: RDS, Secrets Manager (to read), SNS. Never touches a name that it did
-//! not make.
+//! outlasts a function, and so does a look through a large database. Runs in the VPC. Calls: RDS, Secrets Manager (to
+//! read), SNS. Never touches a name that it did not make.
 //!
 //! No rule lives here: what comes next is judged in `steadfast_core::verification`.
 
@@ -60,7 +60,10 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
     };
     let until = Timestamp::from_millis(event.context.deadline).minus(setup::MARGIN);
     let me = Owner::new(format!("{}@{}", event.context.request_id, setup.verifier.now().as_millis()));
-    let advanced = executor::advance(&setup.verifier, &me, order.as_ref(), until).await;
+    let advanced = match &order {
+        Some(manifest) => executor::take_order(&setup.verifier, &me, manifest, until).await,
+        None => executor::advance(&setup.verifier, &me, None, until).await,
+    };
     match advanced {
         Ok(Advanced::Nothing) => tidy(setup).await,
         Ok(Advanced::Waits(on)) => Ok(json!({ "waits": on })),

@@ -13,7 +13,7 @@ use steadfast_aws::verification::{Isolation, Verifier};
 use steadfast_aws::watched::Watched;
 use steadfast_core::topology::Deployment;
 
-/// Left of the invocation's time when a look ends.
+/// Left of the invocation's time when a look is cut off: what it saw has yet to be written down.
 pub(crate) const MARGIN: Duration = Duration::from_secs(5);
 
 /// What an environment keeps between invocations.

@@ -65,7 +65,7 @@ async fn carry_out(setup: &Setup, request: Request, until: Timestamp) -> Result<
         );
     }
     let which = Which { secret: &secret_id, token: &client_request_token };
-    match executor::carry_out(&setup.rotator, which, step, until).await {
+    match executor::carry_out(&setup.rotator, which, step, &setup.patience, until).await {
         Ok(()) => {
             log::audit(FUNCTION, "done", &json!({ "secret": secret_id, "step": step }));
             if step == Step::Finish {

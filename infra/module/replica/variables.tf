@@ -82,9 +82,9 @@ variable "deletion_protection" {
 }
 
 variable "skip_final_snapshot" {
-  description = "Whether it may be destroyed without a last snapshot."
+  description = "Whether it may be destroyed without a last snapshot. RDS takes none of a read replica, and refuses to delete one for which a snapshot is asked: false only once it is promoted."
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "monitoring_role_arn" {

@@ -85,8 +85,8 @@ run "applies" {
     error_message = "a dead man sends no data"
   }
   assert {
-    condition     = length(aws_route53_health_check.zone) == 3 && aws_route53_health_check.commits[0].child_health_threshold == 2
-    error_message = "a check for each zone, two of three"
+    condition     = length(aws_route53_health_check.zone) + length(aws_route53_health_check.commits) == 0 && !contains(keys(aws_cloudwatch_metric_alarm.this), "name-fails-over-eu-central-1a")
+    error_message = "a name that leads nowhere else needs no health check"
   }
   assert {
     condition     = length(aws_sns_topic_subscription.this) == 3 + 2
@@ -107,6 +107,15 @@ run "applies" {
   assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets) > 12
     error_message = "a dashboard"
+  }
+}
+
+run "says_what_others_build_on" {
+  command = plan
+
+  assert {
+    condition     = output.cluster_members == tolist(["orders-one", "orders-three", "orders-two"]) && output.db_instance_port == null
+    error_message = "outputs as of the community modules"
   }
 }
 
@@ -152,6 +161,35 @@ run "grants_what_is_called_and_no_more" {
   }
 }
 
+run "parameters_that_leave_nothing_to_change" {
+  command = plan
+  variables {
+    log_statement = "none"
+  }
+  assert {
+    condition = toset([for parameter in aws_rds_cluster_parameter_group.this[0].parameter : parameter.name if parameter.apply_method == "pending-reboot"]) == toset([
+      "log_statement", "password_encryption", "rds.force_ssl", "shared_preload_libraries",
+    ])
+    error_message = "what is static, and what may be the family's default"
+  }
+}
+
+run "bounds_every_role" {
+  command = plan
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
+    rotation             = {}
+    backup_verification  = {}
+  }
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.function), aws_iam_role.scheduler, aws_iam_role.drills, aws_iam_role.backup, aws_iam_role.flow_logs, aws_iam_role.monitoring) :
+      role.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+    ])
+    error_message = "no role without its boundary"
+  }
+}
+
 run "plans_again" {
   command = plan
 
@@ -161,10 +199,37 @@ run "plans_again" {
   }
 }
 
+run "a_major_upgrade_takes_the_instances_along" {
+  command = plan
+  variables {
+    allow_major_version_upgrade = true
+  }
+  assert {
+    condition     = aws_rds_cluster.this[0].db_instance_parameter_group_name == aws_db_parameter_group.this[0].name
+    error_message = "with parameters of the new version"
+  }
+}
+
+run "a_fourth_instance_moves_none_of_the_three" {
+  command = plan
+  variables {
+    instances = { four = {}, one = {}, two = {}, three = { promotion_tier = 1 } }
+  }
+  assert {
+    condition     = { for key, instance in aws_rds_cluster_instance.this : key => instance.availability_zone } == { four = "eu-central-1a", one = "eu-central-1a", three = "eu-central-1b", two = "eu-central-1c" }
+    error_message = "who is there stays where it is"
+  }
+}
+
 run "provisioned_with_its_own_alarms" {
   command = plan
   variables {
     cluster_instance_class = "db.r7g.large"
+    alarm_thresholds       = { "writer-cpu" = 75 }
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["writer-cpu"].threshold == 75
+    error_message = "a threshold on load is the user's"
   }
   assert {
     condition     = length(aws_rds_cluster.this[0].serverlessv2_scaling_configuration) == 0
@@ -246,6 +311,13 @@ run "rotates_passwords_and_opens_backups" {
       statement.Condition.StringLike["secretsmanager:ResourceTag/aws:rds:primaryDBClusterArn"] == "arn:aws:rds:eu-central-1:123456789012:cluster:verify-*" if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
     ])
     error_message = "and reads the passwords of nothing else"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.function["backup-verifier"].policy).Statement :
+      statement.Condition.Bool["kms:GrantIsForAWSResource"] if contains(flatten([statement.Action]), "kms:CreateGrant")
+    ] == ["true"]
+    error_message = "and gives the key to AWS alone"
   }
   assert {
     condition = anytrue([

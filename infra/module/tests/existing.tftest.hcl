@@ -22,6 +22,21 @@ variables {
   security_group_id       = "sg-1"
 }
 
+override_data {
+  target = data.aws_subnet.listed["subnet_ids/eu-central-1a"]
+  values = { availability_zone = "eu-central-1a" }
+}
+
+override_data {
+  target = data.aws_subnet.listed["subnet_ids/eu-central-1b"]
+  values = { availability_zone = "eu-central-1b" }
+}
+
+override_data {
+  target = data.aws_subnet.listed["subnet_ids/eu-central-1c"]
+  values = { availability_zone = "eu-central-1c" }
+}
+
 run "applies" {
   assert {
     condition     = length(aws_rds_cluster.this) + length(aws_db_instance.this) + length(aws_vpc.this) + length(aws_db_subnet_group.this) + length(aws_kms_key.database) == 0
@@ -96,6 +111,26 @@ run "with_a_subnet_missing" {
     subnet_ids = ["subnet-a", "subnet-b"]
   }
   expect_failures = [var.subnet_ids]
+}
+
+run "with_a_subnet_in_another_zone" {
+  command = plan
+  variables {
+    function_subnet_ids = ["subnet-d", "subnet-e", "subnet-f"]
+  }
+  override_data {
+    target = data.aws_subnet.listed["function_subnet_ids/eu-central-1a"]
+    values = { availability_zone = "eu-central-1c" }
+  }
+  override_data {
+    target = data.aws_subnet.listed["function_subnet_ids/eu-central-1b"]
+    values = { availability_zone = "eu-central-1b" }
+  }
+  override_data {
+    target = data.aws_subnet.listed["function_subnet_ids/eu-central-1c"]
+    values = { availability_zone = "eu-central-1c" }
+  }
+  expect_failures = [data.aws_subnet.listed]
 }
 
 run "gateway_endpoint_without_route_tables" {

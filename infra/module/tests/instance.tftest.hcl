@@ -36,12 +36,28 @@ run "applies" {
     error_message = "an instance is watched"
   }
   assert {
+    condition     = output.db_instance_port == 5432 && startswith(output.db_instance_master_user_secret_arn, "arn:aws:secretsmanager:") && length(output.cluster_members) == 0
+    error_message = "outputs as of the community modules"
+  }
+  assert {
     condition     = strcontains(aws_iam_role_policy.function["promotion-coordinator"].policy, "rds:RebootDBInstance") && !strcontains(aws_iam_role_policy.function["promotion-coordinator"].policy, "rds:FailoverDBCluster")
     error_message = "the call is a reboot with failover"
   }
   assert {
     condition     = aws_route53_record.failover["PRIMARY"].health_check_id == aws_route53_health_check.commits[0].id && aws_route53_record.failover["SECONDARY"].records == toset(["ledger-replica.abc.eu-west-1.rds.amazonaws.com"])
     error_message = "the name fails over"
+  }
+  assert {
+    condition     = length(aws_route53_health_check.zone) == 3 && aws_route53_health_check.commits[0].child_health_threshold == 2
+    error_message = "a check for each zone, two of three"
+  }
+  assert {
+    condition = alltrue([for az, check in aws_route53_health_check.zone : (
+      check.cloudwatch_alarm_name == "ledger-name-fails-over-${az}"
+      && aws_cloudwatch_metric_alarm.this["name-fails-over-${az}"].evaluation_periods == 10
+      && aws_cloudwatch_metric_alarm.this["name-fails-over-${az}"].datapoints_to_alarm == 10
+    )])
+    error_message = "a failover to the standby does not lead clients to a replica"
   }
   assert {
     condition     = contains([for parameter in aws_db_parameter_group.this[0].parameter : parameter.value if parameter.name == "shared_preload_libraries" && parameter.apply_method == "pending-reboot"], "pg_stat_statements") && contains([for parameter in aws_db_parameter_group.this[0].parameter : parameter.name], "log_statement")

@@ -116,6 +116,14 @@ run "an_open_database" {
   expect_failures = [var.security_group_ingress_rules]
 }
 
+run "a_database_open_in_two_halves" {
+  command = plan
+  variables {
+    security_group_ingress_rules = { low = { cidr_ipv4 = "0.0.0.0/1" }, high = { cidr_ipv4 = "128.0.0.0/1" } }
+  }
+  expect_failures = [var.security_group_ingress_rules]
+}
+
 run "few_backups" {
   command = plan
   variables {
@@ -220,6 +228,14 @@ run "an_unknown_alarm" {
   expect_failures = [var.alarm_thresholds]
 }
 
+run "an_alarm_that_protects" {
+  command = plan
+  variables {
+    alarm_thresholds = { "no-commit" = 0, "replica-lag" = 30000 }
+  }
+  expect_failures = [var.alarm_thresholds]
+}
+
 run "a_secondary_without_a_zone" {
   command = plan
   variables {
@@ -235,6 +251,14 @@ run "a_name_that_two_would_write" {
     pin_name          = "db"
   }
   expect_failures = [var.pin_name]
+}
+
+run "drills_in_five_zones" {
+  command = plan
+  variables {
+    azs = ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1f"]
+  }
+  expect_failures = [var.create_drills]
 }
 
 run "an_unknown_architecture" {

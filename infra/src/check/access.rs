@@ -27,6 +27,18 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "secretsmanager:GetRandomPassword",
     "tag:GetResources",
 ];
+/// Where policies stand, beside inline ones of a role.
+const POLICIES: &[&str] =
+    &["aws_iam_role_policy", "aws_iam_policy", "aws_iam_role", "aws_iam_user_policy", "aws_iam_group_policy"];
+/// Where policies that AWS keeps are attached.
+const ATTACHMENTS: &[&str] = &[
+    "aws_iam_role_policy_attachment",
+    "aws_iam_policy_attachment",
+    "aws_iam_role_policy_attachments_exclusive",
+    "aws_iam_role",
+    "aws_iam_user_policy_attachment",
+    "aws_iam_group_policy_attachment",
+];
 /// Calls that move the writer's role.
 const MOVES_THE_WRITER: [&str; 2] = ["rds:FailoverDBCluster", "rds:RebootDBInstance"];
 
@@ -39,10 +51,11 @@ pub(super) const RULES: &[Rule] = &[
         remedy: "Name the actions that the code calls.",
         find: |plan| {
             of_statements(plan, |statement| {
-                texts(&statement["Action"])
-                    .into_iter()
-                    .find(|action| action.contains('*'))
-                    .map(|action| format!("grants {action}"))
+                if statement.get("NotAction").is_some() {
+                    return Some("grants everything but its NotAction".to_owned());
+                }
+                let wild = |action: &&str| action.contains(['*', '?']);
+                texts(&statement["Action"]).into_iter().find(wild).map(|action| format!("grants {action}"))
             })
         },
     },
@@ -54,9 +67,12 @@ pub(super) const RULES: &[Rule] = &[
         remedy: "Name the resource.",
         find: |plan| {
             of_statements(plan, |statement| {
-                texts(&statement["Resource"]).into_iter().find(|resource| *resource == "*")?;
+                let everything = match statement.get("NotResource") {
+                    Some(_) => "everything but its NotResource",
+                    None => texts(&statement["Resource"]).into_iter().find(|resource| is_everything(resource))?,
+                };
                 let wide = texts(&statement["Action"]).into_iter().find(|action| !WITHOUT_RESOURCE.contains(action))?;
-                Some(format!("grants {wide} on *"))
+                Some(format!("grants {wide} on {everything}"))
             })
         },
     },
@@ -71,7 +87,7 @@ pub(super) const RULES: &[Rule] = &[
             let moves = |statement: &Value| {
                 texts(&statement["Action"])
                     .into_iter()
-                    .find(|action| MOVES_THE_WRITER.contains(action))
+                    .find(|action| MOVES_THE_WRITER.iter().any(|moves| moves.eq_ignore_ascii_case(action)))
                     .map(|action| format!("grants {action}"))
             };
             of_statements(plan, moves).into_iter().filter(|broken| !is_meant(&broken.address)).collect()
@@ -104,13 +120,12 @@ pub(super) const RULES: &[Rule] = &[
         why: "AdministratorAccess and its like make every other rule here void.",
         remedy: "Attach nothing but service roles.",
         find: |plan| {
-            each(plan, "aws_iam_role_policy_attachment", |attached| {
-                let arn = attached.text("/policy_arn")?;
-                let wide = arn.ends_with("FullAccess")
-                    || arn.ends_with("AdministratorAccess")
-                    || arn.ends_with("PowerUserAccess");
-                wide.then(|| format!("attaches {arn}"))
-            })
+            let wide = |arn: &&str| {
+                ["FullAccess", "AdministratorAccess", "PowerUserAccess"].iter().any(|end| arn.ends_with(end))
+            };
+            let attaches =
+                |resource: &Resource| attached(resource).into_iter().find(wide).map(|arn| format!("attaches {arn}"));
+            ATTACHMENTS.iter().flat_map(|kind| each(plan, kind, attaches)).collect()
         },
     },
 ];
@@ -124,25 +139,60 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// The statements of a policy that allow something; none while it is not known.
-fn allowing(resource: &Resource, pointer: &str) -> Vec<Value> {
-    let policy: Value = resource.text(pointer).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+/// Whether an ARN names nothing narrower than a service: `*`, or one whose resource is a mere wildcard.
+fn is_everything(resource: &str) -> bool {
+    let part = resource.splitn(6, ':').last().unwrap_or_default();
+    !part.is_empty() && part.chars().all(|letter| matches!(letter, '*' | '?'))
+}
+
+/// The policies of a resource, of a role the inline ones; none while they are not known.
+fn policies(resource: &Resource) -> Vec<&str> {
+    let inline = resource.list("/inline_policy").iter().filter_map(|policy| policy["policy"].as_str());
+    resource.text("/policy").into_iter().chain(inline).collect()
+}
+
+/// The ARNs of policies that AWS keeps, of a resource that attaches some.
+fn attached(resource: &Resource) -> Vec<&str> {
+    let listed = [resource.list("/managed_policy_arns"), resource.list("/policy_arns")];
+    let listed = listed.into_iter().flatten().filter_map(Value::as_str);
+    resource.text("/policy_arn").into_iter().chain(listed).collect()
+}
+
+/// The statements of a policy that allow something.
+fn allowing(policy: &str) -> Vec<Value> {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
     let listed = &policy["Statement"];
     let statements = listed.as_array().cloned().unwrap_or_else(|| vec![listed.clone()]);
     statements.into_iter().filter(|statement| statement["Effect"] == "Allow").collect()
 }
 
 fn of_statements(plan: &Plan, wrong: impl Fn(&Value) -> Option<String>) -> Vec<Broken> {
-    let kinds = ["aws_iam_role_policy", "aws_iam_policy"];
-    let found = |resource: &Resource| allowing(resource, "/policy").iter().find_map(&wrong);
-    kinds.iter().flat_map(|kind| each(plan, kind, found)).collect()
+    let found = |resource: &Resource| policies(resource).into_iter().flat_map(allowing).find_map(|one| wrong(&one));
+    POLICIES.iter().flat_map(|kind| each(plan, kind, found)).collect()
 }
 
 fn open_statement(resource: &Resource, pointer: &str) -> Option<String> {
     let everybody = |statement: &Value| {
         let principal = &statement["Principal"];
         let named = principal.as_object().map(|kinds| kinds.values().flat_map(texts).any(|name| name == "*"));
-        (principal == "*" || named == Some(true)) && statement.get("Condition").is_none()
+        let is_open = principal == "*" || named == Some(true) || statement.get("NotPrincipal").is_some();
+        is_open && statement.get("Condition").is_none()
     };
-    allowing(resource, pointer).iter().any(everybody).then(|| "allows everybody, without a condition".to_owned())
+    let statements = resource.text(pointer).map(allowing).unwrap_or_default();
+    statements.iter().any(everybody).then(|| "allows everybody, without a condition".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_without_a_resource_is_everything() {
+        for wide in ["*", "arn:aws:dynamodb:*:*:*", "arn:aws:s3:::*", "arn:aws:rds:*"] {
+            assert!(is_everything(wide), "{wide}");
+        }
+        for narrow in ["arn:aws:rds:eu-central-1:1:db:*", "arn:aws:logs:eu-central-1:1:log-group:a:*", "arn:a", ""] {
+            assert!(!is_everything(narrow), "{narrow}");
+        }
+    }
 }

@@ -3,6 +3,10 @@
 use super::plan::Resource;
 use super::{Broken, Level, Plan, Rule, each};
 
+/// Prefix lengths of the widest networks that have one owner: 10.0.0.0/8, and what a provider of IPv6 is given.
+const WIDEST_V4: u8 = 8;
+const WIDEST_V6: u8 = 32;
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "SF301",
@@ -21,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "SF302",
         level: Level::Error,
         title: "Nothing is reached from everywhere.",
-        why: "A rule for the whole Internet protects from nobody.",
+        why: "A rule for the whole Internet, or for half of it, protects from nobody.",
         remedy: "Name the applications' networks or security groups in `security_group_ingress_rules`.",
         find: from_everywhere,
     },
@@ -80,6 +84,24 @@ fn from_everywhere(plan: &Plan) -> Vec<Broken> {
     .concat()
 }
 
+/// Whether a range is wider than any network of one owner.
 fn is_everywhere(range: &str) -> bool {
-    range.ends_with("/0")
+    let widest = if range.contains(':') { WIDEST_V6 } else { WIDEST_V4 };
+    let prefix = range.rsplit_once('/').and_then(|(_, prefix)| prefix.parse::<u8>().ok());
+    prefix.is_some_and(|prefix| prefix < widest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_the_internet_are_everywhere_too() {
+        for wide in ["0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3"] {
+            assert!(is_everywhere(wide), "{wide}");
+        }
+        for narrow in ["10.0.0.0/8", "10.10.0.0/16", "2001:db8::/32", "2001:db8::/56"] {
+            assert!(!is_everywhere(narrow), "{narrow}");
+        }
+    }
 }

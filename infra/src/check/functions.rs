@@ -6,11 +6,14 @@ use steadfast_core::rds_event;
 
 use super::plan::Resource;
 use super::{Broken, Level, Plan, Rule, each};
+use crate::generate;
 
 const FUNCTION: &str = "aws_lambda_function";
 const SCHEDULE: &str = "aws_scheduler_schedule";
 const PROBER: &str = "health-prober";
 const COORDINATOR: &str = "promotion-coordinator";
+const ROUTER: &str = "event-router";
+const RULE: &str = "aws_cloudwatch_event_rule";
 /// Seconds. Two invocations of a one-minute schedule must overlap.
 const PROBER_TIMEOUT_MIN: f64 = 120.0;
 
@@ -32,7 +35,7 @@ pub(super) const RULES: &[Rule] = &[
         find: |plan| {
             let is_watched = plan.of(FUNCTION).next().is_some();
             let missing = |kind: &&str| is_watched && named(plan, kind).next().is_none();
-            let kinds = [COORDINATOR, "event-router"];
+            let kinds = [COORDINATOR, ROUTER];
             let broken = |kind: &str| Broken { address: FUNCTION.to_owned(), says: format!("there is no {kind}") };
             kinds.iter().filter(|kind| missing(kind)).map(|kind| broken(kind)).collect()
         },
@@ -135,7 +138,7 @@ pub(super) const RULES: &[Rule] = &[
         why: "RDS tells of a failover before the next sweep does.",
         remedy: "Leave the patterns that `infra generate` writes.",
         find: |plan| {
-            each(plan, "aws_cloudwatch_event_rule", |rule| {
+            each(plan, RULE, |rule| {
                 if let Some(state) = rule.text("/state").filter(|state| *state != "ENABLED") {
                     return Some(format!("it is {state}"));
                 }
@@ -160,10 +163,18 @@ pub(super) const RULES: &[Rule] = &[
             })
         },
     },
+    Rule {
+        id: "SF412",
+        level: Level::Error,
+        title: "Every rule that wakes the router is there, and leads to it.",
+        why: "What RDS, alarms, drills and rotations tell is heard by nobody else.",
+        remedy: "Leave the rules and targets that the module makes.",
+        find: unheard,
+    },
 ];
 
 /// The functions of one kind: their names are INSTALLATION-KIND, and a zone where there is one in each.
-fn named<'p>(plan: &'p Plan, kind: &'p str) -> impl Iterator<Item = &'p Resource> {
+pub(super) fn named<'p>(plan: &'p Plan, kind: &'p str) -> impl Iterator<Item = &'p Resource> {
     let is_it = move |function: &&Resource| {
         function.text("/function_name").is_some_and(|name| name.ends_with(kind) || name.contains(&format!("{kind}-")))
     };
@@ -171,7 +182,7 @@ fn named<'p>(plan: &'p Plan, kind: &'p str) -> impl Iterator<Item = &'p Resource
 }
 
 /// The zone of a prober: its setting, or before that is known the end of its name.
-fn zone_of(function: &Resource) -> Option<&str> {
+pub(super) fn zone_of(function: &Resource) -> Option<&str> {
     let of_name = || function.text("/function_name")?.rsplit_once(&format!("{PROBER}-")).map(|(_, zone)| zone);
     function.text("/environment/0/variables/STEADFAST_AZ").or_else(of_name)
 }
@@ -184,6 +195,25 @@ fn witnesses(plan: &Plan) -> Vec<Broken> {
     }
     let says = format!("{probers} probers in {} zones", zones.len());
     vec![Broken { address: format!("{FUNCTION} ({PROBER})"), says }]
+}
+
+fn unheard(plan: &Plan) -> Vec<Broken> {
+    if plan.of(FUNCTION).next().is_none() {
+        return Vec::new();
+    }
+    let patterns = generate::events();
+    let silent = |kind: &String| {
+        let named = |rule: &&Resource| rule.text("/name").is_some_and(|name| name.ends_with(&format!("-{kind}")));
+        let Some(rule) = plan.of(RULE).find(named) else {
+            return Some(Broken { address: format!("{RULE} ({kind})"), says: "it is not there".to_owned() });
+        };
+        let to_router = |target: &Resource| {
+            target.known("/rule").is_none_or(|of| of.as_str() == rule.text("/name"))
+                && target.text("/arn").is_none_or(|arn| arn.contains(ROUTER))
+        };
+        (!plan.of("aws_cloudwatch_event_target").any(to_router)).then(|| rule.broken("it leads to no router"))
+    };
+    patterns.as_object().into_iter().flat_map(|patterns| patterns.keys()).filter_map(silent).collect()
 }
 
 fn unscheduled(plan: &Plan) -> Vec<Broken> {

@@ -31,6 +31,11 @@ pub(super) struct Change {
     pub(super) address: String,
     pub(super) kind: String,
     pub(super) destroys: bool,
+    pub(super) updates: bool,
+    /// Its values now; null if it is not there.
+    pub(super) before: Value,
+    /// Its values afterwards as far as they are known; null if it is destroyed.
+    pub(super) after: Value,
 }
 
 /// Why a plan cannot be read.
@@ -93,6 +98,12 @@ impl Plan {
         self.resources.iter().filter(move |resource| resource.kind == kind)
     }
 
+    /// What is going to be destroyed: address, kind, and values as they are.
+    pub(crate) fn destroyed(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
+        let gone = self.changes.iter().filter(|change| change.destroys);
+        gone.map(|change| (change.address.as_str(), change.kind.as_str(), &change.before))
+    }
+
     /// Everything, by kind and values.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.resources.iter().map(|resource| (resource.kind.as_str(), &resource.values))
@@ -119,10 +130,14 @@ fn collect(module: &Value, unknown: &BTreeMap<&str, &Value>, resources: &mut Vec
 }
 
 fn change(listed: &Value) -> Option<Change> {
+    let does = |wanted: &str| list(&listed["change"]["actions"]).iter().any(|action| action == wanted);
     Some(Change {
         address: listed["address"].as_str()?.to_owned(),
         kind: listed["type"].as_str()?.to_owned(),
-        destroys: list(&listed["change"]["actions"]).iter().any(|action| action == "delete"),
+        destroys: does("delete"),
+        updates: does("update"),
+        before: listed["change"]["before"].clone(),
+        after: listed["change"]["after"].clone(),
     })
 }
 

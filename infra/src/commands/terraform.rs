@@ -2,7 +2,8 @@ use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use steadfast_infra::check::{self, Format};
+use steadfast_infra::check::{self, Format, Level, PlanError};
+use steadfast_infra::destroy::Loss;
 use steadfast_infra::terraform::{Planned, Terraform};
 
 use super::check::failing;
@@ -35,7 +36,7 @@ pub(crate) struct Apply {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// Apply although findings stop it. They are printed all the same.
+    /// Apply although findings stop it, and do not fail for what is there afterwards. They are printed all the same.
     #[arg(long)]
     despite_findings: bool,
 }
@@ -47,6 +48,9 @@ pub(crate) struct Destroy {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
+    /// Have the databases' keys deleted too. Snapshots and backups open with them alone.
+    #[arg(long)]
+    with_keys: bool,
 }
 
 pub(crate) fn plan(wanted: &Plan) -> Outcome {
@@ -61,14 +65,15 @@ pub(crate) fn apply(wanted: &Apply) -> Outcome {
     let file = PlanFile::new()?;
     let planned = terraform.plan(&file.0, false, &wanted.root.arguments, &mut tell)?;
     if planned.is_empty() {
-        return Ok(());
+        return applied(&terraform, wanted.despite_findings);
     }
     match checked(&terraform, &file.0) {
         Err(error) if !wanted.despite_findings => return Err(error),
         Ok(()) | Err(_) => {}
     }
     confirm(wanted.yes, planned, "apply")?;
-    Ok(terraform.apply(&file.0, planned, &mut tell)?)
+    terraform.apply(&file.0, planned, &mut tell)?;
+    applied(&terraform, wanted.despite_findings)
 }
 
 pub(crate) fn destroy(wanted: &Destroy) -> Outcome {
@@ -78,8 +83,31 @@ pub(crate) fn destroy(wanted: &Destroy) -> Outcome {
     if planned.is_empty() {
         return Ok(());
     }
-    confirm(wanted.yes, planned, "destroy")?;
-    Ok(terraform.apply(&file.0, planned, &mut tell)?)
+    let loss = Loss::of(&check::Plan::parse(&terraform.show(&file.0)?)?);
+    say(&loss.print(wanted.with_keys))?;
+    if !loss.refusals.is_empty() {
+        return Err(format!("nothing was destroyed: {}", loss.refusals.join("; ")).into());
+    }
+    let kept = if wanted.with_keys { Vec::new() } else { loss.keys_of_databases() };
+    let meant = Planned { remove: planned.remove.saturating_sub(kept.len()), ..planned };
+    confirm(wanted.yes, meant, "destroy")?;
+    if !kept.is_empty() {
+        plan_without(&terraform, &file.0, &kept, meant, &wanted.root.arguments)?;
+    }
+    Ok(terraform.apply(&file.0, meant, &mut tell)?)
+}
+
+/// Takes `kept` out of the state, and plans the rest again: a plan holds for the state alone over which it was made.
+fn plan_without(terraform: &Terraform, file: &Path, kept: &[String], meant: Planned, arguments: &[String]) -> Outcome {
+    terraform.forget(kept)?;
+    // What is refreshed once is fresh, and a refresh stumbles on names of what is gone.
+    let arguments = [arguments, &["-refresh=false".to_owned()]].concat();
+    let again = terraform.plan(file, true, &arguments, &mut tell)?;
+    if again == meant {
+        return Ok(());
+    }
+    let (found, wanted) = (again.remove, meant.remove);
+    Err(format!("{found} to destroy and not {wanted}: something has changed since; run `infra destroy` again").into())
 }
 
 fn ready(root: &Root) -> Result<Terraform, Box<dyn std::error::Error>> {
@@ -113,6 +141,23 @@ fn checked(terraform: &Terraform, file: &Path) -> Outcome {
     let findings = check::findings(&plan);
     say(&check::print(Format::Human, &findings, plan.len(), &file.display().to_string()))?;
     failing(&findings, false)
+}
+
+/// Checks what is there. A plan does not know yet what it is going to write into policies that name what it makes.
+fn applied(terraform: &Terraform, despite_findings: bool) -> Outcome {
+    let state = check::Plan::parse(&terraform.show_state()?);
+    if matches!(state, Err(PlanError::NoPlan)) {
+        // A state that holds nothing has no values.
+        return Ok(());
+    }
+    let state = state?;
+    let findings = check::findings(&state);
+    say(&check::print(Format::Human, &findings, state.len(), "state"))?;
+    match findings.iter().filter(|finding| finding.level == Level::Error).count() {
+        0 => Ok(()),
+        _ if despite_findings => Ok(()),
+        count => Err(format!("applied, with {count} findings in what is there now; mend them and apply again").into()),
+    }
 }
 
 /// Asks for the word itself: a mere `y` slips out too easily.

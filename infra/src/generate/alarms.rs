@@ -37,6 +37,8 @@ struct Alarm {
     missing: &'static str,
     per: Option<&'static str>,
     when: Option<Condition>,
+    /// Whether its threshold depends on the load. All others protect, and are as they are.
+    adjustable: bool,
 }
 
 impl Alarm {
@@ -56,6 +58,7 @@ impl Alarm {
             missing: "notBreaching",
             per: None,
             when: None,
+            adjustable: false,
         }
     }
 
@@ -73,7 +76,7 @@ impl Alarm {
         statistic: &'static str,
         crossed: Crossed,
     ) -> Self {
-        Self { dimensions: of.to_vec(), ..Self::on(RDS, metric, statistic, crossed) }
+        Self { dimensions: of.to_vec(), ..Self::on(RDS, metric, statistic, crossed) }.adjustable()
     }
 
     fn named(self, key: &'static str, severity: Severity, description: &'static str) -> Self {
@@ -86,6 +89,10 @@ impl Alarm {
 
     fn when(self, condition: Condition) -> Self {
         Self { when: Some(condition), ..self }
+    }
+
+    fn adjustable(self) -> Self {
+        Self { adjustable: true, ..self }
     }
 
     fn print(&self) -> Value {
@@ -111,6 +118,7 @@ impl Alarm {
             "treat_missing_data": self.missing,
             "per": self.per,
             "when": self.when,
+            "adjustable": self.adjustable,
         })
     }
 }
@@ -137,6 +145,17 @@ fn of_steadfast() -> Vec<Alarm> {
             Info,
             "No canary commit was acknowledged for a minute, as seen from this Availability Zone.",
         ),
+        // What the name's health checks read. A failover within the Region takes two minutes and must not set it off;
+        // a check takes consecutive periods alone.
+        Alarm { missing: "missing", ..Alarm::ours(metric::CANARY_COMMIT, "Maximum", Crossed::Below(1)) }
+            .named(
+                "name-fails-over",
+                Warning,
+                "No canary commit was acknowledged for ten minutes, as seen from this Availability Zone. \
+                 When most zones say so, the writer's name leads to the secondary.",
+            )
+            .for_periods(10, 10)
+            .when(Condition::Secondary),
         Alarm::ours(metric::CANARY_LOST, "Sum", Crossed::From(1)).named(
             "canary-lost",
             Critical,
@@ -158,9 +177,11 @@ fn of_steadfast() -> Vec<Alarm> {
             .when(Condition::Pin),
         Alarm::ours(metric::RECOVERY, "Maximum", Crossed::Above(120_000))
             .named("slow-recovery", Warning, "A recovery took longer than two minutes.")
+            .adjustable()
             .when(Condition::Cluster),
         Alarm::ours(metric::RECOVERY, "Maximum", Crossed::Above(300_000))
             .named("slow-recovery-of-instance", Warning, "A recovery took longer than five minutes.")
+            .adjustable()
             .when(Condition::Instance),
         Alarm::ours(metric::ROTATION_FAILURES, "Sum", Crossed::From(1))
             .named("rotation-failed", Warning, "A step of a rotation failed: a password stays as it is.")

@@ -19,6 +19,8 @@ pub enum Condition {
     DataApi,
     /// A name is pinned to the writer.
     Pin,
+    /// The writer's name leads elsewhere when most zones see no commits.
+    Secondary,
     /// There are templates for drills.
     Drills,
     /// Passwords are rotated.

@@ -25,6 +25,9 @@ use crate::transaction::{Ended, Failure, Running, Tx};
 /// Between two attempts after a conflict, at first and at most.
 const CONFLICT_PAUSE_MIN: Duration = Duration::from_millis(2);
 const CONFLICT_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// As often a call goes on at once, on another session, when its session was lost. More is no failover, but something
+/// in what it does.
+const LOST_MAX: u32 = 20;
 /// How long a rollback may take before its session is given up.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -43,6 +46,10 @@ pub(crate) struct Call<'a> {
     /// What attempts have shown so far.
     expected: Vec<u64>,
     mark: Option<Refusal>,
+    /// How often a session was lost.
+    lost: u32,
+    /// Whether a statement was cancelled.
+    cancelled: bool,
     conflict_pause: Duration,
 }
 
@@ -52,6 +59,8 @@ enum Attempt<T, E> {
     Duplicate,
     Again(Cause),
     Conflict(Cause),
+    /// A statement was cancelled; how the call ends if that was once too often.
+    Cancelled(Cause, Stop<E>),
     InDoubt(Cause),
     Stop(Stop<E>),
 }
@@ -76,6 +85,8 @@ impl<'a> Call<'a> {
             original: None,
             expected: Vec::new(),
             mark: None,
+            lost: 0,
+            cancelled: false,
             conflict_pause: CONFLICT_PAUSE_MIN,
         }
     }
@@ -144,7 +155,11 @@ impl<'a> Call<'a> {
     }
 
     async fn session<E>(&mut self) -> Result<Object<WriterSessions>, Error<E>> {
-        match self.hold.session(self.deadline).await {
+        let session = match self.attempts {
+            0 => self.hold.session(self.deadline).await,
+            _ => self.hold.session_of_begun(self.deadline).await,
+        };
+        match session {
             Ok(session) => Ok(session),
             Err(error) if self.in_doubt => Err(Error::Undecided { key: self.key, cause: error.into() }),
             Err(error) => Err(not_applied(self.original.take().unwrap_or(Cause::Hold(error)))),
@@ -170,7 +185,7 @@ impl<'a> Call<'a> {
             Replay::Afresh | Replay::Never => Vec::new(),
         };
         let begin = self.options.isolation.begin();
-        let limit = self.hold.source.config.limits.statement;
+        let limit = self.rest().min(self.hold.source.config.limits.statement);
         let running = Running::new(session, self.key, begin, limit, expected, Arc::clone(self.coverage));
         let (tx, running) = Tx::new(running);
         let returned = closure(tx).await;
@@ -212,8 +227,14 @@ impl<'a> Call<'a> {
             Failure::Database(cause, Class::Lost) => Attempt::Again(Cause::Database(cause)),
             Failure::Database(cause, Class::Conflict) => Attempt::Conflict(Cause::Database(cause)),
             Failure::Database(_, Class::Duplicate) => Attempt::Duplicate,
-            Failure::Database(_, Class::Definite) if swallowed => Attempt::Stop(Stop::Cause(Cause::Unfinished { at })),
-            Failure::Database(cause, Class::Definite) => Attempt::Stop(match error {
+            Failure::Database(cause, Class::Cancelled) if !swallowed => {
+                let stop = error.map_or_else(|| Stop::Cause(Cause::Database(Arc::clone(&cause))), Stop::Application);
+                Attempt::Cancelled(Cause::Database(cause), stop)
+            }
+            Failure::Database(_, Class::Definite | Class::Cancelled) if swallowed => {
+                Attempt::Stop(Stop::Cause(Cause::Unfinished { at }))
+            }
+            Failure::Database(cause, Class::Definite | Class::Cancelled) => Attempt::Stop(match error {
                 Some(error) => Stop::Application(error),
                 None => Stop::Cause(Cause::Database(cause)),
             }),
@@ -246,10 +267,16 @@ impl<'a> Call<'a> {
 
     async fn landed<T, E>(&self, flight: Flight, value: impl FnOnce(Vec<u64>) -> T) -> Attempt<T, E> {
         let source = &self.hold.source;
-        match flight.send(Arc::clone(source), source.config.limits.commit).await {
+        let limits = &source.config.limits;
+        // With its beginning it waits at the gate too, as a statement does.
+        let limit = if flight.begin.is_some() { limits.statement + limits.commit } else { limits.commit };
+        match flight.send(Arc::clone(source), limit).await {
             Landed::Applied(counts) => Attempt::Applied(value(counts)),
             Landed::Aborted(_, Class::Duplicate) => Attempt::Duplicate,
             Landed::Aborted(cause, Class::Conflict) => Attempt::Conflict(Cause::Database(cause)),
+            Landed::Aborted(cause, Class::Cancelled) => {
+                Attempt::Cancelled(Cause::Database(Arc::clone(&cause)), Stop::Cause(Cause::Database(cause)))
+            }
             Landed::Aborted(cause, Class::Lost) => {
                 source.suspect();
                 Attempt::Again(Cause::Database(cause))
@@ -277,7 +304,10 @@ impl<'a> Call<'a> {
             }
             Attempt::Duplicate => match decide::ask(self.hold, self.key, self.deadline).await {
                 // What the server showed was lost with it.
-                Ok(Recorded::Nothing) => None,
+                Ok(Recorded::Nothing) => {
+                    self.original.get_or_insert(Cause::Warned);
+                    self.pause(read).await
+                }
                 Ok(Recorded::Applied(bytes)) => Some(read(bytes).map(|value| self.found(value))),
                 Ok(Recorded::GivenUp) => Some(Err(Error::Abandoned(self.key))),
                 Err(cause) => Some(Err(Error::Undecided { key: self.key, cause })),
@@ -285,7 +315,8 @@ impl<'a> Call<'a> {
             Attempt::Again(cause) => {
                 let (key, words) = (self.key, cause.to_string());
                 self.original.get_or_insert(cause);
-                if self.no_replay().is_some() {
+                self.lost = self.lost.saturating_add(1);
+                if self.no_replay().is_some() || self.lost > LOST_MAX {
                     return Some(self.stop(None, read).await);
                 }
                 self.tell(&Event::Replayed { key, cause: words });
@@ -293,12 +324,15 @@ impl<'a> Call<'a> {
             }
             Attempt::Conflict(cause) => {
                 self.original.get_or_insert(cause);
-                if self.no_replay().is_some() || Instant::now() + self.conflict_pause > self.deadline {
-                    return Some(self.stop(None, read).await);
+                self.pause(read).await
+            }
+            Attempt::Cancelled(cause, stop) => {
+                if std::mem::replace(&mut self.cancelled, true) || self.no_replay().is_some() {
+                    return Some(self.stop(Some(stop), read).await);
                 }
-                tokio::time::sleep(jitter(self.conflict_pause)).await;
-                self.conflict_pause = (self.conflict_pause * 2).min(CONFLICT_PAUSE_MAX);
-                None
+                self.tell(&Event::Replayed { key: self.key, cause: cause.to_string() });
+                self.original.get_or_insert(cause);
+                self.pause(read).await
             }
             Attempt::InDoubt(cause) => {
                 self.in_doubt = true;
@@ -309,6 +343,23 @@ impl<'a> Call<'a> {
             }
             Attempt::Stop(stop) => Some(self.stop(Some(stop), read).await),
         }
+    }
+
+    /// Leaves the server a moment before the next attempt, if there may be one.
+    async fn pause<T, E>(
+        &mut self,
+        read: impl FnOnce(Option<Vec<u8>>) -> Result<T, Error<E>>,
+    ) -> Option<Result<Outcome<T>, Error<E>>> {
+        if self.no_replay().is_some() || self.conflict_pause > self.rest() {
+            return Some(self.stop(None, read).await);
+        }
+        tokio::time::sleep(jitter(self.conflict_pause)).await;
+        self.conflict_pause = (self.conflict_pause * 2).min(CONFLICT_PAUSE_MAX);
+        None
+    }
+
+    fn rest(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Ends the call. What is in doubt is decided first: if the key is not applied, it is given up.

@@ -14,6 +14,8 @@ pub(crate) enum Class {
     Conflict,
     /// The key stands in the ledger already.
     Duplicate,
+    /// Somebody cancelled the statement, or its time was up: once more may do.
+    Cancelled,
     /// The server's answer to what was asked; it would answer so again.
     Definite,
 }
@@ -28,8 +30,10 @@ pub(crate) fn classify(error: &Error) -> Class {
         Class::Lost
     } else if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
         Class::Conflict
-    } else if *code == SqlState::UNIQUE_VIOLATION && answer.constraint() == Some(LEDGER_KEY) {
+    } else if *code == SqlState::UNIQUE_VIOLATION && is_of_ledger(answer) {
         Class::Duplicate
+    } else if *code == SqlState::QUERY_CANCELED {
+        Class::Cancelled
     } else {
         Class::Definite
     }
@@ -41,8 +45,10 @@ pub(crate) fn leaves_commit_open(error: &Error) -> bool {
     error.as_db_error().is_none_or(ends_session)
 }
 
-/// The primary key of `steadfast.ledger`.
-const LEDGER_KEY: &str = "ledger_pkey";
+/// The primary key of `steadfast.ledger`: a table of the application may have one of the same name.
+fn is_of_ledger(answer: &DbError) -> bool {
+    (answer.schema(), answer.table(), answer.constraint()) == (Some("steadfast"), Some("ledger"), Some("ledger_pkey"))
+}
 
 fn ends_session(answer: &DbError) -> bool {
     match answer.parsed_severity() {
@@ -59,6 +65,9 @@ fn outdated(answer: &DbError) -> bool {
         || (*answer.code() == SqlState::FEATURE_NOT_SUPPORTED && answer.routine() == Some("RevalidateCachedQuery"))
 }
 
+/// What the driver could not put into a message (a NUL in a text) is an error of input or output too, and the
+/// session is none the worse for it.
 fn broken(error: &Error) -> bool {
-    error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.is_closed() || io.is_some_and(|io| io.kind() != std::io::ErrorKind::InvalidInput)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use deadpool::managed::{BuildError, Object, Pool};
+use deadpool::managed::{BuildError, Pool};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
@@ -18,9 +18,11 @@ use crate::decide;
 use crate::error::{Cause, Error, HoldError};
 use crate::hold::Hold;
 use crate::key::Key;
+use crate::lent::LentSession;
 use crate::outcome::{Fate, Options, Outcome, Recorded};
 use crate::pool::WriterSessions;
 use crate::source::Source;
+use crate::statement;
 use crate::transaction::Tx;
 
 /// Runs protected transactions. Cheap to clone; the last one that is dropped ends its task and its sessions.
@@ -153,31 +155,42 @@ impl Client {
         decide::give_up(&self.inner.hold, key, self.deadline()).await.map(fate)
     }
 
-    /// A session with the proved writer, for reads and whatever needs no protection. It was heard as the writer within
-    /// [`crate::Limits::prove_every`] and [`crate::Limits::silence`], and ends by itself when another one is proved;
-    /// reads may be older by no more than that. For reads that must not be old at all use a transaction: its commit
-    /// is the proof. Safe to cancel.
+    /// A session with the proved writer, for reads and whatever needs no protection. When it is handed out, its node was
+    /// heard as the writer within [`crate::Limits::prove_every`] and [`crate::Limits::silence`]: a read at once may be
+    /// older by no more than that. Do not keep it: it ends by itself only when another writer is proved, and until then
+    /// an old writer may go on answering. For reads that must not be old at all use a transaction: its commit is the
+    /// proof. What is set on it or begun with it is taken back when it is dropped. Safe to cancel.
     ///
     /// # Errors
     ///
     /// When there is no writer by the deadline of a call, or too many calls wait already.
-    pub async fn session(&self) -> Result<Object<WriterSessions>, HoldError> {
-        self.inner.hold.session(self.deadline()).await
+    pub async fn session(&self) -> Result<LentSession, HoldError> {
+        let session = self.inner.hold.session(self.deadline()).await?;
+        Ok(LentSession::new(session, self.inner.hold.source.config.limits.connect))
     }
 
-    /// Runs one statement without protection and counts it as such ([`CoverageReport::unprotected`]). Not safe to
-    /// cancel: it may run to its end.
+    /// Runs one statement without protection and counts it as such ([`CoverageReport::unprotected`]). What may not stand
+    /// in a protected transaction, such as `SET` and `BEGIN`, is refused here too: it would reach into the next use of
+    /// the session. Not safe to cancel: the statement may run to its end; its session is closed.
     ///
     /// # Errors
     ///
-    /// When there is no session, or the driver's error; whether it took effect is unknown then.
+    /// [`Cause::Refused`], and nothing was sent; when there is no session; or the driver's error, and whether it took
+    /// effect is unknown then.
     pub async fn unprotected(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, Cause> {
-        let session = self.session().await?;
+        if let Some(refusal) = statement::refused(sql) {
+            self.inner.coverage.refused(sql, refusal);
+            return Err(Cause::Refused(refusal));
+        }
+        let session = self.inner.hold.session(self.deadline()).await?;
+        let under_way = session.under_way();
         let done = async {
             let statement = session.statement(sql).await?;
             session.plain().execute(&statement, parameters).await
         };
-        let rows = done.await.map_err(|error| Cause::Database(Arc::new(error)))?;
+        let done = done.await;
+        under_way.answered();
+        let rows = done.map_err(|error| Cause::Database(Arc::new(error)))?;
         self.inner.coverage.unprotected();
         Ok(rows)
     }
@@ -188,7 +201,7 @@ impl Client {
     ///
     /// As [`Self::session`].
     pub async fn ready(&self) -> Result<(), HoldError> {
-        self.session().await.map(drop)
+        self.inner.hold.session(self.deadline()).await.map(drop)
     }
 
     /// What a pool of the application's own needs to hold sessions with the proved writer only.

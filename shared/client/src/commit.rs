@@ -1,12 +1,13 @@
 //! The COMMIT: sent once, awaited to its end by a task of its own, never cancelled.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use deadpool::managed::Object;
-use futures_util::future::join_all;
-use futures_util::join;
+use futures_util::future::maybe_done;
+use futures_util::{join, poll};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement};
 
@@ -96,7 +97,8 @@ impl Flight {
         }
         self.retire(matches!(
             landed,
-            Landed::Applied(_) | Landed::Aborted(_, Class::Definite | Class::Conflict | Class::Duplicate)
+            Landed::Applied(_)
+                | Landed::Aborted(_, Class::Definite | Class::Conflict | Class::Duplicate | Class::Cancelled)
         ));
         landed
     }
@@ -145,10 +147,26 @@ impl Flight {
                 None => Ok(()),
             }
         };
-        // In this order they are polled for the first time, and so sent.
-        let (counts, recorded) = join!(join_all(steps), record);
-        let counts: Result<Vec<u64>, Error> = counts.into_iter().collect();
-        recorded.and(counts)
+        let mut steps: Vec<_> = steps.map(|step| Box::pin(maybe_done(step))).collect();
+        let mut record = pin!(maybe_done(record));
+        // In this order they are polled for the first time, and so sent, all before the COMMIT.
+        for step in &mut steps {
+            let _sent = poll!(step.as_mut());
+        }
+        let _sent = poll!(record.as_mut());
+        let mut counts = Vec::with_capacity(steps.len());
+        let mut failed = None;
+        for step in &mut steps {
+            step.as_mut().await;
+            match step.as_mut().take_output() {
+                Some(Ok(count)) => counts.push(count),
+                Some(Err(error)) => failed = failed.or(Some(error)),
+                None => {}
+            }
+        }
+        record.as_mut().await;
+        let recorded = record.take_output().unwrap_or(Ok(()));
+        failed.map_or_else(|| recorded.map(|()| counts), Err)
     }
 
     fn retire(self, usable: bool) {

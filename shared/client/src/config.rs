@@ -35,7 +35,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Name and password. Neither is ever logged.
+/// Name and password. The password is never logged; the name is where a server names it in a refusal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The role.
@@ -73,7 +73,8 @@ pub struct Limits {
     pub silence: Duration,
     /// How long unacknowledged bytes may stay so (`TCP_USER_TIMEOUT`). Default 5 s.
     pub tcp_user: Duration,
-    /// How long a call may take in all: holding, running, deciding, replaying. Default 60 s.
+    /// How long a call may take in all: holding, running, deciding, replaying. A COMMIT that is under way then is
+    /// awaited for [`Self::commit`] beyond it. Default 60 s.
     pub call: Duration,
     /// How many calls may be held at once while there is no writer. Default 1000 (Vitess's buffer size).
     pub held: usize,
@@ -136,7 +137,8 @@ impl Config {
     }
 
     /// With the cluster endpoint of an Aurora cluster; the instances are learned by SQL
-    /// (`aurora_replica_status`) from whichever instance it leads to.
+    /// (`aurora_replica_status`) from whichever instance it leads to, and again whenever a writer is searched for: an
+    /// instance that was added later is found.
     pub fn cluster(
         endpoint: Endpoint,
         database: impl Into<String>,

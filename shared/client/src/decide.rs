@@ -50,12 +50,16 @@ enum Question {
 async fn repeat(hold: &Hold, deadline: Instant, question: Question, key: Key) -> Result<Recorded, Cause> {
     let mut latest = None;
     loop {
-        let session = match hold.session(deadline).await {
+        let session = match hold.session_of_begun(deadline).await {
             Ok(session) => session,
             Err(error) => return Err(latest.unwrap_or(Cause::Hold(error))),
         };
         let rest = deadline.saturating_duration_since(Instant::now()).min(hold.source.config.limits.statement);
-        match tokio::time::timeout(rest, once(&session, question, key)).await {
+        let under_way = session.under_way();
+        let asked = tokio::time::timeout(rest, once(&session, question, key)).await;
+        // Dropped before, the question still runs; silent, the session is retired below.
+        under_way.answered();
+        match asked {
             Ok(Ok(Some(recorded))) => {
                 return Ok(recorded);
             }

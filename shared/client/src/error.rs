@@ -1,5 +1,6 @@
 //! What can go wrong, and what it means for what was asked.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use crate::config::Endpoint;
@@ -35,7 +36,7 @@ pub enum ConnectError {
         cause: String,
     },
     /// The server, or TLS, said no.
-    #[error("{endpoint} refused: {cause}")]
+    #[error("{endpoint} refused: {}", words(.cause))]
     Refused {
         /// The instance.
         endpoint: Endpoint,
@@ -58,8 +59,16 @@ pub enum ConnectError {
         /// The highest one seen.
         seen: i64,
     },
+    /// It claims to be the writer, and its commit was not acknowledged.
+    #[error("{endpoint} claims to be the writer and did not prove it: {cause}")]
+    Unproved {
+        /// The instance.
+        endpoint: Endpoint,
+        /// What was seen.
+        cause: String,
+    },
     /// The schema is not there, or not for this role.
-    #[error("{endpoint}: {cause}; run `infra bootstrap` and grant steadfast_application to the role")]
+    #[error("{endpoint}: {}; run `infra bootstrap` and grant steadfast_application to the role", words(.cause))]
     Schema {
         /// The instance.
         endpoint: Endpoint,
@@ -79,8 +88,39 @@ pub enum ConnectError {
     NoWriter,
 }
 
+impl ConnectError {
+    /// Which instance it is about.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Unreachable { endpoint, .. }
+            | Self::Silent { endpoint, .. }
+            | Self::Name { endpoint, .. }
+            | Self::Refused { endpoint, .. }
+            | Self::Reader { endpoint }
+            | Self::Fenced { endpoint, .. }
+            | Self::Unproved { endpoint, .. }
+            | Self::Schema { endpoint, .. }
+            | Self::Unsafe { endpoint, .. } => Some(endpoint),
+            Self::NoWriter => None,
+        }
+    }
+
+    /// Whether it shows what to mend; an instance that is down or a reader does not.
+    pub(crate) fn is_telling(&self) -> bool {
+        match self {
+            Self::Name { .. }
+            | Self::Refused { .. }
+            | Self::Fenced { .. }
+            | Self::Unproved { .. }
+            | Self::Schema { .. }
+            | Self::Unsafe { .. } => true,
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::Reader { .. } | Self::NoWriter => false,
+        }
+    }
+}
+
 /// Why a call got no session in time. Nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HoldError {
     /// Too many calls wait already.
@@ -90,10 +130,12 @@ pub enum HoldError {
         calls: usize,
     },
     /// The deadline passed.
-    #[error("no session with a proved writer within {waited:?}")]
+    #[error("no session with a proved writer within {waited:?}{}", last_refusal(.refusal.as_deref()))]
     Expired {
         /// How long it was waited.
         waited: Duration,
+        /// Which instance refused last, and why, if one did: wrong credentials, a missing grant, a setting.
+        refusal: Option<String>,
     },
 }
 
@@ -105,7 +147,7 @@ pub enum Cause {
     #[error(transparent)]
     Hold(#[from] HoldError),
     /// The database said no, or the connection was lost and the transaction could not be replayed.
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Database(std::sync::Arc<tokio_postgres::Error>),
     /// The answer to a COMMIT came with a warning: it may not be replicated.
     #[error("the answer to COMMIT came with a warning")]
@@ -113,7 +155,7 @@ pub enum Cause {
     /// A statement or the COMMIT was not answered in time, and the transaction could not be replayed.
     #[error("no answer within {0:?}")]
     Silent(Duration),
-    /// It may not stand in a protected transaction.
+    /// It may not stand in a protected transaction, nor be run with [`crate::Client::unprotected`]; nothing was sent.
     #[error("refused: {0}")]
     Refused(Refusal),
     /// The replay saw something else than the application saw before.
@@ -204,7 +246,7 @@ pub enum Error<E> {
 #[non_exhaustive]
 pub enum StatementError {
     /// The server's answer, or the driver's.
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Database(std::sync::Arc<tokio_postgres::Error>),
     /// No answer in time.
     #[error("no answer within {0:?}")]
@@ -231,5 +273,33 @@ impl StatementError {
             Self::Database(error) => error.code(),
             Self::Silent(_) | Self::Refused(_) | Self::Rows { .. } | Self::Over => None,
         }
+    }
+}
+
+/// The driver's error with what is behind it: by itself it says no more than "db error".
+pub(crate) fn words(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), error.source()) {
+        (Some(answer), _) => format!("{}: {} ({})", answer.severity(), answer.message(), answer.code().code()),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+fn last_refusal(refusal: Option<&str>) -> String {
+    refusal.map(|words| format!("; the last refusal: {words}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_in_vain_is_told_what_the_server_said() {
+        let waited = Duration::from_secs(60);
+        let alone = HoldError::Expired { waited, refusal: None };
+        assert_eq!(alone.to_string(), "no session with a proved writer within 60s");
+        let refusal = Some("orders-1:5432 refused: no (28P01)".to_owned());
+        let told = Cause::from(HoldError::Expired { waited, refusal }).to_string();
+        assert!(told.ends_with("; the last refusal: orders-1:5432 refused: no (28P01)"), "{told}");
     }
 }

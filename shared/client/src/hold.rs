@@ -18,6 +18,13 @@ pub(crate) struct Hold {
     held: AtomicUsize,
 }
 
+/// Whether the number of those who wait is bounded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Bounded,
+    Open,
+}
+
 /// A place among those who wait.
 struct Place<'a>(&'a AtomicUsize);
 
@@ -37,10 +44,20 @@ impl Hold {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// A session with the proved writer. Safe to cancel.
+    /// A session with the proved writer for a call that has not begun. Safe to cancel.
     pub(crate) async fn session(&self, deadline: Instant) -> Result<Object<WriterSessions>, HoldError> {
+        self.session_for(deadline, Line::Bounded).await
+    }
+
+    /// The same for a call that was sent before: it is never turned away, or what became of it would stay unknown.
+    /// Safe to cancel.
+    pub(crate) async fn session_of_begun(&self, deadline: Instant) -> Result<Object<WriterSessions>, HoldError> {
+        self.session_for(deadline, Line::Open).await
+    }
+
+    async fn session_for(&self, deadline: Instant, line: Line) -> Result<Object<WriterSessions>, HoldError> {
         let began = Instant::now();
-        let expired = || HoldError::Expired { waited: began.elapsed() };
+        let expired = || HoldError::Expired { waited: began.elapsed(), refusal: self.source.last_refusal() };
         let mut place = None;
         let mut pause = std::time::Duration::from_millis(5);
         loop {
@@ -50,7 +67,7 @@ impl Hold {
             }
             if self.source.writer().is_none() {
                 if place.is_none() {
-                    place = Some(self.wait_in_line()?);
+                    place = Some(self.wait_in_line(line)?);
                 }
                 let proved = tokio::time::timeout(rest, self.writer_proved()).await;
                 proved.map_err(|_| expired())?;
@@ -71,11 +88,11 @@ impl Hold {
         }
     }
 
-    fn wait_in_line(&self) -> Result<Place<'_>, HoldError> {
+    fn wait_in_line(&self, line: Line) -> Result<Place<'_>, HoldError> {
         let most = self.source.config.limits.held;
         let calls = self.held.fetch_add(1, Ordering::Relaxed) + 1;
         let place = Place(&self.held);
-        if calls > most {
+        if calls > most && line == Line::Bounded {
             drop(place);
             self.source.config.tell(&Event::TurnedAway { calls: most });
             return Err(HoldError::Full { calls: most });

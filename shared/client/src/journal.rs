@@ -10,6 +10,7 @@
 //! [`crate::KEY_AGE_MAX`] when it is run again is no longer applied: its outcome is told if the ledger has it, and
 //! [`crate::Error::Forgotten`] otherwise.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::SystemTime;
@@ -27,7 +28,7 @@ const PROCESS: TableDefinition<'_, (), u128> = TableDefinition::new("process");
 /// How many commands one write to the disk may carry.
 const BATCH: usize = 1_024;
 
-/// Why a command was not accepted.
+/// Why a command was not accepted, or is not known to be.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
@@ -35,14 +36,24 @@ pub enum JournalError {
     /// accepted before stays so. Open the journal again when the disk is mended.
     #[error("the journal cannot be used: {0}")]
     Storage(Arc<redb::Error>),
+    /// The write failed at its end: it may be on the disk all the same, and the command is pending then once the journal
+    /// is opened again. Under another key it may be applied twice.
+    #[error(
+        "it is not known whether the journal accepted the command: {0}; open the journal again and look in pending(), \
+         or come again with the same key"
+    )]
+    InDoubt(Arc<redb::Error>),
     /// The command cannot be stored, or what is stored is not of the type asked for.
     #[error("the command cannot be stored or read: {0}")]
     Command(Arc<serde_json::Error>),
     /// Another command was accepted under this key.
     #[error("another command was accepted under {0}")]
     Taken(Key),
-    /// The journal was closed.
-    #[error("the journal is closed")]
+    /// The journal's writer has ended. What was under way may be on the disk, as with [`Self::InDoubt`].
+    #[error(
+        "the journal is closed, and it is not known whether it accepted the command: open it again and look in \
+         pending(), or come again with the same key"
+    )]
     Closed,
 }
 
@@ -65,6 +76,14 @@ struct Request {
 enum Change {
     Accept(Key, Vec<u8>),
     CrossOut(Key),
+}
+
+impl Change {
+    fn key(&self) -> Key {
+        match self {
+            Self::Accept(key, _) | Self::CrossOut(key) => *key,
+        }
+    }
 }
 
 impl Journal {
@@ -120,7 +139,9 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`JournalError`]; the command is not accepted.
+    /// [`JournalError`]; the command is not accepted, except that after [`JournalError::InDoubt`] and
+    /// [`JournalError::Closed`] it may have been: come again with the same key, or look in [`Self::pending`] of the
+    /// journal opened again.
     pub async fn accept(&self, key: Key, command: &(impl Serialize + Sync)) -> Result<(), JournalError> {
         let bytes = serde_json::to_vec(command).map_err(|error| JournalError::Command(Arc::new(error)))?;
         self.change(Change::Accept(key, bytes)).await
@@ -185,21 +206,34 @@ impl Drop for Journal {
 
 /// Every write carries all that has come meanwhile.
 fn write_all(database: &Database, requests: &mpsc::Receiver<Request>) {
+    let mut doubts = HashMap::new();
     while let Ok(first) = requests.recv() {
         let batch: Vec<Request> = std::iter::once(first).chain(requests.try_iter().take(BATCH - 1)).collect();
-        match write(database, &batch) {
-            Ok(answers) => {
-                for (request, answer) in batch.into_iter().zip(answers) {
-                    answer_to(request, answer);
-                }
-            }
-            Err(error) => {
-                for request in batch {
-                    answer_to(request, Err(error.clone()));
-                }
-            }
+        let written = write(database, &batch);
+        for (at, request) in batch.into_iter().enumerate() {
+            let answer = match &written {
+                Ok(answers) => answers.get(at).cloned().unwrap_or(Err(JournalError::Closed)),
+                Err(error) => Err(error.clone()),
+            };
+            let answer = remember(&mut doubts, request.change.key(), answer);
+            answer_to(request, answer);
         }
     }
+}
+
+/// What was in doubt stays so for its key when a later try does not even begin to write.
+fn remember(
+    doubts: &mut HashMap<Key, JournalError>,
+    key: Key,
+    answer: Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    match &answer {
+        Ok(()) => drop(doubts.remove(&key)),
+        Err(error @ JournalError::InDoubt(_)) => drop(doubts.insert(key, error.clone())),
+        Err(JournalError::Taken(_)) => return answer,
+        Err(JournalError::Storage(_) | JournalError::Command(_) | JournalError::Closed) => {}
+    }
+    doubts.get(&key).cloned().map_or(answer, Err)
 }
 
 fn answer_to(request: Request, answer: Result<(), JournalError>) {
@@ -208,7 +242,7 @@ fn answer_to(request: Request, answer: Result<(), JournalError>) {
     }
 }
 
-/// All of them or none: an error says that nothing of this batch is on the disk for certain.
+/// All of them or none: an error says that nothing of this batch is on the disk, or that it is in doubt.
 fn write(database: &Database, batch: &[Request]) -> Result<Vec<Result<(), JournalError>>, JournalError> {
     let transaction = database.begin_write().map_err(storage)?;
     let mut answers = Vec::with_capacity(batch.len());
@@ -236,7 +270,8 @@ fn write(database: &Database, batch: &[Request]) -> Result<Vec<Result<(), Journa
     }) {
         return Err(error);
     }
-    transaction.commit().map_err(storage)?;
+    // It may fail after the last byte was written.
+    transaction.commit().map_err(|error| JournalError::InDoubt(Arc::new(error.into())))?;
     Ok(answers)
 }
 

@@ -19,6 +19,7 @@ mod hold;
 #[cfg(feature = "journal")]
 pub mod journal;
 mod key;
+mod lent;
 mod network;
 mod outcome;
 mod pool;
@@ -35,6 +36,7 @@ pub use coverage::{CoverageReport, UncoveredStatement};
 pub use error::{Cause, ConnectError, Error, HoldError, StatementError};
 pub use event::Event;
 pub use key::Key;
+pub use lent::LentSession;
 pub use outcome::{Fate, Isolation, Options, Outcome, Replay};
 pub use pool::WriterSessions;
 pub use session::Session;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -24,7 +24,8 @@ pub(crate) struct Link {
     closed: watch::Receiver<bool>,
     warnings: Arc<AtomicU64>,
     /// The epoch that it was opened for; none yet while it is [`OPEN`].
-    epoch: Arc<AtomicI64>,
+    epoch: watch::Sender<i64>,
+    ended: AtomicBool,
     driver: JoinHandle<()>,
 }
 
@@ -45,13 +46,19 @@ impl Link {
         }
     }
 
-    /// From now on a higher epoch cuts it.
+    /// From now on a higher epoch cuts it; at once, if one was seen already.
     pub(crate) fn belongs_to(&self, epoch: i64) {
-        self.epoch.store(epoch, Ordering::Release);
+        self.epoch.send_replace(epoch);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.client.is_closed() || *self.closed.borrow()
+        self.ended.load(Ordering::Acquire) || self.client.is_closed() || *self.closed.borrow()
+    }
+
+    /// Closes the connection, whatever is under way on it.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.driver.abort();
     }
 
     /// Returns when the connection has ended. Safe to cancel.
@@ -124,16 +131,16 @@ async fn log_in(
         .await
         .map_err(|cause| ConnectError::Refused { endpoint: endpoint.clone(), cause })?;
     let (closing, closed) = watch::channel(false);
-    let (warnings, epoch) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicI64::new(OPEN)));
-    let (counter, own) = (Arc::clone(&warnings), Arc::clone(&epoch));
+    let (warnings, (epoch, own)) = (Arc::new(AtomicU64::new(0)), watch::channel(OPEN));
+    let counter = Arc::clone(&warnings);
     let driver = tokio::spawn(async move {
         tokio::select! {
             () = drive(connection, &counter) => {}
-            () = outranked(fence, &own) => tracing::debug!("a session of an old epoch is cut"),
+            () = outranked(fence, own) => tracing::debug!("a session of an old epoch is cut"),
         }
         closing.send_replace(true);
     });
-    Ok(Link { client, closed, warnings, epoch, driver })
+    Ok(Link { client, closed, warnings, epoch, ended: AtomicBool::new(false), driver })
 }
 
 /// Moves bytes until the connection ends, and counts warnings before the answers that follow them are seen.
@@ -161,9 +168,48 @@ where
     }
 }
 
-async fn outranked(mut fence: watch::Receiver<i64>, own: &AtomicI64) {
-    if fence.wait_for(|highest| *highest > own.load(Ordering::Acquire)).await.is_err() {
-        // The client is gone; its sessions end when they are dropped.
-        std::future::pending::<()>().await;
+/// Returns when a higher epoch than its own was seen. Both can change: a connection learns its epoch after it was opened.
+async fn outranked(mut fence: watch::Receiver<i64>, mut own: watch::Receiver<i64>) {
+    loop {
+        let (highest, epoch) = (*fence.borrow_and_update(), *own.borrow_and_update());
+        if highest > epoch {
+            return;
+        }
+        let changed = tokio::select! {
+            changed = fence.changed() => changed,
+            changed = own.changed() => changed,
+        };
+        if changed.is_err() {
+            // The client is gone; its sessions end when they are dropped.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_epoch_that_is_learned_late_is_outranked_at_once() {
+        let (fence, (own, epoch)) = (watch::Sender::new(1), watch::channel(OPEN));
+        let cut = tokio::spawn(outranked(fence.subscribe(), epoch));
+        fence.send_replace(2);
+        tokio::task::yield_now().await;
+        assert!(!cut.is_finished());
+        own.send_replace(1);
+        cut.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_higher_epoch_cuts_and_its_own_does_not() {
+        let (fence, (own, epoch)) = (watch::Sender::new(1), watch::channel(OPEN));
+        let cut = tokio::spawn(outranked(fence.subscribe(), epoch));
+        own.send_replace(2);
+        fence.send_replace(2);
+        tokio::task::yield_now().await;
+        assert!(!cut.is_finished());
+        fence.send_replace(3);
+        cut.await.unwrap();
     }
 }

@@ -73,12 +73,13 @@ pub enum Isolation {
 }
 
 impl Isolation {
+    /// Begins, and says within the transaction that it began.
     pub(crate) fn begin(self) -> &'static str {
         match self {
-            Self::Default => "BEGIN READ WRITE",
-            Self::ReadCommitted => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-            Self::RepeatableRead => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
-            Self::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
+            Self::Default => "BEGIN READ WRITE; SET LOCAL steadfast.block = '1'",
+            Self::ReadCommitted => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL steadfast.block = '1'",
+            Self::RepeatableRead => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET LOCAL steadfast.block = '1'",
+            Self::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; SET LOCAL steadfast.block = '1'",
         }
     }
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 
+use crate::config::Endpoint;
 use crate::error::ConnectError;
 use crate::session::{Acquaintance, Session};
 use crate::source::Source;
 
-/// Makes sessions for a pool of your own, as for ours: only with the proved writer. Those of an old epoch end by
-/// themselves, also while they are in use, and are never handed out again.
+/// Makes sessions for a pool of your own, as for ours: handed out while their node is the proved writer, and not
+/// otherwise. Those of an old epoch end by themselves, also while they are in use. A session that is out when the
+/// writer is given up stays open until a higher epoch is proved.
 #[derive(Clone)]
 pub struct WriterSessions {
     source: Arc<Source>,
@@ -18,6 +20,20 @@ pub struct WriterSessions {
 impl WriterSessions {
     pub(crate) fn new(source: Arc<Source>) -> Self {
         Self { source }
+    }
+
+    /// Another writer may have been proved, or this one given up, while the session was made.
+    fn admit(&self, session: Session, endpoint: &Endpoint) -> Result<Session, ConnectError> {
+        let (epoch, seen) = (session.epoch(), self.source.epoch());
+        if epoch < seen {
+            return Err(ConnectError::Fenced { endpoint: endpoint.clone(), epoch, seen });
+        }
+        if self.is_with_writer(&session) { Ok(session) } else { Err(ConnectError::NoWriter) }
+    }
+
+    fn is_with_writer(&self, session: &Session) -> bool {
+        let writer = self.source.writer();
+        writer.is_some_and(|writer| writer.node == session.node() && writer.epoch == session.epoch())
     }
 }
 
@@ -35,18 +51,22 @@ impl Manager for WriterSessions {
             if identity.reader || identity.node != writer.node || identity.epoch != writer.epoch {
                 return Err(ConnectError::Reader { endpoint: writer.endpoint.clone() });
             }
-            acquaintance.into_session(identity, limit).await
+            self.admit(acquaintance.into_session(identity, limit).await?, &writer.endpoint)
         };
         let made = made.await;
-        if made.is_err() {
-            source.suspect();
+        match &made {
+            Ok(_) => source.accepted(&writer.endpoint),
+            Err(error) => {
+                source.refused(error);
+                source.suspect();
+            }
         }
         made
     }
 
     async fn recycle(&self, session: &mut Session, _metrics: &Metrics) -> RecycleResult<ConnectError> {
-        if session.is_closed() || session.epoch() < self.source.epoch() {
-            return Err(RecycleError::message("it ended, or belongs to an old epoch"));
+        if session.is_closed() || !self.is_with_writer(session) {
+            return Err(RecycleError::message("it ended, or its node is not the proved writer"));
         }
         Ok(())
     }

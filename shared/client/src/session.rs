@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
 
 use crate::config::{Config, Endpoint};
-use crate::error::ConnectError;
+use crate::error::{ConnectError, words};
 use crate::key::Key;
 use crate::network::Link;
 
@@ -29,6 +29,9 @@ const ASK: &str =
     "UPDATE steadfast.ledger SET asked = pg_catalog.clock_timestamp() WHERE key = $1 RETURNING applied, result";
 const GIVE_UP: &str = "INSERT INTO steadfast.ledger (key, applied) VALUES ($1, false) ON CONFLICT DO NOTHING";
 const PROVE: &str = "SELECT steadfast.prove($1, $2, $3)";
+/// `DISCARD ALL` without `DEALLOCATE ALL`: the statements of the ledger stay prepared.
+const CLEAN: &str = "ROLLBACK; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
 
 /// A session with a node that is, or was, the writer. It ends by itself once a higher epoch is proved elsewhere.
 pub struct Session {
@@ -128,8 +131,30 @@ impl Acquaintance {
     }
 }
 
+/// Something was sent, and its answer is not there yet. Dropped before it is [`Self::answered`], it ends the session:
+/// what runs on it must not run into the next use.
+pub(crate) struct UnderWay<'a> {
+    session: &'a Session,
+    answered: bool,
+}
+
+impl UnderWay<'_> {
+    pub(crate) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.session.end();
+        }
+    }
+}
+
 impl Session {
-    /// The driver's client, for what needs no protection. It must not be left inside a transaction.
+    /// The driver's client, for what needs no protection. In a pool of your own, what is set on it or begun with it is
+    /// there at the next use.
     pub fn plain(&self) -> &Client {
         &self.link.client
     }
@@ -160,6 +185,25 @@ impl Session {
 
     pub(crate) fn warnings(&self) -> u64 {
         self.link.warnings()
+    }
+
+    /// Closes it, whatever is under way on it. The pool hands it out no more.
+    pub(crate) fn end(&self) {
+        self.link.end();
+    }
+
+    pub(crate) fn under_way(&self) -> UnderWay<'_> {
+        UnderWay { session: self, answered: false }
+    }
+
+    /// Takes back what an application set or began on it, or ends it if that takes longer than `limit`.
+    pub(crate) async fn clean(&self, limit: Duration) {
+        let under_way = self.under_way();
+        match tokio::time::timeout(limit, self.link.client.batch_execute(CLEAN)).await {
+            Ok(Ok(())) => under_way.answered(),
+            Ok(Err(error)) => tracing::debug!(%error, "a session that was lent is not clean"),
+            Err(_) => tracing::debug!(?limit, "a session that was lent is not cleaned in time"),
+        }
     }
 
     /// A prepared statement, kept for the next use.
@@ -218,7 +262,7 @@ pub(crate) struct Proved {
 pub(crate) enum Unproved {
     #[error("it did not commit within {0:?}")]
     Silent(Duration),
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Database(Error),
     #[error("its commit came with a warning")]
     Warned,
@@ -226,18 +270,39 @@ pub(crate) enum Unproved {
 
 /// Enters the gate, then the ledger, in one statement: the row of the function comes before the row that is
 /// inserted. A key that is there already is an error, which ends the transaction and all that was sent behind it.
+///
+/// Where the transaction did not begin (its BEGIN was cancelled), each statement that was sent behind it would be one
+/// of its own: the session ends before any of them.
 fn enter() -> String {
     let gate = gate::ENTER.trim_start_matches("SELECT ");
-    format!("INSERT INTO steadfast.ledger (key) SELECT $1 FROM {gate}")
+    format!(
+        "INSERT INTO steadfast.ledger (key) SELECT $1 FROM {gate} \
+         WHERE CASE WHEN pg_catalog.current_setting('{BLOCK}', true) = '1' THEN true \
+         ELSE pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()) AND false END"
+    )
 }
+
+/// The setting that says within a transaction that it began.
+const BLOCK: &str = "steadfast.block";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Isolation;
 
     #[test]
     fn the_gate_comes_first() {
         let sql = enter();
-        assert!(sql.ends_with(&format!("FROM pg_catalog.pg_advisory_xact_lock_shared({})", gate::KEY)), "{sql}");
+        let gate = format!("FROM pg_catalog.pg_advisory_xact_lock_shared({}) WHERE ", gate::KEY);
+        assert!(sql.contains(&gate), "{sql}");
+    }
+
+    #[test]
+    fn a_transaction_says_that_it_began() {
+        for isolation in
+            [Isolation::Default, Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable]
+        {
+            assert!(isolation.begin().ends_with(&format!("; SET LOCAL {BLOCK} = '1'")), "{isolation:?}");
+        }
     }
 }

@@ -15,7 +15,8 @@ pub enum Refusal {
     Cursor,
     /// `COPY`: a stream cannot be compared or sent again.
     Copy,
-    /// `SET` without `LOCAL`, `LISTEN`, temporary tables, session locks: lost with the session.
+    /// `SET` without `LOCAL`, `set_config` for more than the transaction, `LISTEN`, temporary tables, session locks: lost
+    /// with the session, or met by its next use.
     SessionState,
     /// It names `synchronous_commit`: an acknowledged commit could be lost.
     Durability,
@@ -34,7 +35,9 @@ impl fmt::Display for Refusal {
             Self::TransactionControl => "the client begins and ends the transaction",
             Self::Cursor => "a cursor ends with its session",
             Self::Copy => "COPY cannot be replayed",
-            Self::SessionState => "what it sets is lost with the session; SET LOCAL is allowed",
+            Self::SessionState => {
+                "what it sets is lost with the session; SET LOCAL and set_config(…, …, true) are allowed"
+            }
             Self::Durability => "synchronous_commit must stay on",
             Self::SequenceShown => "a value of a sequence was shown",
             Self::SideEffect => "an effect outside the database was marked",
@@ -43,7 +46,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Whether a statement may stand in a protected transaction.
+/// Whether a statement may stand in a protected transaction, or be run without protection on a session that is used
+/// again.
 ///
 /// It looks at words, not at what functions do inside: whoever hides a session lock or a call to another system in
 /// a function must mark it with [`crate::Tx::side_effect`].
@@ -73,8 +77,40 @@ pub(crate) fn refused(sql: &str) -> Option<Refusal> {
     let temporary = is(first, &["create"]) && is(second, &["temp", "temporary", "local", "global"]);
     let session = is(first, &["reset", "discard", "listen", "unlisten", "prepare", "deallocate", "execute", "load"]);
     let locks = ["pg_advisory_lock", "pg_try_advisory_lock", "pg_advisory_unlock"];
-    if sets || temporary || session || locks.iter().any(|name| contains(sql, name)) {
+    if sets || temporary || session || sets_by_function(sql) || locks.iter().any(|name| contains(sql, name)) {
         return Some(Refusal::SessionState);
+    }
+    None
+}
+
+/// Whether a call of `set_config` may reach beyond its transaction: unless its third argument is `true` as it stands.
+fn sets_by_function(sql: &str) -> bool {
+    const NAME: &str = "set_config";
+    if !contains(sql, NAME) {
+        return false;
+    }
+    let lower = sql.to_ascii_lowercase();
+    lower.match_indices(NAME).any(|(at, _)| {
+        let (before, behind) = (&lower[..at], &lower[at + NAME.len()..]);
+        let longer = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let call = behind.trim_start_matches(|c: char| c.is_whitespace() || c == '"').strip_prefix('(');
+        !longer && call.is_some_and(|arguments| last_argument(arguments) != Some("true"))
+    })
+}
+
+/// The last argument of a call whose parenthesis is open; None if it is not closed.
+fn last_argument(arguments: &str) -> Option<&str> {
+    let (mut depth, mut quoted, mut begin) = (0_u32, false, 0);
+    for (at, letter) in arguments.char_indices() {
+        match letter {
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' if depth == 0 => return Some(arguments[begin..at].trim()),
+            ')' => depth -= 1,
+            ',' if depth == 0 => begin = at + 1,
+            _ => {}
+        }
     }
     None
 }
@@ -150,6 +186,11 @@ mod tests {
             ("CREATE TEMP TABLE t ()", Refusal::SessionState),
             ("LISTEN x", Refusal::SessionState),
             ("SELECT PG_ADVISORY_LOCK(1)", Refusal::SessionState),
+            ("SELECT set_config('search_path', 'x', false)", Refusal::SessionState),
+            ("SELECT pg_catalog.Set_Config ('a.b', concat('x', ',', $1), $2)", Refusal::SessionState),
+            ("SELECT \"set_config\"('a.b', ')', false), 'true)'", Refusal::SessionState),
+            ("SELECT set_config('a', 'b', true), set_config('a', 'b', false)", Refusal::SessionState),
+            ("SELECT set_config('a', 'b'", Refusal::SessionState),
             ("SET LOCAL synchronous_commit = off", Refusal::Durability),
             ("SELECT set_config('Synchronous_Commit', 'off', true)", Refusal::Durability),
         ] {
@@ -167,6 +208,9 @@ mod tests {
             "SET LOCAL lock_timeout = '1s'",
             "SET CONSTRAINTS ALL DEFERRED",
             "SELECT pg_advisory_xact_lock(1)",
+            "SELECT set_config('app.tenant', $1, true)",
+            "select pg_catalog.set_config ( 'a.b', concat(')', $1), TRUE )",
+            "SELECT set_config_at, reset_config(1) FROM account",
             "UPDATE begin SET a = 1",
             "",
             "/*",

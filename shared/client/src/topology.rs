@@ -1,16 +1,29 @@
 //! The instances of an Aurora cluster, learned by SQL.
 
+use std::time::Duration;
+
 use tokio_postgres::{Client, Error};
 
 use crate::config::Endpoint;
+use crate::error::words;
 
 /// Every instance that reported to the cluster's storage (Aurora PostgreSQL guide, `aurora_replica_status`).
 const INSTANCES: &str = "SELECT DISTINCT server_id FROM pg_catalog.aurora_replica_status() WHERE server_id IS NOT NULL";
 
+/// Why the instances are not learned.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unlearned {
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+    #[error("{}", words(.0))]
+    Database(#[from] Error),
+}
+
 /// The endpoints of all instances, as the one that is asked knows them; none if the cluster's endpoint does not show
-/// how they are named.
-pub(crate) async fn learn(client: &Client, cluster: &Endpoint) -> Result<Vec<Endpoint>, Error> {
-    let rows = client.query_typed(INSTANCES, &[]).await?;
+/// how they are named. Takes no longer than `limit`.
+pub(crate) async fn learn(client: &Client, cluster: &Endpoint, limit: Duration) -> Result<Vec<Endpoint>, Unlearned> {
+    let asked = tokio::time::timeout(limit, client.query_typed(INSTANCES, &[])).await;
+    let rows = asked.map_err(|_| Unlearned::Silent(limit))??;
     let mut found = Vec::new();
     for row in rows {
         let instance: String = row.try_get(0)?;
@@ -22,7 +35,7 @@ pub(crate) async fn learn(client: &Client, cluster: &Endpoint) -> Result<Vec<End
 
 /// `orders.cluster-c0ffee.eu-central-1.rds.amazonaws.com` has instances like
 /// `orders-1.c0ffee.eu-central-1.rds.amazonaws.com` (Aurora guide, "Amazon Aurora endpoints").
-fn instance_endpoint(cluster: &Endpoint, instance: &str) -> Option<Endpoint> {
+pub(crate) fn instance_endpoint(cluster: &Endpoint, instance: &str) -> Option<Endpoint> {
     let (_, rest) = cluster.host.split_once('.')?;
     let domain = rest.strip_prefix("cluster-ro-").or_else(|| rest.strip_prefix("cluster-"))?;
     Some(Endpoint::new(format!("{instance}.{domain}"), cluster.port))

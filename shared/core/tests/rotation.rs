@@ -9,12 +9,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rotating::*;
 use steadfast_core::lease::Lease;
+use steadfast_core::rotation::executor::Which;
 use steadfast_core::rotation::observed::{CURRENT, PENDING};
+use steadfast_core::rotation::row::{Announced, Writing};
 use steadfast_core::rotation::step::STEPS;
 use steadfast_core::rotation::sweep::Patience;
 use steadfast_core::rotation::*;
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::Owner;
+use steadfast_core::topology::{ClusterId, Owner};
 
 fn seated(application: &str, idle: bool) -> Seated {
     Seated {
@@ -70,7 +72,7 @@ fn a_step_that_is_repeated_does_nothing() {
 #[test]
 fn a_secret_that_does_not_fit_is_refused_before_anything_is_changed() {
     type Spoil = fn(&mut Inner);
-    let cases: [(Spoil, &str); 9] = [
+    let cases: [(Spoil, &str); 11] = [
         (|inner| inner.enabled = false, "rotation is not enabled for it"),
         (|inner| set_current(inner, "hunter-0"), "it is no JSON object"),
         (|inner| set_current(inner, r#"{"username":"app"}"#), "it has no field \"password\""),
@@ -80,6 +82,8 @@ fn a_secret_that_does_not_fit_is_refused_before_anything_is_changed() {
         ),
         (|inner| inner.base = Role::Missing, "role \"app\" does not exist in the database"),
         (|inner| inner.base = Role::Unfit(vec!["SUPERUSER".to_owned()]), "role \"app\" has SUPERUSER"),
+        (|inner| inner.base = Role::Unpaired, "role \"app_clone\" exists and is no member of \"app\""),
+        (|inner| inner.state.rotations.push(of_another_secret()), "takes turns in the secret arn:another too"),
         (|inner| set_current(inner, &document(&"a".repeat(60), "x")), "is longer than 63 bytes"),
         (|inner| pend(inner, Some("hunter-9")), "its pending version is unfit: it is no JSON object"),
         (|inner| pend(inner, Some(&document("root", "hunter-9"))), "is for user \"root\" in place of \"app_clone\""),
@@ -92,6 +96,14 @@ fn a_secret_that_does_not_fit_is_refused_before_anything_is_changed() {
         assert!(!error.contains("hunter"), "{error}");
         world.with(|inner| assert!(inner.acts.iter().all(|deed| matches!(deed, Action::CreatePending { .. }))));
     }
+}
+
+/// Another secret's last rotation made way for the user whose turn is next here.
+fn of_another_secret() -> Rotation {
+    let (cluster, by) = (ClusterId::new("orders"), Owner::new("secret-rotator"));
+    let writing = Writing { cluster: &cluster, by: &by, now: Timestamp::default() };
+    let (secret, effect) = ("arn:another", Effect::SetPassword);
+    Rotation::announced(None, Announced { secret, token: "t", role: "app", old_role: "app_clone", effect }, writing).0
 }
 
 fn set_current(inner: &mut Inner, text: &str) {
@@ -164,19 +176,39 @@ fn a_demoted_writer_is_not_touched_and_a_reader_that_lags_is_waited_for() {
 fn whoever_reads_no_new_secret_is_named_and_not_locked_out() {
     let world = Rotating::ordered();
     world.step(Step::Create).expect("creates");
-    world.with(|inner| inner.sessions = vec![seated("billing", true)]);
-    world.step(Step::Set).expect("an idle session is ended, and does not come back");
-    let world = Rotating::ordered();
-    world.step(Step::Create).expect("creates");
-    for (stubborn, session) in
-        [(true, seated("billing", true)), (false, seated("billing", false)), (false, seated("steadfast-prober", true))]
-    {
-        world.with(|inner| (inner.stubborn, inner.sessions) = (stubborn, vec![session.clone()]));
+    for session in [seated("billing", true), seated("billing", false), seated("steadfast-prober", true)] {
+        world.with(|inner| inner.sessions = vec![session.clone()]);
         let error = world.step(Step::Set).expect_err("in use").to_string();
         let named = format!("{:?} from 10.0.0.7 on w", session.application);
         assert!(error.contains("\"app_clone\"") && error.contains(&named), "{error}");
     }
+    world.with(|inner| (inner.sessions, inner.unseen) = (Vec::new(), vec!["r".to_owned()]));
+    assert!(matches!(world.step(Step::Set), Err(Blocked::Unreachable { instance, .. }) if instance == "r"));
     world.with(|inner| assert!(!inner.passwords.contains_key("app_clone")));
+}
+
+#[test]
+fn the_next_rotation_leaves_the_old_user_his_time() {
+    let world = finished();
+    world.with(|inner| inner.rotate_again("token-3"));
+    let next = Which { token: "token-3", ..WHICH };
+    world.step_of(next, Step::Create).expect("creates");
+    let error = world.step_of(next, Step::Set).expect_err("too early");
+    assert!(matches!(&error, Blocked::Grace { role, .. } if role == "app") && error.is_deferral(), "{error}");
+    world.pass(Patience::default().grace);
+    world.step_of(next, Step::Set).expect("he had his time, and nobody is there");
+}
+
+#[test]
+fn a_password_that_was_set_and_is_refused_is_not_set_again() {
+    let world = Rotating::ordered();
+    world.with(|inner| inner.deaf = true);
+    world.step(Step::Create).expect("creates");
+    assert!(matches!(world.step(Step::Set), Err(Blocked::Refused { instance, .. }) if instance == "w"));
+    world.with(|inner| {
+        let set = inner.acts.iter().filter(|deed| matches!(deed, Action::SetPassword { .. }));
+        assert_eq!(set.count(), 1, "{:?}", inner.acts);
+    });
 }
 
 #[test]
@@ -187,6 +219,10 @@ fn sessions_of_the_old_user_are_ended_after_the_grace_and_only_between_transacti
     world.sweep(&patience).expect("too early");
     assert_eq!(world.with(|inner| inner.sessions.len()), 2);
     world.pass(Duration::from_secs(61));
+    let lease = Lease { owner: Owner::new("c"), epoch: 3, expires_at: Timestamp::from_millis(u64::MAX / 2) };
+    world.with(|inner| inner.state.lease = Some(lease));
+    assert_eq!(world.sweep(&patience), Err(Blocked::Leased), "nobody is sent away while the writer may move");
+    world.with(|inner| inner.state.lease = None);
     world.sweep(&patience).expect("drains");
     world.with(|inner| assert_eq!(inner.sessions, [seated("report", false)]));
     world.with(|inner| assert_eq!(inner.state.rotations[0].phase, Phase::Finished));
@@ -219,6 +255,54 @@ fn a_rotation_that_nobody_ends_is_rolled_back() {
         assert_eq!(world.current_user(), "app");
         assert!(matches!(world.step(Step::Set), Err(Blocked::Superseded { .. })), "a late retry finds its end");
     }
+}
+
+/// A rotation that has waited for its end for too long, up to and with setSecret.
+fn abandoned() -> Rotating {
+    let world = Rotating::ordered();
+    world.step(Step::Create).expect("creates");
+    world.step(Step::Set).expect("sets");
+    world.pass(Patience::default().abandon_after);
+    world
+}
+
+#[test]
+fn a_late_end_and_the_rollback_exclude_each_other() {
+    // The rollback is announced, and dies before it does anything.
+    let world = abandoned();
+    world.with(|inner| inner.dies = Some((1, false)));
+    world.sweep(&Patience::default()).expect_err("it dies");
+    world.with(|inner| (inner.dies, inner.acts) = (None, Vec::new()));
+    assert_eq!(world.step(Step::Finish), Err(Blocked::GivenUp("token-2".to_owned())));
+    assert_eq!(world.with(|inner| inner.acts.len()), 0);
+    world.sweep(&Patience::default()).expect("rolls back");
+    assert_eq!(world.current_user(), "app");
+
+    // The end is announced, and is still on its way.
+    let world = abandoned();
+    world.with(|inner| inner.dies = Some((1, false)));
+    world.step(Step::Finish).expect_err("it dies");
+    world.with(|inner| (inner.dies, inner.acts) = (None, Vec::new()));
+    world.sweep(&Patience::default()).expect("waits");
+    assert_eq!(world.with(|inner| inner.acts.len()), 0);
+    world.step(Step::Finish).expect("it ends after all");
+    assert_eq!(world.current_user(), "app_clone");
+}
+
+#[test]
+fn what_a_person_made_current_by_hand_keeps_its_password() {
+    let world = abandoned();
+    world.with(|inner| {
+        let held = inner.versions["token-2"].0.clone();
+        inner.versions.get_mut("token-1").expect("there").1.clear();
+        inner.versions.insert("by-hand".to_owned(), (held, [CURRENT].into()));
+    });
+    world.sweep(&Patience::default()).expect("clears what is pending");
+    assert_eq!(world.current_user(), "app_clone");
+    world.with(|inner| {
+        assert!(inner.versions["token-2"].1.is_empty());
+        assert_eq!(inner.state.rotations[0].phase, Phase::RolledBack);
+    });
 }
 
 #[test]

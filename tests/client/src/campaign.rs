@@ -106,5 +106,5 @@ pub async fn campaign(
     let diary: Diary = workload.stop().await?;
     let truth = truth::ask(&payments).await?;
     let anomalies = checker::check(&truth.history(&diary));
-    Ok(Summary::new(&stalls, &diary, &truth, &injector, anomalies, began.elapsed()))
+    Ok(Summary::new(faults, &stalls, &diary, &truth, &injector, anomalies, began.elapsed()))
 }

@@ -85,10 +85,14 @@ async fn run_campaign(faults: usize, limit: Duration) -> Result<bool, Failure> {
     })
     .await?;
     listener.abort();
+    let file = Path::new("target/campaign/summary.json");
+    // Should the control fail, this much is kept.
+    write(file, &serde_json::to_string_pretty(&summary)?)?;
     say("the broken client, which must be caught");
     summary.control = Some(campaign::control().await?);
-    write(Path::new("target/campaign/summary.json"), &serde_json::to_string_pretty(&summary)?)?;
-    say(&serde_json::to_string_pretty(&summary)?);
+    let text = serde_json::to_string_pretty(&summary)?;
+    write(file, &text)?;
+    say(&text);
     Ok(summary.is_clean())
 }
 

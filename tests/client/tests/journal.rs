@@ -26,6 +26,8 @@ struct Content {
     /// All that was ever done to it, in order.
     log: Vec<Deed>,
     room: Option<usize>,
+    /// Whether it writes and then says that it did not.
+    lies: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -79,7 +81,11 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.lock().unwrap().note(Deed::Sync);
+        let mut content = self.0.lock().unwrap();
+        if content.lies {
+            return Err(io::Error::other("lost its power"));
+        }
+        content.note(Deed::Sync);
         Ok(())
     }
 
@@ -103,6 +109,10 @@ impl Disk {
 
     fn limit(&self, room: Option<usize>) {
         self.0.lock().unwrap().room = room;
+    }
+
+    fn lie(&self, lies: bool) {
+        self.0.lock().unwrap().lies = lies;
     }
 
     /// How much has been done to it.
@@ -184,6 +194,28 @@ async fn a_full_disk_accepts_nothing_and_forgets_nothing() {
     assert_eq!(journal.pending::<String>().unwrap(), [(kept, "small".to_owned())]);
     journal.accept(Key::fresh(), &large).await.unwrap();
     assert_eq!(journal.pending::<String>().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_at_its_end_is_in_doubt_until_the_key_comes_again() {
+    let disk = Disk::default();
+    let journal = Journal::open_on(disk.clone()).unwrap();
+    let (kept, doubtful) = (Key::fresh(), Key::fresh());
+    journal.accept(kept, &1_u64).await.unwrap();
+    disk.lie(true);
+    // It stays in doubt while the journal can write no more.
+    for _ in 0..2 {
+        let told = journal.accept(doubtful, &2_u64).await;
+        assert!(matches!(told, Err(JournalError::InDoubt(_))), "{told:?}");
+        assert!(told.unwrap_err().to_string().contains("come again with the same key"));
+    }
+    drop(journal);
+    disk.lie(false);
+    let journal = Journal::open_on(disk).unwrap();
+    let found = journal.pending::<u64>().unwrap();
+    assert!(found == [(kept, 1)] || found == [(kept, 1), (doubtful, 2)], "{found:?}");
+    journal.accept(doubtful, &2_u64).await.unwrap();
+    assert_eq!(journal.pending::<u64>().unwrap(), [(kept, 1), (doubtful, 2)]);
 }
 
 /// Waits until so many processes hold rows of the ledger back.

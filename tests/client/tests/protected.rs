@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use steadfast_client::{Cause, Client, Error, Fate, Isolation, Key, Options, Outcome, Refusal, StatementError, Step};
+use steadfast_campaign::cluster::limits;
+use steadfast_client::{
+    Cause, Client, Error, Fate, Isolation, Key, Limits, Options, Outcome, Refusal, StatementError, Step,
+};
 use support::{Lab, entries};
 
 async fn insert(client: &Client, key: Key, id: i64) -> Result<Outcome<i64>, Error<StatementError>> {
@@ -255,4 +258,46 @@ async fn an_old_key_is_never_run_and_only_old_rows_are_pruned() {
         let refused = plain.batch_execute(sql).await.unwrap_err();
         assert_eq!(refused.code().unwrap().code(), "42501", "{sql}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_is_set_on_a_session_reaches_its_next_use() {
+    let lab = Lab::start().await;
+    let client = Client::start(lab.payments.config().limits(Limits { sessions: 1, ..limits() })).unwrap();
+    for (sql, reason) in [
+        ("SET statement_timeout = 1", Refusal::SessionState),
+        ("SELECT set_config('statement_timeout', '1', false)", Refusal::SessionState),
+        ("SET synchronous_commit = off", Refusal::Durability),
+        ("BEGIN", Refusal::TransactionControl),
+    ] {
+        let refused = client.unprotected(sql, &[]).await;
+        assert!(matches!(refused, Err(Cause::Refused(refusal)) if refusal == reason), "{sql}: {refused:?}");
+    }
+    let lent = client.session().await.unwrap();
+    for spoil in [
+        "SET synchronous_commit = off; SET work_mem = '1MB'; CREATE TEMP TABLE entry (id text); SELECT pg_advisory_lock(77)",
+        "BEGIN; INSERT INTO payments.entry VALUES (1)",
+    ] {
+        lent.plain().batch_execute(spoil).await.unwrap();
+    }
+    drop(lent);
+    // There is one session only, so it is the same, or a new one.
+    insert(&client, Key::fresh(), 2).await.unwrap();
+    let next = client.session().await.unwrap();
+    let state = "SELECT current_setting('synchronous_commit'), current_setting('work_mem') = '1MB', count(*), max(id), \
+        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77) FROM entry";
+    let row = next.plain().query_typed_one(state, &[]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, bool>(1)), ("on", false));
+    assert_eq!((row.get::<_, i64>(2), row.get::<_, i64>(3), row.get::<_, i64>(4)), (1, 2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_in_vain_is_told_why() {
+    let lab = Lab::start().await;
+    let admin = lab.payments.cluster.admin("orders-1").await.unwrap();
+    admin.batch_execute("REVOKE steadfast_application FROM payments").await.unwrap();
+    let limits = Limits { call: Duration::from_secs(10), ..limits() };
+    let client = Client::start(lab.payments.config().limits(limits)).unwrap();
+    let told = client.ready().await.unwrap_err().to_string();
+    assert!(told.contains("the last refusal: orders-") && told.contains("grant steadfast_application"), "{told}");
 }

@@ -53,7 +53,8 @@ fn said(error: &AssemblyError) -> String {
 }
 
 async fn started(name: &str) -> Lab {
-    let rotator = BTreeMap::from([("STEADFAST_ABANDON_AFTER", "1s".to_owned())]);
+    let rotator =
+        BTreeMap::from([("STEADFAST_ABANDON_AFTER", "1s".to_owned()), ("STEADFAST_DRAIN_AFTER", "0s".to_owned())]);
     let lab = Lab::start(&LabConfig { rotator, ..support::config(name) }).await.expect("the lab starts");
     workload::create(&lab).await.expect("the bank is made");
     lab

@@ -18,9 +18,10 @@ pub const BACKUP_VERIFIER: Function = Function {
     per_zone: false,
     in_vpc: true,
     login: None,
-    timeout: 300,
+    // The most that Lambda gives: an index is compared with its table as a whole, or not at all.
+    timeout: 900,
     memory: 512,
-    // It is ticked again within the minute.
+    // It is ticked again within the minute, and repeats an order itself.
     retries: 0,
     event_age: 60,
     // A tick may come while the one before still reads pages.

@@ -32,7 +32,7 @@ impl Rotator {
         &self,
         seen: &Observed,
         topology: &Topology,
-        drained: bool,
+        (drained, changed): (bool, bool),
     ) -> Result<Database, Blocked> {
         let Some(writer) = topology.writer() else {
             let cause = "the control plane names no writer".to_owned();
@@ -59,6 +59,7 @@ impl Rotator {
             sessions: inspected.sessions.unwrap_or_default(),
             unseen: Vec::new(),
             drained,
+            changed,
         };
         for (reader, (inspected, login)) in readers.into_iter().zip(others) {
             let instance = reader.id.to_string();
@@ -80,7 +81,8 @@ impl Rotator {
         let Some(document) = document else {
             return Login::Untried;
         };
-        match self.connect(&member.endpoint, port, &login_of(document)).await {
+        let database = document.dbname().unwrap_or(&self.database);
+        match self.connect_to(database, &member.endpoint, port, &login_of(document)).await {
             Ok(session) => role_of(&session).await,
             Err(error) => refusal(&error),
         }
@@ -94,11 +96,15 @@ impl Rotator {
         };
         let login = role_of(&session).await;
         let looked = async {
-            let base = session.client.query_opt(roles::ROLE, &[&owner]).await?;
-            let base = match base.map(|row| row.try_get::<_, Vec<String>>(0)).transpose()? {
+            let second = alternate(owner);
+            let base = session.client.query_opt(roles::ROLE, &[&owner, &second]).await?;
+            let base =
+                base.map(|row| Ok::<_, Error>((row.try_get::<_, Vec<String>>(0)?, row.try_get(1)?))).transpose()?;
+            let base = match base {
                 None => Role::Missing,
-                Some(attributes) if attributes.is_empty() => Role::Fit,
-                Some(attributes) => Role::Unfit(attributes),
+                Some((attributes, _)) if !attributes.is_empty() => Role::Unfit(attributes),
+                Some((_, true)) => Role::Unpaired,
+                Some((_, false)) => Role::Fit,
             };
             Ok::<_, Error>((base, sessions(&session, member, idle).await?))
         };
@@ -173,7 +179,17 @@ impl Rotator {
     }
 
     async fn connect(&self, host: &str, port: u16, as_whom: &Credentials) -> Result<Session, ConnectError> {
-        let (host, database) = (host.to_owned(), self.database.clone());
+        self.connect_to(&self.database, host, port, as_whom).await
+    }
+
+    async fn connect_to(
+        &self,
+        database: &str,
+        host: &str,
+        port: u16,
+        as_whom: &Credentials,
+    ) -> Result<Session, ConnectError> {
+        let (host, database) = (host.to_owned(), database.to_owned());
         let target = Target { host, port, database, application: "steadfast-rotator" };
         self.connector.connect(&target, as_whom, LIMITS).await
     }
@@ -213,11 +229,13 @@ async fn sessions(session: &Session, member: &Member, role: &str) -> Result<Vec<
         .collect()
 }
 
-/// Class 28 is about the login; everything else would happen to any login.
+/// Class 28 is about the login, and so are a database that it may not enter or that is not there; everything else
+/// would happen to any login.
 fn refusal(error: &ConnectError) -> Login {
     if let ConnectError::Answered { cause, .. } = error
         && let Some(answer) = cause.as_db_error()
-        && answer.code().code().starts_with("28")
+        && (answer.code().code().starts_with("28")
+            || [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_CATALOG_NAME].contains(answer.code()))
     {
         return Login::Refused(answer.message().to_owned());
     }
@@ -239,8 +257,10 @@ fn not_changed(role: &str, instance: &str, error: &Error) -> Blocked {
     let Some(answer) = error.as_db_error() else {
         return Blocked::Unreachable { instance: instance.to_owned(), cause: error.to_string() };
     };
-    let words = answer.message();
-    let code = answer.code();
+    refused(role, instance, answer.code(), answer.message())
+}
+
+fn refused(role: &str, instance: &str, code: &SqlState, words: &str) -> Blocked {
     if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
         return Blocked::NotWriter(instance.to_owned());
     }
@@ -251,9 +271,34 @@ fn not_changed(role: &str, instance: &str, error: &Error) -> Blocked {
         );
         return Blocked::Failed { what, passes: false };
     }
-    if code.code().starts_with("22") {
-        let what = format!("{instance} refuses the password of role {role:?} by its policy: {words}; mend the policy");
+    // A hook that checks passwords answers with either: `passwordcheck` with class 22, one in pg_tle by RAISE.
+    if code.code().starts_with("22") || *code == SqlState::RAISE_EXCEPTION {
+        let what = format!(
+            "{instance} refuses the password of role {role:?} by its policy: {words}; the server gets a SCRAM verifier in \
+             place of the password, which no policy can measure: let it pass for this role"
+        );
         return Blocked::Failed { what, passes: false };
     }
     Blocked::Failed { what: format!("role {role:?} on {instance}: {words}"), passes: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_change_is_told_in_the_servers_words_and_repeated_only_where_that_helps() {
+        let refused = |code| refused("app_clone", "orders-1", &code, "the server's words");
+        for policy in [SqlState::INVALID_PARAMETER_VALUE, SqlState::RAISE_EXCEPTION] {
+            let blocked = refused(policy);
+            assert!(
+                !blocked.passes() && blocked.to_string().contains("by its policy: the server's words"),
+                "{blocked}"
+            );
+        }
+        let unprivileged = refused(SqlState::INSUFFICIENT_PRIVILEGE);
+        assert!(!unprivileged.passes() && unprivileged.to_string().contains("CREATEROLE"), "{unprivileged}");
+        assert_eq!(refused(SqlState::READ_ONLY_SQL_TRANSACTION), Blocked::NotWriter("orders-1".to_owned()));
+        assert!(refused(SqlState::T_R_DEADLOCK_DETECTED).passes());
+    }
 }

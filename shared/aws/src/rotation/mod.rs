@@ -75,9 +75,9 @@ impl World for Rotator {
             skew: Policy::default().clock_skew_max,
             database: None,
         };
-        if let Depth::Database { drained } = depth {
+        if let Depth::Database { drained, changed } = depth {
             observed.previous = self.secrets.previous(which.secret).await?;
-            observed.database = Some(self.look_at_database(&observed, &topology, drained).await?);
+            observed.database = Some(self.look_at_database(&observed, &topology, (drained, changed)).await?);
             observed.now = clock::now();
         }
         Ok(observed)

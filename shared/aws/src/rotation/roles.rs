@@ -4,12 +4,15 @@
 /// Whether this server takes no writes.
 pub(super) const IN_RECOVERY: &str = "SELECT pg_catalog.pg_is_in_recovery()";
 
-/// What the role $1 has that a member of it would not have, even when it acts as the role.
+/// What the role $1 has that a member of it would not have, even when it acts as the role; and whether the role $2 is
+/// there and no member of it.
 pub(super) const ROLE: &str = "\
     SELECT array_remove(ARRAY[CASE WHEN rolsuper THEN 'SUPERUSER' END, \
       CASE WHEN rolreplication THEN 'REPLICATION' END, CASE WHEN NOT rolinherit THEN 'NOINHERIT' END, \
-      CASE WHEN NOT rolcanlogin THEN 'NOLOGIN' END], NULL) \
-    FROM pg_catalog.pg_roles WHERE rolname = $1";
+      CASE WHEN NOT rolcanlogin THEN 'NOLOGIN' END], NULL), \
+      EXISTS (SELECT FROM pg_catalog.pg_roles AS second WHERE second.rolname = $2 AND NOT EXISTS \
+        (SELECT FROM pg_catalog.pg_auth_members AS m WHERE m.roleid = base.oid AND m.member = second.oid)) \
+    FROM pg_catalog.pg_roles AS base WHERE rolname = $1";
 
 /// Sessions of the role $1.
 pub(super) const SESSIONS: &str = "\

@@ -1,8 +1,13 @@
 //! The verifier's world: RDS, the state table, and a restored database.
 
+mod assertions;
 mod checks;
 mod contents;
+mod groups;
+mod pages;
 mod platform;
+mod portion;
+mod rows;
 
 use std::time::Duration;
 
@@ -16,7 +21,7 @@ use steadfast_core::topology::{ClusterId, Deployment};
 use steadfast_core::verification::executor::{At, NotDone, World};
 use steadfast_core::verification::janitor::Found;
 use steadfast_core::verification::run::Looked;
-use steadfast_core::verification::{Action, Check, Manifest, Observed, Run, Source, Thing};
+use steadfast_core::verification::{Action, Check, Manifest, Observed, Run, Source, Thing, Unseen};
 
 use crate::grant::{Call, Calls, Condition, On};
 use crate::notifier::Topic;
@@ -114,7 +119,7 @@ impl World for Verifier {
         self.ask_platform(run, action).await
     }
 
-    async fn inspect(&self, run: &Run, check: Check, at: At<'_>, until: Timestamp) -> Result<Looked, NotDone> {
+    async fn inspect(&self, run: &Run, check: Check, at: At<'_>, until: Timestamp) -> Result<Looked, Unseen> {
         self.look_inside(run, check, at, until).await
     }
 

@@ -42,7 +42,7 @@ impl Verifier {
         })
     }
 
-    fn unknown(&self) -> NotDone {
+    pub(super) fn unknown(&self) -> NotDone {
         NotDone { what: format!("RDS does not know {}", self.database), passes: true }
     }
 
@@ -131,7 +131,7 @@ impl Verifier {
             && tag(tags, RUN_TAG) == Some(run.id.to_string().as_str())
     }
 
-    async fn cluster(&self, id: &str) -> Result<Option<DbCluster>, NotDone> {
+    pub(super) async fn cluster(&self, id: &str) -> Result<Option<DbCluster>, NotDone> {
         match self.rds.describe_db_clusters().db_cluster_identifier(id).send().await {
             Ok(answer) => Ok(answer.db_clusters.unwrap_or_default().into_iter().next()),
             Err(error) if code(&error) == Some("DBClusterNotFoundFault") => Ok(None),
@@ -139,7 +139,7 @@ impl Verifier {
         }
     }
 
-    async fn instance(&self, id: &str) -> Result<Option<DbInstance>, NotDone> {
+    pub(super) async fn instance(&self, id: &str) -> Result<Option<DbInstance>, NotDone> {
         match self.rds.describe_db_instances().db_instance_identifier(id).send().await {
             Ok(answer) => Ok(answer.db_instances.unwrap_or_default().into_iter().next()),
             Err(error) if matches!(code(&error), Some("DBInstanceNotFound" | "DBInstanceNotFoundFault")) => Ok(None),
@@ -223,6 +223,7 @@ impl Verifier {
     }
 
     async fn restore_instance(&self, run: &Run) -> Result<(), NotDone> {
+        let own = self.groups_of_instance().await?;
         let groups = Some(self.isolation.security_groups.clone());
         let there = ["DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault"];
         match &run.source {
@@ -236,6 +237,8 @@ impl Verifier {
                     .db_instance_class(&self.isolation.class)
                     .db_subnet_group_name(&self.isolation.subnet_group)
                     .set_vpc_security_group_ids(groups)
+                    .set_db_parameter_group_name(own.parameters)
+                    .set_option_group_name(own.options)
                     .multi_az(false)
                     .publicly_accessible(false)
                     .deletion_protection(false)
@@ -252,6 +255,8 @@ impl Verifier {
                     .db_instance_class(&self.isolation.class)
                     .db_subnet_group_name(&self.isolation.subnet_group)
                     .set_vpc_security_group_ids(groups)
+                    .set_db_parameter_group_name(own.parameters)
+                    .set_option_group_name(own.options)
                     .multi_az(false)
                     .publicly_accessible(false)
                     .deletion_protection(false)
@@ -263,6 +268,7 @@ impl Verifier {
     }
 
     async fn add_instance(&self, run: &Run) -> Result<(), NotDone> {
+        let own = self.groups_of_writer().await?;
         let call = self
             .rds
             .create_db_instance()
@@ -270,6 +276,7 @@ impl Verifier {
             .db_cluster_identifier(run.restored_id())
             .db_instance_class(&self.isolation.class)
             .engine("aurora-postgresql")
+            .set_db_parameter_group_name(own.parameters)
             .publicly_accessible(false)
             .set_tags(Some(self.tags(run)));
         let there = ["DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault"];

@@ -1,6 +1,6 @@
 //! Asks all instances at once, until one proves that it is the writer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -10,13 +10,15 @@ use crate::config::{Endpoint, Instances};
 use crate::error::ConnectError;
 use crate::event::Event;
 use crate::session::{Acquaintance, Session};
-use crate::topology;
+use crate::topology::{self, Unlearned};
 
 /// Between two questions to a reader, which may be promoted any moment: one small query.
 const READER_PAUSE: Duration = Duration::from_millis(25);
 /// Between two attempts to reach an instance, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
+/// How often a reader is asked which instances there are: one of them may be new, and the next writer.
+const LEARN_EVERY: Duration = Duration::from_secs(3);
 
 /// The first instance that proves itself, with the session that did.
 pub(super) async fn search(source: &Source) -> (Endpoint, Session) {
@@ -33,13 +35,31 @@ pub(super) async fn search(source: &Source) -> (Endpoint, Session) {
     }
 }
 
-/// Learns the instances anew, if they are to be learned.
-pub(super) async fn learn_instances(source: &Source, session: &Session) -> Result<(), tokio_postgres::Error> {
+/// Learns the instances anew from the writer, if they are to be learned; those that are gone are forgotten.
+pub(super) async fn learn_instances(source: &Source, session: &Session) -> Result<(), Unlearned> {
     if let Instances::Learned(cluster) = &source.config.instances {
-        let learned = topology::learn(session.plain(), cluster).await?;
-        *lock(&source.learned) = learned;
+        let limits = &source.config.limits;
+        // No longer than its next proof may take: until then nobody looks after it.
+        let found = topology::learn(session.plain(), cluster, limits.connect.min(limits.silence)).await?;
+        if !found.is_empty() {
+            *lock(&source.learned) = found;
+        }
     }
     Ok(())
+}
+
+/// Learns from any instance; whether there are new ones.
+async fn learn_more(source: &Source, acquaintance: &Acquaintance) -> bool {
+    let Instances::Learned(cluster) = &source.config.instances else {
+        return false;
+    };
+    match topology::learn(acquaintance.client(), cluster, source.config.limits.connect).await {
+        Ok(found) => source.add_learned(found),
+        Err(error) => {
+            tracing::debug!(%error, "the instances are not learned");
+            false
+        }
+    }
 }
 
 enum Found {
@@ -50,17 +70,27 @@ enum Found {
 /// Asks one instance until it is the writer. It keeps the connection to a reader: sessions may outlive a promotion.
 async fn pursue(source: &Source, endpoint: Endpoint) -> Found {
     let mut known: Option<Acquaintance> = None;
+    let mut learned: Option<Instant> = None;
     let mut pause = PAUSE_MIN;
     loop {
         match ask(source, &endpoint, known.take()).await {
-            Ok(Answer::Writer(session)) => return Found::Writer(endpoint, session),
+            Ok(Answer::Writer(session)) => {
+                return Found::Writer(source.own_endpoint(endpoint, session.node()), session);
+            }
             Ok(Answer::Instances) => return Found::Instances,
             Ok(Answer::Reader(acquaintance)) => {
+                source.accepted(&endpoint);
+                if learned.is_none_or(|at| at.elapsed() >= LEARN_EVERY) {
+                    if learn_more(source, &acquaintance).await {
+                        return Found::Instances;
+                    }
+                    learned = Some(Instant::now());
+                }
                 known = Some(*acquaintance);
                 tokio::time::sleep(jitter(READER_PAUSE)).await;
             }
             Err(error) => {
-                tracing::debug!(%endpoint, %error, "not the writer");
+                source.refused(&error);
                 tokio::time::sleep(jitter(pause)).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
@@ -81,12 +111,8 @@ async fn ask(source: &Source, endpoint: &Endpoint, known: Option<Acquaintance>) 
         Some(known) => known,
         None => Acquaintance::make(config, endpoint, source.fence()).await?,
     };
-    if let Instances::Learned(cluster) = &config.instances
-        && lock(&source.learned).is_empty()
-        && let Ok(learned) = topology::learn(acquaintance.client(), cluster).await
-        && !learned.is_empty()
-    {
-        *lock(&source.learned) = learned;
+    let none_learned = lock(&source.learned).is_empty();
+    if none_learned && learn_more(source, &acquaintance).await {
         return Ok(Answer::Instances);
     }
     let identity = acquaintance.inspect(limit).await?;
@@ -109,10 +135,7 @@ async fn ask(source: &Source, endpoint: &Endpoint, known: Option<Acquaintance>) 
         Ok(proved) => {
             Err(ConnectError::Fenced { endpoint: endpoint.clone(), epoch: proved.epoch, seen: source.epoch() })
         }
-        Err(unproved) => {
-            tracing::debug!(%endpoint, %unproved, "it claims to be the writer and does not commit");
-            Err(ConnectError::Reader { endpoint: endpoint.clone() })
-        }
+        Err(unproved) => Err(ConnectError::Unproved { endpoint: endpoint.clone(), cause: unproved.to_string() }),
     }
 }
 

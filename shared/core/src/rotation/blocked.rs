@@ -3,6 +3,7 @@
 use super::document::DocumentError;
 use super::observed::Seated;
 use crate::notice::{Notice, Severity};
+use crate::time::Timestamp;
 
 /// What stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum Blocked {
         /// The one that is pending.
         pending: Option<String>,
     },
+    /// Nobody ended it in time, and its password was taken back.
+    #[error("version {0} was given up, and its user's password is being taken back; rotate again")]
+    GivenUp(String),
     /// The secret cannot be read as one.
     #[error("{0}")]
     Document(DocumentError),
@@ -58,6 +62,36 @@ pub enum Blocked {
         role: String,
         /// What it has.
         attributes: Vec<String>,
+    },
+    /// The second user is somebody else's.
+    #[error(
+        "role {role:?} exists and is no member of {base:?}: it is no second user of this secret, and is left alone; \
+         rename it, or GRANT {base} TO {role} if the two are to take turns"
+    )]
+    Unpaired {
+        /// The first user.
+        base: String,
+        /// The other one.
+        role: String,
+    },
+    /// Two secrets for the same users.
+    #[error(
+        "role {role:?} takes turns in the secret {secret} too, whose password would no longer work; give each secret \
+         a user of its own, and remove that secret's row from the state table if it is no longer rotated"
+    )]
+    Shared {
+        /// The role.
+        role: String,
+        /// The other secret.
+        secret: String,
+    },
+    /// The last rotation is too young.
+    #[error("whoever still uses {role:?} has until {} to read the secret of the last rotation", .until.rfc3339())]
+    Grace {
+        /// The user.
+        role: String,
+        /// Until when.
+        until: Timestamp,
     },
     /// An episode is open.
     #[error("episode {0} of the cluster is open; the rotation goes on when it is closed")]
@@ -125,10 +159,14 @@ impl Blocked {
             | Self::NotWriter(_)
             | Self::Refused { .. }
             | Self::NoReader(_)
+            | Self::Grace { .. }
             | Self::InUse { .. } => true,
             Self::Failed { passes, .. } => *passes,
             Self::NotEnabled
             | Self::Superseded { .. }
+            | Self::GivenUp(_)
+            | Self::Unpaired { .. }
+            | Self::Shared { .. }
             | Self::Document(_)
             | Self::Pending(_)
             | Self::OtherHost { .. }
@@ -143,7 +181,7 @@ impl Blocked {
 
     /// Whether it only waits for its turn: nothing is wrong.
     pub fn is_deferral(&self) -> bool {
-        matches!(self, Self::Episode(_) | Self::Leased)
+        matches!(self, Self::Episode(_) | Self::Leased | Self::Grace { .. })
     }
 }
 

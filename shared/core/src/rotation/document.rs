@@ -50,6 +50,7 @@ impl Document {
         let username = required(&fields, "username")?.to_owned();
         let password = required(&fields, "password")?.to_owned();
         optional(&fields, "host")?;
+        optional(&fields, "dbname")?;
         match optional(&fields, "engine")? {
             None | Some("postgres" | "aurora-postgresql") => Ok(Self { username, password, fields }),
             Some(_) => Err(DocumentError::Engine),
@@ -69,6 +70,11 @@ impl Document {
     /// The host it is for, if it says so.
     pub fn host(&self) -> Option<&str> {
         self.fields.get("host").and_then(Value::as_str)
+    }
+
+    /// The database to log in to, if it says so.
+    pub fn dbname(&self) -> Option<&str> {
+        self.fields.get("dbname").and_then(Value::as_str)
     }
 
     /// The same secret for another user.
@@ -114,6 +120,7 @@ mod tests {
             (r#"{"username":"app","password":{"is":"hunter2"}}"#, DocumentError::NotText("password")),
             (r#"{"username":"","password":"hunter2"}"#, DocumentError::NotText("username")),
             (r#"{"username":"a","password":"hunter2","host":7}"#, DocumentError::NotText("host")),
+            (r#"{"username":"a","password":"hunter2","dbname":7}"#, DocumentError::NotText("dbname")),
             (r#"{"username":"a","password":"hunter2","engine":"hunter2"}"#, DocumentError::Engine),
         ] {
             let error = Document::parse(text).expect_err(text);

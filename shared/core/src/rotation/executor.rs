@@ -30,11 +30,26 @@ pub struct Which<'a> {
 pub enum Depth {
     /// Nothing of it.
     Secret,
-    /// Logins, roles and sessions; `drained` says that sessions were ended since this began.
+    /// Logins, roles and sessions, and what was done to them since this began.
     Database {
         /// Whether sessions were ended.
         drained: bool,
+        /// Whether the pending password was given to its user.
+        changed: bool,
     },
+}
+
+impl Depth {
+    /// What the next look must know of a deed. Sessions may be gone although nobody answered.
+    fn after(self, action: &Action, done: bool) -> Self {
+        match self {
+            Self::Secret => Self::Secret,
+            Self::Database { drained, changed } => Self::Database {
+                drained: drained || matches!(action, Action::Drain { .. }),
+                changed: changed || done && matches!(action, Action::SetPassword { .. }),
+            },
+        }
+    }
 }
 
 /// Secrets, database and state table.
@@ -59,8 +74,14 @@ pub trait World: Clock {
 /// # Errors
 ///
 /// What still stood in the way at `until`, or what no waiting helps against.
-pub async fn carry_out<W: World>(world: &W, which: Which<'_>, step: Step, until: Timestamp) -> Result<(), Blocked> {
-    run(world, which, until, |seen| step::judge(step, seen)).await
+pub async fn carry_out<W: World>(
+    world: &W,
+    which: Which<'_>,
+    step: Step,
+    patience: &Patience,
+    until: Timestamp,
+) -> Result<(), Blocked> {
+    run(world, which, until, |seen| step::judge(step, seen, patience)).await
 }
 
 /// Does what an announced rotation has left. Cancelling it anywhere leaves it to the next sweep.
@@ -91,15 +112,14 @@ async fn run<W: World>(
             Ok(seen) => match judge(&seen) {
                 Progress::Done => return Ok(()),
                 Progress::Ready(Action::LookAtDatabase) if depth == Depth::Secret => {
-                    depth = Depth::Database { drained: false };
+                    depth = Depth::Database { drained: false, changed: false };
                     continue;
                 }
                 Progress::Ready(action) => {
                     world.audit("rotation", json!({ "secret": which.secret, "token": which.token, "does": action }));
-                    if matches!(action, Action::Drain { .. }) {
-                        depth = Depth::Database { drained: true };
-                    }
-                    match world.act(which, &action, &seen).await {
+                    let done = world.act(which, &action, &seen).await;
+                    depth = depth.after(&action, done.is_ok());
+                    match done {
                         Ok(()) if world.now() < until => continue,
                         Ok(()) => Blocked::Failed { what: "the invocation's time is up".to_owned(), passes: true },
                         Err(blocked) => blocked,

@@ -91,6 +91,8 @@ pub struct Database {
     pub unseen: Vec<String>,
     /// Whether sessions were ended by us since this began: whoever is there now has come back.
     pub drained: bool,
+    /// Whether the pending password was given to its user since this began.
+    pub changed: bool,
 }
 
 /// One instance, and a login there.
@@ -148,6 +150,8 @@ pub enum Role {
     Fit,
     /// It has what a member of it would not have.
     Unfit(Vec<String>),
+    /// The role that would stand in for it is there and no member of it: somebody else's.
+    Unpaired,
 }
 
 /// A session of a user.

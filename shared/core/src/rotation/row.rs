@@ -92,6 +92,11 @@ impl Rotation {
         self.is_going_on(token) && self.effect == effect && now.plus(EFFECT_LIMIT) < self.until
     }
 
+    /// Whether its password was taken back, or is being: it comes to no other end, whoever asks for it.
+    pub fn is_given_up(&self) -> bool {
+        self.phase == Phase::RolledBack || self.effect == Effect::Restore
+    }
+
     fn is_going_on(&self, token: &str) -> bool {
         self.token == token && matches!(self.phase, Phase::Changing | Phase::Finished)
     }

@@ -7,6 +7,7 @@ use super::blocked::Blocked;
 use super::document::Document;
 use super::observed::{CURRENT, Database, Login, Observed, PENDING, Role, Seated};
 use super::row::{Effect, Phase};
+use super::sweep::Patience;
 
 /// A step as Secrets Manager names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,11 +94,11 @@ pub enum Progress {
 }
 
 /// Judges a step from what is seen now.
-pub fn judge(step: Step, seen: &Observed) -> Progress {
-    next(step, seen).unwrap_or_else(Progress::Blocked)
+pub fn judge(step: Step, seen: &Observed, patience: &Patience) -> Progress {
+    next(step, seen, patience).unwrap_or_else(Progress::Blocked)
 }
 
-fn next(step: Step, seen: &Observed) -> Result<Progress, Blocked> {
+fn next(step: Step, seen: &Observed, patience: &Patience) -> Result<Progress, Blocked> {
     if seen.has(CURRENT) {
         return Ok(concluded(seen));
     }
@@ -107,6 +108,9 @@ fn next(step: Step, seen: &Observed) -> Result<Progress, Blocked> {
     if !seen.has(PENDING) {
         let pending = seen.holder(PENDING).map(str::to_owned);
         return Err(Blocked::Superseded { token: seen.token.clone(), pending });
+    }
+    if seen.row().is_some_and(|row| row.token == seen.token && row.is_given_up()) {
+        return Err(Blocked::GivenUp(seen.token.clone()));
     }
     let current = seen.current.as_ref().map_err(|error| Blocked::Document(error.clone()))?;
     check_host(current, seen)?;
@@ -133,7 +137,7 @@ fn next(step: Step, seen: &Observed) -> Result<Progress, Blocked> {
     };
     match step {
         Step::Create => Ok(Progress::Done),
-        Step::Set => set(seen, database, &role, current.username()),
+        Step::Set => set(seen, database, &role, current.username(), patience),
         Step::Test => test(database, pending.username()),
         Step::Finish => finish(seen, database, &role, current.username()),
     }
@@ -158,42 +162,76 @@ fn check_host(current: &Document, seen: &Observed) -> Result<(), Blocked> {
     }
 }
 
-fn set(seen: &Observed, database: &Database, role: &str, old_role: &str) -> Result<Progress, Blocked> {
+fn set(
+    seen: &Observed,
+    database: &Database,
+    role: &str,
+    old_role: &str,
+    patience: &Patience,
+) -> Result<Progress, Blocked> {
     if database.writer.login.writes() {
         return Ok(Progress::Done);
     }
     check_admin(database)?;
     let base = alternate::base(role);
-    match &database.base {
-        Role::Fit => {}
-        Role::Missing => return Err(Blocked::NoRole(base.to_owned())),
-        Role::Unfit(attributes) => {
-            return Err(Blocked::Unfit { role: base.to_owned(), attributes: attributes.clone() });
-        }
-        Role::Unknown => {
-            let cause = "the catalog of roles could not be read".to_owned();
-            return Err(Blocked::Unreachable { instance: database.writer.instance.clone(), cause });
-        }
-    }
+    check_pair(database, base)?;
+    check_owner(seen, role)?;
     check_free(seen)?;
-    if let Some(drain) = vacate(database, role)? {
-        return Ok(announced(seen, role, old_role, Effect::Drain, drain));
+    if database.changed {
+        // The server took the password a moment ago: once more would change nothing.
+        check_pending(&database.writer.instance, &database.writer.login, role)?;
     }
+    check_vacant(seen, database, role, patience)?;
     let change = Action::SetPassword { role: role.to_owned(), base: base.to_owned() };
     Ok(announced(seen, role, old_role, Effect::SetPassword, change))
 }
 
-/// Nobody may be left with the user whose password changes: he would be refused at his next connection.
-fn vacate(database: &Database, role: &str) -> Result<Option<Action>, Blocked> {
+/// The second user may stand in for the first, and is no stranger who only has that name.
+fn check_pair(database: &Database, base: &str) -> Result<(), Blocked> {
+    match &database.base {
+        Role::Fit => Ok(()),
+        Role::Unpaired => Err(Blocked::Unpaired { base: base.to_owned(), role: alternate(base) }),
+        Role::Missing => Err(Blocked::NoRole(base.to_owned())),
+        Role::Unfit(attributes) => Err(Blocked::Unfit { role: base.to_owned(), attributes: attributes.clone() }),
+        Role::Unknown => {
+            let cause = "the catalog of roles could not be read".to_owned();
+            Err(Blocked::Unreachable { instance: database.writer.instance.clone(), cause })
+        }
+    }
+}
+
+/// Two secrets that take turns with the same users would change each other's current password.
+fn check_owner(seen: &Observed, role: &str) -> Result<(), Blocked> {
+    let others = seen.state.rotations.iter().filter(|row| row.secret != seen.secret);
+    match others.into_iter().find(|row| row.role == role || row.old_role == role) {
+        Some(row) => Err(Blocked::Shared { role: role.to_owned(), secret: row.secret.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Nobody may be left with the user whose password changes: he would be refused at his next connection. His sessions
+/// are ended by the sweep, once he had his time to read the new secret; whoever is there after that does not read it.
+fn check_vacant(seen: &Observed, database: &Database, role: &str, patience: &Patience) -> Result<(), Blocked> {
+    let finished = seen.row().filter(|row| row.phase == Phase::Finished).and_then(|row| row.finished_at);
+    if let Some(until) = finished.map(|at| at.plus(patience.grace)).filter(|until| seen.now < *until) {
+        return Err(Blocked::Grace { role: role.to_owned(), until });
+    }
+    check_seen(database)?;
     if database.sessions.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
-    let idle: Vec<Seated> =
-        database.sessions.iter().filter(|session| session.idle && !session.ends_by_itself()).cloned().collect();
-    if idle.is_empty() || database.drained {
-        return Err(Blocked::InUse { role: role.to_owned(), sessions: database.sessions.clone() });
+    Err(Blocked::InUse { role: role.to_owned(), sessions: database.sessions.clone() })
+}
+
+/// Sessions that cannot be seen are not none.
+pub(super) fn check_seen(database: &Database) -> Result<(), Blocked> {
+    match database.unseen.first() {
+        Some(unseen) => {
+            let cause = "its sessions could not be seen".to_owned();
+            Err(Blocked::Unreachable { instance: unseen.clone(), cause })
+        }
+        None => Ok(()),
     }
-    Ok(Some(Action::Drain { role: role.to_owned(), sessions: idle }))
 }
 
 fn test(database: &Database, role: &str) -> Result<Progress, Blocked> {

@@ -6,7 +6,7 @@ use super::alternate::alternate;
 use super::blocked::Blocked;
 use super::observed::{CURRENT, Login, Observed, PENDING, Seated};
 use super::row::{Effect, Phase, Rotation};
-use super::step::{Action, Progress, announced, check_admin, check_free};
+use super::step::{Action, Progress, announced, check_admin, check_free, check_seen};
 
 /// How patient the sweep is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,15 @@ fn abandoned(seen: &Observed, row: &Rotation, patience: &Patience) -> Result<Pro
     if !seen.has(PENDING) {
         return Ok(Progress::Ready(Action::Record { phase: Phase::RolledBack }));
     }
+    // An effect that another invocation has announced may be on its way.
+    if row.effect != Effect::Restore && row.is_in_progress(seen.now, seen.skew) {
+        return Ok(Progress::Done);
+    }
+    let current = seen.current.as_ref().map_err(|error| Blocked::Document(error.clone()))?;
+    if current.username() == row.role {
+        // Somebody has made what is pending current by hand: its user has the password that everybody reads.
+        return Ok(Progress::Ready(Action::ClearPending));
+    }
     let Some(database) = &seen.database else {
         return Ok(Progress::Ready(Action::LookAtDatabase));
     };
@@ -71,10 +80,8 @@ fn drain(seen: &Observed, row: &Rotation, patience: &Patience) -> Result<Progres
         return Ok(Progress::Ready(Action::LookAtDatabase));
     };
     check_admin(database)?;
-    if let Some(unseen) = database.unseen.first() {
-        let cause = "its sessions could not be seen".to_owned();
-        return Err(Blocked::Unreachable { instance: unseen.clone(), cause });
-    }
+    check_seen(database)?;
+    check_free(seen)?;
     let role = alternate(&row.role);
     if database.sessions.is_empty() {
         return Ok(Progress::Ready(Action::Record { phase: Phase::Drained }));

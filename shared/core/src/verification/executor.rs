@@ -1,6 +1,7 @@
 //! Brings a run one step further: look, judge, do one thing, write it down.
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -9,6 +10,7 @@ use super::janitor::{self, Found};
 use super::manifest::Manifest;
 use super::notice;
 use super::observed::Observed;
+use super::refusal::Unseen;
 use super::run::{Looked, Run};
 use super::step::{self, Action, Progress};
 use crate::evidence::{Entry, Kind};
@@ -42,16 +44,17 @@ pub trait World: Clock {
     /// Makes one call to the platform. What is there already counts as made, what is gone as deleted.
     fn call(&self, run: &Run, action: &Action) -> impl Future<Output = Result<(), NotDone>> + Send;
 
-    /// Looks at one thing in the restored database, until shortly before `until`.
+    /// Looks at one thing in the restored database, and goes on where [`Run::place`] says. What fits into no part is
+    /// cut off at `until`; what was seen before is returned. Dropped when somebody else takes the run over.
     fn inspect(
         &self,
         run: &Run,
         check: Check,
         at: At<'_>,
         until: Timestamp,
-    ) -> impl Future<Output = Result<Looked, NotDone>> + Send;
+    ) -> impl Future<Output = Result<Looked, Unseen>> + Send;
 
-    /// Writes run and evidence in one transaction, over the version that was seen.
+    /// Writes run and evidence, if there is any, in one transaction, over the version that was seen.
     fn save(
         &self,
         run: &Run,
@@ -142,10 +145,38 @@ pub async fn advance<W: World>(
     Ok(Advanced::Did { run: Box::new(run), action })
 }
 
-struct Step<'w, W> {
-    world: &'w W,
-    me: &'w Owner,
+/// Between two tries of an order, at first and at most.
+const ORDER_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+
+/// Takes an order as [`advance`] does, again and again while its failure passes and `until` is not near: a tick comes
+/// again within the minute, an order only the next day.
+///
+/// # Errors
+///
+/// The last failure.
+pub async fn take_order<W: World>(
+    world: &W,
+    me: &Owner,
+    order: &Manifest,
     until: Timestamp,
+) -> Result<Advanced, NotDone> {
+    let (mut pause, longest) = ORDER_PAUSES;
+    loop {
+        match advance(world, me, Some(order), until).await {
+            Err(error) if error.passes && world.now().plus(pause).plus(longest) < until => {
+                world.audit("order_is_tried_again", json!({ "error": error.what }));
+                world.pause(pause).await;
+                pause = pause.saturating_mul(2).min(longest);
+            }
+            done => return done,
+        }
+    }
+}
+
+pub(super) struct Step<'w, W> {
+    pub(super) world: &'w W,
+    pub(super) me: &'w Owner,
+    pub(super) until: Timestamp,
 }
 
 impl<W: World> Step<'_, W> {
@@ -159,16 +190,7 @@ impl<W: World> Step<'_, W> {
             | Action::DeleteInstance
             | Action::DeleteRestored => self.call(run, action).await,
             Action::Look { check, host, port, secret } => {
-                let looked = self.world.inspect(&run, *check, At { host, port: *port, secret }, self.until).await;
-                let looked = match looked {
-                    Ok(looked) => looked,
-                    Err(error) if error.passes => return Err(error),
-                    Err(error) => return self.give_up(run, &error.what).await,
-                };
-                let told = json!({ "check": check, "looked": looked });
-                let mut next = run;
-                next.take(*check, looked);
-                self.write(next, seen, Kind::Answered, told).await
+                self.look(run, *check, At { host, port: *port, secret }).await
             }
             Action::Fail { because } => self.give_up(run, because).await,
             Action::Record => self.record(run).await,
@@ -182,13 +204,13 @@ impl<W: World> Step<'_, W> {
     /// The intention stands in the evidence before the call is made.
     async fn call(&self, run: Run, action: &Action) -> Result<Run, NotDone> {
         let seen = Some(run.version);
-        let run = self.write(run, seen, Kind::Intended, json!(action)).await?;
+        let intended = Run { refusal: None, ..run };
+        let run = self.write(intended, seen, Kind::Intended, json!(action)).await?;
         match self.world.call(&run, action).await {
             Ok(()) => Ok(run),
             // What cannot be deleted says nothing about the backup; the next tick tries again.
-            Err(error) if error.passes || matches!(action, Action::DeleteInstance | Action::DeleteRestored) => {
-                Err(error)
-            }
+            Err(error) if matches!(action, Action::DeleteInstance | Action::DeleteRestored) => Err(error),
+            Err(error) if error.passes => self.refused(run, &Unseen::Later(error.what)).await,
             Err(error) => self.give_up(run, &error.what).await,
         }
     }
@@ -218,7 +240,7 @@ impl<W: World> Step<'_, W> {
         self.write(Run { recorded: true, ..run }, seen, Kind::Proved, verdict).await
     }
 
-    async fn write(&self, run: Run, seen: Option<u64>, kind: Kind, data: Value) -> Result<Run, NotDone> {
+    pub(super) async fn write(&self, run: Run, seen: Option<u64>, kind: Kind, data: Value) -> Result<Run, NotDone> {
         let (of, id) = (Run::evidence_of(&run.database), run.id);
         let (entry, evidence) = run.evidence.append(&of, id, self.world.now(), self.me, kind, data);
         let next = Run { evidence, version: run.version.saturating_add(1), ..run };

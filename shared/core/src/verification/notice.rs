@@ -11,12 +11,13 @@ pub fn verdict(run: &Run) -> Notice {
         severity,
         subject: format!("{}: backup {word}", run.database),
         body: format!(
-            "Run {} restored {} of {} as {}: {word}. Achieved RPO {}, achieved RTO {}. {} Evidence: partition \
+            "Run {} restored {} of {} as {}: {word}. {} Achieved RPO {}, achieved RTO {}. {} Evidence: partition \
              evidence#{}#{} of the state table.",
             run.id,
             source(&run.source),
             run.database,
             run.restored_id(),
+            opened(run),
             seconds(run.achieved_rpo()),
             seconds(run.achieved_rto()),
             what_is_wrong(run),
@@ -42,6 +43,14 @@ fn source(source: &Source) -> String {
     }
 }
 
+/// A backup may hold more databases than the one that is looked through.
+fn opened(run: &Run) -> String {
+    match &run.opened {
+        Some(name) => format!("Of its databases {name} was opened, and no other."),
+        None => "No database of it was opened.".to_owned(),
+    }
+}
+
 fn seconds(of: Option<std::time::Duration>) -> String {
     of.map_or_else(|| "unknown".to_owned(), |of| format!("{} s", of.as_secs()))
 }
@@ -51,7 +60,9 @@ fn what_is_wrong(run: &Run) -> String {
     let findings: Vec<String> =
         findings.map(|finding| format!("[{}] {}: {}", finding.check.as_str(), finding.about, finding.what)).collect();
     match (&run.failed, findings.is_empty()) {
-        (Some(because), _) => format!("It was given up: {because}. A backup that cannot be restored is none: act now."),
+        (Some(because), _) => {
+            format!("It was given up: {because}. A backup that cannot be restored and opened is none: act now.")
+        }
         (None, true) => "Every check is done, and nothing was found.".to_owned(),
         (None, false) => format!(
             "Found ({} in all): {}. Look whether production shows the same, and take a new snapshot.",

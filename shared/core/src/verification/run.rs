@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::claim::Claim;
 use super::finding::{CHECKS, Check, FINDINGS_KEPT, Finding};
 use super::manifest::Manifest;
+use super::place::Place;
+use super::refusal::{Refusal, Unseen};
 use crate::evidence::Head;
 use crate::time::Timestamp;
 use crate::topology::{ClusterId, Deployment};
@@ -58,8 +61,18 @@ pub struct Run {
     pub canary_at: Option<Timestamp>,
     /// The checks that are done.
     pub done: Vec<Check>,
-    /// The last relation that [`Check::Pages`] is done with: its object id.
-    pub after: u32,
+    /// How far the next check has come.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Who looks now.
+    #[serde(default)]
+    pub claim: Option<Claim>,
+    /// Why the last step was not taken, if it was not.
+    #[serde(default)]
+    pub refusal: Option<Refusal>,
+    /// Name of the database that was opened.
+    #[serde(default)]
+    pub opened: Option<String>,
     /// What is wrong, the first [`FINDINGS_KEPT`] of it.
     pub findings: Vec<Finding>,
     /// How much is wrong.
@@ -81,14 +94,18 @@ pub struct Run {
 pub struct Looked {
     /// When the database answered for the first time, as far as this check knows.
     pub answered_at: Option<Timestamp>,
+    /// Its name.
+    pub opened: Option<String>,
     /// The newest canary.
     pub canary_at: Option<Timestamp>,
     /// What is wrong.
     pub findings: Vec<Finding>,
-    /// Where to go on, if the time was too short for all relations.
-    pub after: Option<u32>,
-    /// How many relations were read.
+    /// Where to go on, if the time was too short for all of it.
+    pub goes_on: Option<Place>,
+    /// How many relations were read to their end.
     pub relations: u64,
+    /// Indexes that take longer than an invocation: they are read page by page, and not compared with their tables.
+    pub only_read: Vec<String>,
 }
 
 impl Run {
@@ -113,7 +130,10 @@ impl Run {
             opened_at: None,
             canary_at: None,
             done: Vec::new(),
-            after: 0,
+            place: Place::default(),
+            claim: None,
+            refusal: None,
+            opened: None,
             findings: Vec::new(),
             found: 0,
             failed: None,
@@ -179,16 +199,25 @@ impl Run {
 
     /// Takes in what a check has seen.
     pub fn take(&mut self, check: Check, looked: Looked) {
+        self.claim = None;
+        self.refusal = None;
+        self.opened = self.opened.take().or(looked.opened);
         self.opened_at = self.opened_at.or(looked.answered_at);
         self.canary_at = self.canary_at.max(looked.canary_at);
         for finding in looked.findings {
             self.find(finding);
         }
-        match looked.after {
-            Some(after) => self.after = after,
-            None => self.done.push(check),
+        self.place = looked.goes_on.unwrap_or_default();
+        if looked.goes_on.is_none() {
+            self.done.push(check);
         }
         self.judge_times(check);
+    }
+
+    /// Keeps why a step was not taken, for whoever reads the verdict.
+    pub fn refuse(&mut self, error: &Unseen, now: Timestamp) {
+        self.claim = None;
+        self.refusal = Some(Refusal::after(self.refusal.as_ref(), error, now));
     }
 
     fn find(&mut self, finding: Finding) {
@@ -216,6 +245,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verification::place::Part;
 
     fn run(database: &str) -> Run {
         let source = Source::PointInTime { to: Timestamp::from_millis(1) };
@@ -258,10 +288,26 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_check_is_not_the_whole() {
+    fn a_part_of_a_check_is_not_the_whole_and_the_next_check_begins_at_its_own_beginning() {
         let mut run = run("orders");
-        run.take(Check::Pages, Looked { after: Some(17), ..Looked::default() });
-        assert_eq!((run.after, run.done.len()), (17, 0));
+        let place = Place::behind(17).with(Part { of: 19, block: 16_384, rows: 0 });
+        run.take(Check::Pages, Looked { goes_on: Some(place), ..Looked::default() });
+        assert_eq!((run.place, run.done.len()), (place, 0));
+        assert_eq!((place.part_of(19).map(|part| part.block), place.part_of(20)), (Some(16_384), None));
+        run.take(Check::Pages, Looked::default());
+        assert_eq!((run.place, run.done.len()), (Place::default(), 1));
+    }
+
+    #[test]
+    fn a_run_of_an_older_version_is_read() {
+        let mut run = run("orders");
+        run.place = Place::behind(17);
+        let mut stored = serde_json::to_value(&run).expect("is written");
+        let fields = stored.as_object_mut().expect("an object");
+        for newer in ["part", "claim", "refusal", "opened"] {
+            assert!(fields.remove(newer).is_some(), "{newer}");
+        }
+        assert_eq!(serde_json::from_value::<Run>(stored).expect("is read"), run);
     }
 
     #[test]

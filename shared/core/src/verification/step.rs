@@ -99,7 +99,11 @@ fn going_on(seen: &Observed, run: &Run) -> Progress {
 
 fn ahead(seen: &Observed, run: &Run) -> Result<Progress, String> {
     if seen.now >= run.deadline() {
-        return Err("it was not done within six hours; look at what RDS says of the restore".to_owned());
+        return Err(late(seen, run));
+    }
+    if let Some(refusal) = run.refusal.as_ref().filter(|refusal| refusal.is_final()) {
+        let minutes = refusal.last.since(refusal.since).as_secs() / 60;
+        return Err(format!("it could not be opened for {minutes} min: {}", refusal.what));
     }
     let (status, host, port, secret) = match &seen.restored {
         Thing::Missing => return restore(seen, run),
@@ -128,10 +132,29 @@ fn ahead(seen: &Observed, run: &Run) -> Result<Progress, String> {
             Some(_) => Progress::Blocked(format!("{} has no endpoint yet", run.restored_id())),
         });
     };
-    match run.next_check() {
-        Some(check) => Ok(Progress::Ready(Action::Look { check, host, port, secret })),
-        None => Ok(Progress::Ready(Action::Record)),
+    match (run.next_check(), &run.claim) {
+        (Some(check), Some(claim)) if claim.holds(seen.now) => {
+            Ok(Progress::Blocked(format!("{} looks at {} of {}", claim.by, check.as_str(), run.restored_id())))
+        }
+        (Some(check), _) => Ok(Progress::Ready(Action::Look { check, host, port, secret })),
+        (None, _) => Ok(Progress::Ready(Action::Record)),
     }
+}
+
+/// What stood in the way last: whoever reads it shall not look in the wrong place.
+fn late(seen: &Observed, run: &Run) -> String {
+    let stood = match (&run.refusal, &seen.restored) {
+        (Some(refusal), _) => format!("the last answer, at {}, was: {}", refusal.last.rfc3339(), refusal.what),
+        (None, Thing::Ours { status, .. }) if status != "available" => {
+            format!("{} is still {status:?}; look at what RDS says of the restore", run.restored_id())
+        }
+        (None, Thing::Ours { .. }) => match run.next_check() {
+            Some(check) => format!("the check of {} had not come to its end", check.as_str()),
+            None => "only the verdict was missing".to_owned(),
+        },
+        (None, Thing::Missing | Thing::Foreign) => "look at what RDS says of the restore".to_owned(),
+    };
+    format!("it was not done within six hours; {stood}")
 }
 
 fn restore(seen: &Observed, run: &Run) -> Result<Progress, String> {

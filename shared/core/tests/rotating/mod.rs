@@ -32,6 +32,10 @@ pub(crate) struct Inner {
     pub(crate) stubborn: bool,
     pub(crate) writer_writes: bool,
     pub(crate) base: Role,
+    /// Instances whose sessions nobody sees.
+    pub(crate) unseen: Vec<String>,
+    /// The database takes a new password and refuses its login.
+    pub(crate) deaf: bool,
     /// How many looks the readers are behind.
     pub(crate) reader_lag: u32,
     pub(crate) acts: Vec<Action>,
@@ -65,6 +69,8 @@ impl Rotating {
             stubborn: false,
             writer_writes: true,
             base: Role::Fit,
+            unseen: Vec::new(),
+            deaf: false,
             reader_lag: 0,
             acts: Vec::new(),
             evidence: Vec::new(),
@@ -79,8 +85,12 @@ impl Rotating {
     }
 
     pub(crate) fn step(&self, step: Step) -> Result<(), Blocked> {
+        self.step_of(WHICH, step)
+    }
+
+    pub(crate) fn step_of(&self, which: Which<'_>, step: Step) -> Result<(), Blocked> {
         let until = self.now().plus(Duration::from_secs(20));
-        let done = block_on(executor::carry_out(self, WHICH, step, until));
+        let done = block_on(executor::carry_out(self, which, step, &sweep::Patience::default(), until));
         self.with(|inner| inner.said.extend(done.as_ref().err().map(|error| format!("{error} {error:?}"))));
         done
     }
@@ -107,6 +117,14 @@ impl Rotating {
 }
 
 impl Inner {
+    /// The next rotation is ordered.
+    pub(crate) fn rotate_again(&mut self, token: &str) {
+        for (_, labels) in self.versions.values_mut() {
+            labels.remove(PENDING);
+        }
+        self.versions.insert(token.to_owned(), (None, BTreeSet::from([PENDING])));
+    }
+
     fn labelled(&self, label: &str) -> Option<(&String, &Option<String>)> {
         let found = self.versions.iter().find(|(_, (_, labels))| labels.contains(label));
         found.map(|(version, (text, _))| (version, text))
@@ -133,7 +151,7 @@ impl Inner {
         let current = self.labelled(CURRENT).and_then(|(_, text)| text.clone()).unwrap_or_default();
         let database = match depth {
             Depth::Secret => None,
-            Depth::Database { drained } => {
+            Depth::Database { drained, changed } => {
                 let document = pending.as_ref().and_then(|pending| pending.as_ref().ok());
                 let seen_by_reader = if self.reader_lag == 0 {
                     self.login(document, false)
@@ -147,8 +165,9 @@ impl Inner {
                     readers: vec![Server { instance: "r".to_owned(), login: seen_by_reader }],
                     base: self.base.clone(),
                     sessions: self.sessions.clone(),
-                    unseen: Vec::new(),
+                    unseen: self.unseen.clone(),
                     drained,
+                    changed,
                 })
             }
         };
@@ -239,7 +258,8 @@ impl Inner {
             }
             Action::SetPassword { role, .. } => {
                 let pending = seen.pending.clone().expect("created").expect("fit");
-                self.passwords.insert(role.clone(), Some(pending.password().to_owned()));
+                let password = Some(pending.password().to_owned()).filter(|_| !self.deaf);
+                self.passwords.insert(role.clone(), password);
             }
             Action::MoveCurrent { from } => {
                 for (version, (_, labels)) in &mut self.versions {

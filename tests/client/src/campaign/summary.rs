@@ -12,10 +12,15 @@ use super::workload::Diary;
 use crate::checker::Anomaly;
 use crate::history::Told;
 
+/// So many faults put a COMMIT in doubt for certain.
+const MANY_FAULTS: u64 = 100;
+
 /// `target/campaign/summary.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// Faults of the writer.
+    /// Faults of the writer that were ordered.
+    pub faults_ordered: u64,
+    /// Faults that were done; fewer when the campaign was interrupted or its time was over.
     pub faults: u64,
     /// Of each kind.
     pub faults_by_kind: BTreeMap<Fault, u64>,
@@ -73,6 +78,7 @@ pub struct Summary {
 
 impl Summary {
     pub(super) fn new(
+        ordered: usize,
         stalls: &[(Fault, Duration)],
         diary: &Diary,
         truth: &Truth,
@@ -92,6 +98,7 @@ impl Summary {
             *not_applied.entry(error).or_default() += 1;
         }
         Self {
+            faults_ordered: ordered as u64,
             faults: stalls.len() as u64,
             faults_by_kind: by_kind.iter().map(|(fault, times)| (*fault, times.len() as u64)).collect(),
             acknowledged: told(Told::Applied),
@@ -122,12 +129,16 @@ impl Summary {
         }
     }
 
-    /// Whether every promise was kept, and the judges saw the broken client break them.
+    /// Whether every promise was kept by all the faults that were ordered, and the judges saw the broken client break
+    /// them. Of many faults some must have hit a COMMIT, or the hardest promise was not tried.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let kept = [self.unresolved, self.resolved_wrong, self.duplicated, self.lost, self.phantom, self.zombie_writes];
         let seen = self.control.as_ref().is_none_or(Control::is_caught);
-        kept.iter().all(|count| *count == 0) && self.money == 0 && self.anomalies.is_empty() && seen
+        let complete = self.faults == self.faults_ordered;
+        let tried = self.faults < MANY_FAULTS || self.in_doubt > 0;
+        let unbroken = kept.iter().all(|count| *count == 0) && self.money == 0 && self.anomalies.is_empty();
+        unbroken && seen && complete && tried
     }
 }
 
@@ -135,4 +146,57 @@ fn spread(mut times: Vec<u64>) -> [u64; 3] {
     times.sort_unstable();
     let at = |index: usize| times.get(index).copied().unwrap_or_default();
     [at(0), at(times.len() / 2), at(times.len().saturating_sub(1))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(ordered: u64, faults: u64, in_doubt: u64) -> Summary {
+        Summary {
+            faults_ordered: ordered,
+            faults,
+            faults_by_kind: BTreeMap::new(),
+            acknowledged: 1,
+            in_doubt,
+            in_doubt_applied: in_doubt,
+            in_doubt_not_applied: 0,
+            undecided_calls: 0,
+            unresolved: 0,
+            resolved_wrong: 0,
+            duplicated: 0,
+            lost: 0,
+            phantom: 0,
+            zombie_writes: 0,
+            zombies_asked: 0,
+            zombie_reads_without_client: 0,
+            reads: 0,
+            stale_reads: 0,
+            stalest_read_ms: 0,
+            fenced: 0,
+            replays: 0,
+            not_applied: BTreeMap::new(),
+            money: 0,
+            checked_transactions: 1,
+            anomalies: Vec::new(),
+            stall_ms: BTreeMap::new(),
+            seconds: 1,
+            control: None,
+        }
+    }
+
+    #[test]
+    fn a_campaign_that_ended_early_or_tried_nothing_is_not_clean() {
+        assert!(summary(99, 99, 0).is_clean());
+        assert!(summary(100, 100, 1).is_clean());
+        assert!(!summary(100, 99, 1).is_clean());
+        assert!(!summary(100, 100, 0).is_clean());
+        assert!(!Summary { lost: 1, ..summary(1, 1, 0) }.is_clean());
+    }
+
+    #[test]
+    fn judges_that_do_not_see_the_broken_client_spoil_it() {
+        let blind = Control { faults: 3, acknowledged: 9, duplicated: 0, anomalies: Vec::new() };
+        assert!(!Summary { control: Some(blind), ..summary(1, 1, 0) }.is_clean());
+    }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::result::write_json;
 use super::{DrillError, Progress, fresh_folder};
 use crate::assembly::{Lab, LabConfig, call, names};
+use crate::lambda::Outcome;
 use crate::postgres::Damage;
 use crate::rds::Snapshot;
 use crate::workload::{self, Workload};
@@ -82,10 +83,12 @@ pub struct BackupResult {
     pub planted: Vec<Planted>,
     /// Backups that cannot be restored.
     pub refused: Vec<Refused>,
-    /// Invocations that were killed, each in another step.
+    /// Invocations that ended before they answered, each in another step.
     pub crashes: u32,
     /// The steps that a run survived a crash in.
     pub crashed_in: Vec<String>,
+    /// The steps whose invocation answered before it could be killed: no crashes.
+    pub answered_in: Vec<String>,
     /// What was still there after the janitor.
     pub left_behind: Vec<String>,
     /// Whether somebody else's database by a name like ours is untouched.
@@ -323,10 +326,10 @@ impl Drill<'_> {
         }
     }
 
-    /// Kills the function in the midst of the step that follows on `last`, unless that was done before.
+    /// Kills the function in the midst of the step that follows on `last`, unless that was tried before.
     async fn crash(&mut self, event: &Value, last: &mut String) -> Result<bool, DrillError> {
         let step = format!("after {}", if last.is_empty() { "nothing" } else { last.as_str() });
-        if self.result.crashed_in.contains(&step) {
+        if self.result.crashed_in.contains(&step) || self.result.answered_in.contains(&step) {
             return Ok(false);
         }
         let killed = async {
@@ -338,11 +341,17 @@ impl Drill<'_> {
         if let Ok(answer) = answer
             && let Some(did) = answer.pointer("/did/action").and_then(Value::as_str)
         {
-            // It was faster than its murderer.
             *last = label(did, &answer);
         }
-        self.result.crashes += 1;
-        self.result.crashed_in.push(step);
+        // An error may also be an answer.
+        let records = self.lab.lambda.records().await;
+        let ended = records.into_iter().rfind(|record| record.function == names::VERIFIER).map(|record| record.outcome);
+        if matches!(ended, Some(Outcome::Exited | Outcome::InitFailed)) {
+            self.result.crashes += 1;
+            self.result.crashed_in.push(step);
+        } else {
+            self.result.answered_in.push(step);
+        }
         Ok(true)
     }
 

@@ -1,5 +1,7 @@
 //! When what happened, read from the evidence and the control plane's log.
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 use serde_json::Value;
 use steadfast_core::episode::Episode;
@@ -8,7 +10,7 @@ use steadfast_core::time::Timestamp;
 
 use super::milestones::is_ours;
 use crate::assembly::Lab;
-use crate::rds::{ApiCall, Promotion, Trigger};
+use crate::rds::{Promotion, Trigger};
 
 /// Points in time of one episode; None for what did not happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,13 +27,17 @@ pub(super) struct Phases {
     pub(super) proved: Option<Timestamp>,
 }
 
+/// From the fault to the end of the run, in milliseconds since the Unix epoch. What Steadfast does once the lab mends
+/// everything in order to count is no part of a run.
+pub(super) type Span = RangeInclusive<u64>;
+
 /// Reads them.
-pub(super) fn phases(lab: &Lab, fault_at: Timestamp, episode: &Episode, evidence: &[Entry]) -> Phases {
+pub(super) fn phases(lab: &Lab, run: &Span, episode: &Episode, evidence: &[Entry]) -> Phases {
     // Another episode of the same run may have had a call and a promotion before.
-    let opened_ms = episode.opened_at.as_millis();
-    let call = lab.rds.calls().into_iter().find(|call| is_ours(call) && call.at_ms >= opened_ms);
+    let own = episode.opened_at.as_millis()..=*run.end();
+    let call = lab.rds.calls().into_iter().find(|call| is_ours(call) && own.contains(&call.at_ms));
     let promoted = lab.rds.promotions().into_iter().find_map(|promotion| {
-        let ours = promotion.started_ms >= fault_at.as_millis() && promotion.old_writer == episode.old_writer.as_str();
+        let ours = run.contains(&promotion.started_ms) && promotion.old_writer == episode.old_writer.as_str();
         promotion.writable_ms.filter(|_| ours)
     });
     Phases {
@@ -48,14 +54,13 @@ pub(super) fn opened(evidence: &[Entry]) -> Option<Timestamp> {
     evidence.iter().find(|entry| entry.kind == Kind::Opened).map(|entry| entry.at)
 }
 
-/// How often Steadfast has called `FailoverDBCluster` since the fault.
-pub(super) fn calls(lab: &Lab, fault_at: Timestamp) -> u64 {
-    let after = |call: &&ApiCall| is_ours(call) && call.at_ms >= fault_at.as_millis();
-    lab.rds.calls().iter().filter(after).count() as u64
+/// How often Steadfast called `FailoverDBCluster` in the run.
+pub(super) fn calls(lab: &Lab, run: &Span) -> u64 {
+    lab.rds.calls().iter().filter(|call| is_ours(call) && run.contains(&call.at_ms)).count() as u64
 }
 
-/// How many failovers that Steadfast has called for since the fault have moved the role.
-pub(super) fn took_effect(lab: &Lab, fault_at: Timestamp) -> u64 {
+/// How many failovers that Steadfast called for in the run have moved the role.
+pub(super) fn took_effect(lab: &Lab, run: &Span) -> u64 {
     let calls = lab.rds.calls();
     // One that a person called for begins while that call is answered.
     let by_hand = |started: u64| {
@@ -64,7 +69,7 @@ pub(super) fn took_effect(lab: &Lab, fault_at: Timestamp) -> u64 {
     };
     let ours = |promotion: &&Promotion| {
         let begun = promotion.started_ms;
-        promotion.trigger == Trigger::Api && begun >= fault_at.as_millis() && !by_hand(begun)
+        promotion.trigger == Trigger::Api && run.contains(&begun) && !by_hand(begun)
     };
     lab.rds.promotions().iter().filter(ours).filter(|promotion| promotion.writable_ms.is_some()).count() as u64
 }

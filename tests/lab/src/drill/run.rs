@@ -185,7 +185,8 @@ impl Ran<'_> {
         let verified = evidence::verify(evidence);
         let chain_verified =
             matches!((&verified, &self.episode), (Ok(head), Some(episode)) if *head == episode.evidence);
-        let phases = self.episode.as_ref().map(|episode| phases::phases(self.lab, self.fault_at, episode, evidence));
+        let span = self.fault_at.as_millis()..=self.ended_at.as_millis();
+        let phases = self.episode.as_ref().map(|episode| phases::phases(self.lab, &span, episode, evidence));
         let Phases { detected, decided, called, promoted, proved } = phases.unwrap_or_default();
         let after = |at: Option<Timestamp>| at.map(|at| seconds(self.fault_at, at));
         let closed = self.episode.as_ref().and_then(|episode| episode.closed.as_ref());
@@ -203,7 +204,7 @@ impl Ran<'_> {
             in_doubt: self.audit.in_doubt,
             application_errors: self.audit.errors(),
             refused_connections: diaries.iter().map(|diary| diary.refused_connections).sum(),
-            failover_calls: phases::calls(self.lab, self.fault_at),
+            failover_calls: phases::calls(self.lab, &span),
             old_writer: self.old_writer.clone(),
             new_writer: closed.map(|closed| closed.writer.to_string()),
             recovered_by: closed.map(|closed| closed.by),
@@ -216,7 +217,7 @@ impl Ran<'_> {
             audit: self.audit.clone(),
             expectations: Vec::new(),
             told: None,
-            needless: phases::took_effect(self.lab, self.fault_at).saturating_sub(self.episodes.len() as u64),
+            needless: phases::took_effect(self.lab, &span).saturating_sub(self.episodes.len() as u64),
             stays_open,
         }
     }

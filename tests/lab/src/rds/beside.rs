@@ -12,6 +12,9 @@ use super::server::Platform;
 /// A change shows for this long at least, so that nobody gets along without waiting. Minutes on AWS.
 const CHANGE_SHOWS_FOR: Duration = Duration::from_millis(300);
 
+/// Name of production's parameter groups and option group.
+pub const OWN_GROUP: &str = "orders-production";
+
 /// From what a server is restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestoreFrom {

@@ -24,7 +24,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-pub use beside::{RestoreFrom, Snapshot, Vault};
+pub use beside::{OWN_GROUP, RestoreFrom, Snapshot, Vault};
 pub use condition::{Closure, FailoverRefused, Failovers, Pause};
 pub use config::{InstanceConfig, PlatformConfig, Timing};
 pub use core::PendingMaintenance;

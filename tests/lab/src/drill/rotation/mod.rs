@@ -191,6 +191,7 @@ impl Drill<'_> {
                 }
                 Err((step, error)) => last = self.again(step, &error.to_string()),
             }
+            self.sweep().await?;
             sleep(TRY_AGAIN).await;
         }
         self.result.failures.push(format!("{name}: a rotation has not ended after {TRIES} tries: {last}"));

@@ -7,6 +7,7 @@ use super::super::core::Core;
 use super::super::error::ApiError;
 use super::super::form::Form;
 use super::super::xml::Xml;
+use super::restores::own_groups;
 use super::{Done, Effect, list, multi_az, numbered, passes};
 
 /// What `ModifyDBInstance` may change here.
@@ -117,5 +118,6 @@ fn write_instance(core: &Core, xml: &mut Xml, member: &InstanceConfig) {
     xml.text("MonitoringInterval", 0);
     xml.text("BackupRetentionPeriod", 1);
     xml.time("InstanceCreateTime", core.created_ms);
+    own_groups(xml);
     xml.tags(&config.tags);
 }

@@ -4,7 +4,7 @@ use super::super::core::{Core, Topology};
 use super::super::error::ApiError;
 use super::super::form::Form;
 use super::super::xml::Xml;
-use super::restores::groups;
+use super::restores::{groups, own_groups};
 use super::{Done, Effect, list, numbered, passes};
 
 pub(super) fn describe(core: &Core, form: &Form, stale: bool) -> Result<Done, ApiError> {
@@ -93,5 +93,6 @@ fn write_instance(core: &Core, xml: &mut Xml, topology: &Topology) {
     xml.time("InstanceCreateTime", core.created_ms);
     xml.time("LatestRestorableTime", core.restorable_ms());
     groups(xml, &config.security_groups);
+    own_groups(xml);
     xml.tags(&config.tags);
 }

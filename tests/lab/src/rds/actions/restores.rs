@@ -1,6 +1,6 @@
 //! Snapshots, restores, and what can be done to what was restored.
 
-use super::super::beside::{Beside, Change, RestoreFrom, Restored, Snapshot};
+use super::super::beside::{Beside, Change, OWN_GROUP, RestoreFrom, Restored, Snapshot};
 use super::super::core::Core;
 use super::super::error::ApiError;
 use super::super::form::Form;
@@ -272,5 +272,22 @@ pub(super) fn groups(xml: &mut Xml, groups: &[String]) {
                 xml.text("Status", "active");
             });
         }
+    });
+}
+
+/// The parameter group and the option group of production's instances: what is restored without naming them gets
+/// others, and other settings.
+pub(super) fn own_groups(xml: &mut Xml) {
+    xml.group("DBParameterGroups", |list| {
+        list.group("DBParameterGroup", |xml| {
+            xml.text("DBParameterGroupName", OWN_GROUP);
+            xml.text("ParameterApplyStatus", "in-sync");
+        });
+    });
+    xml.group("OptionGroupMemberships", |list| {
+        list.group("OptionGroupMembership", |xml| {
+            xml.text("OptionGroupName", OWN_GROUP);
+            xml.text("Status", "in-sync");
+        });
     });
 }
