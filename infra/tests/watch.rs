@@ -2,17 +2,23 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
 
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use steadfast_aws::state::ModeSet;
+use steadfast_core::game_day::plan::{Record, Stage};
+use steadfast_core::game_day::slot::Slot;
+use steadfast_core::game_day::week::{End, Week, Weeks};
 use steadfast_core::hint::{self, Hint};
 use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{Az, ClusterId, ClusterStatus, Deployment, InstanceId, Member, Topology};
+use steadfast_core::verification::finding::CHECKS;
+use steadfast_core::verification::{Manifest, Run, Source};
 use steadfast_core::witness::{Canary, EndpointSighting, Outcome, Sighting, WitnessReport};
-use steadfast_infra::watch::{Action, ModeSet, Order, Record, Screen, Seen, draw};
+use steadfast_infra::watch::{Action, Order, Screen, Seen, draw};
+use termion::event::Key;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -48,6 +54,54 @@ fn report(zone: &str, writer: Outcome) -> WitnessReport {
     }
 }
 
+/// A backup that was opened three hours ago, with the writes of three minutes before.
+fn verified() -> Run {
+    let began = Timestamp::from_millis(1_799_989_000_000);
+    let source = Source::PointInTime { to: began };
+    let run = Run::begin(&ClusterId::new("orders"), Deployment::Cluster, Manifest::default(), source, None, began);
+    let canary_at = Some(began.minus(Duration::from_secs(180)));
+    Run { canary_at, done: CHECKS.into(), recorded: true, ..run }
+}
+
+fn week(number: u64, end: End) -> Week {
+    let at = NOW.minus(Duration::from_secs((20 - number) * 7 * 24 * 3_600));
+    let measured = end == End::Passed;
+    Week {
+        slot: Slot::of(at),
+        experiment: "failover".to_owned(),
+        end,
+        at,
+        says: "all 7 expectations held".to_owned(),
+        detected_ms: measured.then_some(700),
+        outage_ms: measured.then_some(1_000 + 100 * number),
+        lost: measured.then_some(0),
+    }
+}
+
+fn game_day() -> Record {
+    let ends = [End::Passed, End::Skipped, End::Passed];
+    let mut weeks = Weeks::default();
+    for (number, end) in (17..).zip(ends) {
+        weeks.put(week(number, end));
+    }
+    let last = week(19, End::Passed);
+    Record {
+        slot: last.slot,
+        experiment: last.experiment.clone(),
+        stage: Stage::Over,
+        at: last.at,
+        began: last.at,
+        epoch_before: 3,
+        writer_before: "orders-1".to_owned(),
+        canary_lost_before: 0,
+        verdict: "passed".to_owned(),
+        says: last.says,
+        attempt: 0,
+        weeks,
+        version: 9,
+    }
+}
+
 fn seen(writer: Outcome) -> Seen {
     let members = vec![member(1, "a"), member(2, "b"), member(3, "c")];
     Seen {
@@ -69,21 +123,17 @@ fn seen(writer: Outcome) -> Seen {
         }),
         mode_set: Some(ModeSet { reason: "after the review".to_owned(), at: NOW }),
         evidence: Vec::new(),
-        drill: None,
-        backup: Some(Record {
-            at: Timestamp::from_millis(1_799_989_000_000),
-            verdict: "verified".to_owned(),
-            says: "achieved RPO 3 min".to_owned(),
-        }),
+        game_day: None,
+        backup: Some(verified()),
     }
 }
 
 fn picture(screen: &Screen, width: u16, height: u16) -> String {
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a buffer");
-    terminal.draw(|frame| draw(frame, screen, NOW)).expect("draws");
-    let buffer = terminal.backend().buffer();
-    let line = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
-    (0..height).map(line).collect::<Vec<_>>().join("\n")
+    let lines = draw(screen, NOW, width, height);
+    assert!(lines.len() <= usize::from(height), "{lines:?}");
+    let texts: Vec<String> = lines.iter().map(steadfast_infra::watch::Line::text).collect();
+    assert!(texts.iter().all(|text| text.chars().count() <= usize::from(width)), "{texts:#?}");
+    texts.join("\n")
 }
 
 fn screen(seen: Seen) -> Screen {
@@ -95,12 +145,11 @@ fn screen(seen: Seen) -> Screen {
 fn press(screen: &mut Screen, keys: &str) -> Action {
     keys.chars().fold(Action::Draw, |_, letter| {
         let code = match letter {
-            '\n' => KeyCode::Enter,
-            '\u{1b}' => KeyCode::Esc,
-            'v' => KeyCode::Down,
-            other => KeyCode::Char(other),
+            '\u{1b}' => Key::Esc,
+            'v' => Key::Down,
+            other => Key::Char(other),
         };
-        screen.press(KeyEvent::from(code))
+        screen.press(code)
     })
 }
 
@@ -114,11 +163,18 @@ fn a_healthy_cluster_shows_roles_zones_lag_mode_and_practice() {
         "eu-central-1b",
         "There has been none.",
         "last game day: none is recorded",
-        "last verified backup: verified 3 h ago: achieved RPO 3 min",
+        "last backup opened: verified 3 h ago: achieved RPO 180 s",
         "a arm",
     ] {
         assert!(text.contains(held), "{held}\n{text}");
     }
+}
+
+#[test]
+fn the_weeks_of_game_days_are_a_trend() {
+    let text = picture(&screen(Seen { game_day: Some(game_day()), ..seen(Outcome::Committing) }), 110, 30);
+    assert!(text.contains("last game day: passed 7 days ago: failover, all 7 expectations held"), "{text}");
+    assert!(text.contains("weeks: 0.7/2.7  skipped  0.7/2.9 (detected/without a commit, s)"), "{text}");
 }
 
 #[test]
@@ -174,7 +230,7 @@ fn a_switchover_names_its_target_only_when_one_was_chosen() {
 #[test]
 fn the_operator_can_always_leave() {
     let mut console = Screen::default();
-    let control_c = KeyEvent::new(KeyCode::Char('c'), ratatui::crossterm::event::KeyModifiers::CONTROL);
+    let control_c = Key::Ctrl('c');
     assert_eq!(console.press(control_c), Action::Leave);
     assert_eq!(press(&mut console, "q"), Action::Leave);
     press(&mut console, "a");

@@ -6,9 +6,10 @@ use std::time::Duration;
 use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
 use steadfast_aws::data_api::DataApi;
-use steadfast_aws::game_day::World;
+use steadfast_aws::functions::FIS_SCHEDULER;
+use steadfast_aws::game_day::{Changes, Experiments, Scheduler};
 use steadfast_aws::notifier::Topic;
-use steadfast_aws::settings::{SettingError, Settings};
+use steadfast_aws::settings::{Setting, SettingError, Settings, table as setting};
 use steadfast_aws::state::Table;
 use steadfast_aws::watched::Watched;
 use steadfast_core::game_day::conduct::Programme;
@@ -21,72 +22,58 @@ use steadfast_core::topology::Deployment;
 pub(crate) const MARGIN: Duration = Duration::from_secs(10);
 /// The daily verification of a backup may fail once.
 const BACKUP_AGE_MAX: Duration = Duration::from_secs(48 * 3_600);
-const WINDOW: &str = "hours of the day in UTC, such as 9-16";
-const FREEZES: &str = "stretches of time such as 2026-12-15T00:00:00Z/2027-01-05T00:00:00Z, with commas";
-const DAYS: &str = "days of the week, 1 for Monday to 7 for Sunday, with commas";
+/// A reader that lags by more is not where an experiment begins.
+const STEADY_LAG: Duration = Duration::from_secs(1);
 
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
-    pub(crate) world: World,
+    pub(crate) world: Scheduler,
     pub(crate) programme: Programme,
 }
 
 impl Setup {
     /// Reads the settings and makes the clients.
     pub(crate) async fn from_environment() -> Result<Self, SettingError> {
-        let settings = Settings::from_environment();
+        let settings = Settings::of(&FIS_SCHEDULER);
         let Watched { deployment, id: cluster } = Watched::from_settings(&settings)?;
-        let table = settings.text("STEADFAST_TABLE", "the name of the state table")?;
-        let topic = settings.text("STEADFAST_TOPIC_ARN", "the ARN of the notification topic")?;
+        let table = settings.text(setting::TABLE)?;
+        let topic = settings.text(setting::TOPIC_ARN)?;
         let templates = templates(&settings)?;
         let demands = demands(&settings, deployment)?;
-        let allowed = optional_list(&settings, "STEADFAST_EXPERIMENTS", "names of experiments, with commas")?;
-        let watch = watch(&settings)?;
+        let allowed = optional_list(&settings, setting::EXPERIMENTS)?;
+        let watch = Some(settings.duration(setting::WATCH_FOR, Duration::ZERO)?).filter(|watch| !watch.is_zero());
         let database = database(&settings)?;
         let config = clients::shared().await;
-        let world = World {
+        let reads_ledger = database.is_some();
+        let world = Scheduler {
             cluster: cluster.clone(),
             table: Table::new(clients::dynamodb(&config), table),
             rds: Rds::new(clients::rds(&config), deployment),
-            rds_api: clients::rds(&config),
-            fis: clients::fis(&config),
+            changes: Changes::new(clients::rds(&config)),
+            experiments: Experiments::new(clients::fis(&config), templates),
             database: database.map(|[arn, secret, name]| DataApi::new(clients::rds_data(&config), arn, secret, name)),
             topic: Topic::new(clients::sns(&config), topic),
-            templates,
         };
-        Ok(Self { world, programme: Programme { cluster, deployment, demands, allowed, watch } })
+        Ok(Self { world, programme: Programme { cluster, deployment, demands, allowed, watch, reads_ledger } })
     }
 }
 
 /// The cluster's ARN, the secret of a role that may inject faults, the database; None when no ARN is set.
 fn database(settings: &Settings<'_>) -> Result<Option<[String; 3]>, SettingError> {
-    let Some(arn) = settings.optional("STEADFAST_CLUSTER_ARN") else { return Ok(None) };
-    let secret = settings.text("STEADFAST_SECRET_ARN", "the ARN of the secret of a role that may inject faults")?;
-    Ok(Some([arn, secret, settings.text("STEADFAST_DATABASE", "the name of the database")?]))
-}
-
-/// How long an experiment is watched; None: as long as each one wants.
-fn watch(settings: &Settings<'_>) -> Result<Option<Duration>, SettingError> {
-    let name = "STEADFAST_WATCH_FOR";
-    let default = Duration::ZERO;
-    Ok(Some(settings.duration(name, default)?).filter(|watch| *watch > default))
+    let Some(arn) = settings.optional(setting::CLUSTER_ARN)? else { return Ok(None) };
+    Ok(Some([arn, settings.text(setting::ADMIN_SECRET_ARN)?, settings.text(setting::DATABASE)?]))
 }
 
 fn templates(settings: &Settings<'_>) -> Result<BTreeMap<String, String>, SettingError> {
-    let (name, wanted) = ("STEADFAST_TEMPLATES", "experiment templates such as failover=EXT1a2b3c, with commas");
     let pair = |item: String| match item.split_once('=') {
         Some((experiment, id)) => Ok((experiment.trim().to_owned(), id.trim().to_owned())),
-        None => Err(SettingError::Malformed { name, value: item, wanted }),
+        None => Err(setting::TEMPLATES.malformed(item)),
     };
-    optional_list(settings, name, wanted)?.into_iter().map(pair).collect()
+    settings.list(setting::TEMPLATES)?.into_iter().map(pair).collect()
 }
 
-fn optional_list(
-    settings: &Settings<'_>,
-    name: &'static str,
-    wanted: &'static str,
-) -> Result<Vec<String>, SettingError> {
-    if settings.optional(name).is_none() { Ok(Vec::new()) } else { settings.list(name, wanted) }
+fn optional_list(settings: &Settings<'_>, wanted: Setting) -> Result<Vec<String>, SettingError> {
+    if settings.optional(wanted)?.is_none() { Ok(Vec::new()) } else { settings.list(wanted) }
 }
 
 fn demands(settings: &Settings<'_>, deployment: Deployment) -> Result<Demands, SettingError> {
@@ -97,28 +84,26 @@ fn demands(settings: &Settings<'_>, deployment: Deployment) -> Result<Demands, S
             Deployment::Cluster => 3,
             Deployment::Instance => 2,
         },
-        lag_max: settings.duration("STEADFAST_LAG_MAX", Duration::from_secs(1))?,
-        backup_age_max: settings.duration("STEADFAST_BACKUP_AGE_MAX", BACKUP_AGE_MAX)?,
+        lag_max: settings.duration(setting::STEADY_LAG, STEADY_LAG)?,
+        backup_age_max: settings.duration(setting::BACKUP_AGE, BACKUP_AGE_MAX)?,
         calendar: calendar(settings)?,
     })
 }
 
 fn calendar(settings: &Settings<'_>) -> Result<Calendar, SettingError> {
     let mut calendar = Calendar::always();
-    if let Some(value) = settings.optional("STEADFAST_WINDOW") {
-        let malformed = || SettingError::Malformed { name: "STEADFAST_WINDOW", value: value.clone(), wanted: WINDOW };
+    if let Some(value) = settings.optional(setting::WINDOW)? {
+        let malformed = || setting::WINDOW.malformed(value.clone());
         let (from, until) = value.split_once('-').ok_or_else(malformed)?;
         let hour = |text: &str| text.trim().parse::<u8>().ok().filter(|hour| *hour <= 24).ok_or_else(malformed);
         (calendar.from_hour, calendar.until_hour) = (hour(from)?, hour(until)?);
     }
-    for day in optional_list(settings, "STEADFAST_DAYS", DAYS)? {
+    for day in optional_list(settings, setting::DAYS)? {
         let number = day.parse::<u8>().ok().filter(|number| (1..=7).contains(number));
-        let malformed = || SettingError::Malformed { name: "STEADFAST_DAYS", value: day.clone(), wanted: DAYS };
-        calendar.days.push(number.ok_or_else(malformed)?);
+        calendar.days.push(number.ok_or_else(|| setting::DAYS.malformed(day))?);
     }
-    for stretch in optional_list(settings, "STEADFAST_FREEZES", FREEZES)? {
-        let malformed =
-            || SettingError::Malformed { name: "STEADFAST_FREEZES", value: stretch.clone(), wanted: FREEZES };
+    for stretch in optional_list(settings, setting::FREEZES)? {
+        let malformed = || setting::FREEZES.malformed(stretch.clone());
         let (from, until) = stretch.split_once('/').ok_or_else(malformed)?;
         let time = |text: &str| Timestamp::parse(text.trim()).ok_or_else(malformed);
         let freeze = Freeze { from: time(from)?, until: time(until)?, reason: stretch.clone() };

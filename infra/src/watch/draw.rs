@@ -1,10 +1,5 @@
-//! Draws the screen. Colours only underline what the words say already.
+//! Draws the screen, as lines.
 
-use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Table, Wrap};
 use serde::Serialize;
 use serde_json::Value;
 use steadfast_core::episode::Episode;
@@ -14,143 +9,121 @@ use steadfast_core::time::Timestamp;
 use steadfast_core::topology::Member;
 use steadfast_core::witness::WitnessReport;
 
+use super::paint::{Line, Tone, table, wrapped};
+use super::practice::{self, Practised};
 use super::screen::{Asking, Screen};
-use super::seen::{Record, Seen, step};
+use super::seen::{Seen, step};
 
 /// A report that is older does not count any more; the same as the policy's `report_age_max`.
 const REPORT_OLD_MS: u128 = 5_000;
-/// As many entries of evidence as fit below the episode.
-const ENTRIES: usize = 8;
 
-const GOOD: Style = Style::new().fg(Color::Green);
-const BAD: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
-const WARNING: Style = Style::new().fg(Color::Yellow);
-const QUIET: Style = Style::new().fg(Color::DarkGray);
-const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
-
-/// Draws everything as of `now`.
-pub fn draw(frame: &mut Frame<'_>, screen: &Screen, now: Timestamp) {
-    let area = frame.area();
+/// Everything as of `now`, in at most `height` lines of at most `width` columns.
+pub fn draw(screen: &Screen, now: Timestamp, width: u16, height: u16) -> Vec<Line> {
+    let (width, height) = (usize::from(width), usize::from(height));
     let Some(seen) = &screen.seen else {
-        frame.render_widget(Paragraph::new("Looking …"), area);
-        return;
+        return vec![Line::of("Looking …", Tone::Plain).cut(width)];
     };
-    let members = seen.topology.as_ref().map_or(1, |topology| topology.members.len().max(1));
-    let [head, instances, episode, assurance, foot] = Layout::vertical([
-        Constraint::Length(2),
-        Constraint::Length(u16::try_from(members).unwrap_or(1).saturating_add(3)),
-        Constraint::Min(6),
-        Constraint::Length(4),
-        Constraint::Length(2),
-    ])
-    .areas(area);
-    header(frame, head, seen, now);
-    self::instances(frame, instances, seen, now);
-    self::episode(frame, episode, seen, now);
-    self::assurance(frame, assurance, seen, now);
-    footer(frame, foot, screen);
-    ask(frame, area, screen);
+    let mut top = header(seen, now);
+    top.extend(instances(seen, now, width));
+    let (practice, foot) = (practice(seen, now), footer(screen));
+    let left = height.saturating_sub(top.len() + practice.len() + foot.len()).max(3);
+    // What is asked stands in place of the episode.
+    let middle = ask(screen).unwrap_or_else(|| episode(seen, now, width, left.saturating_sub(1)));
+    let blank = left.saturating_sub(middle.len());
+    let body = top.into_iter().chain(middle).chain(std::iter::repeat_n(Line::default(), blank)).chain(practice);
+    let mut lines: Vec<Line> = body.take(height.saturating_sub(foot.len())).collect();
+    lines.extend(foot);
+    lines.into_iter().take(height).map(|line| line.cut(width)).collect()
 }
 
-fn header(frame: &mut Frame<'_>, area: Rect, seen: &Seen, now: Timestamp) {
+fn title(text: &str, tone: Tone) -> Line {
+    Line::of(format!("── {text} "), tone).with("─".repeat(200), Tone::Quiet)
+}
+
+fn header(seen: &Seen, now: Timestamp) -> Vec<Line> {
     let mode = seen.state.as_ref().map(|state| state.mode);
-    let (word, style) = match mode {
-        Ok(Mode::Armed) => ("ARMED", GOOD),
-        Ok(Mode::Shadow) => ("SHADOW: acts on nothing", WARNING),
-        Ok(Mode::Paused) => ("PAUSED", BAD),
-        Err(_) => ("MODE UNKNOWN", BAD),
+    let (word, tone) = match mode {
+        Ok(Mode::Armed) => ("ARMED", Tone::Good),
+        Ok(Mode::Shadow) => ("SHADOW: acts on nothing", Tone::Warning),
+        Ok(Mode::Paused) => ("PAUSED", Tone::Bad),
+        Err(_) => ("MODE UNKNOWN", Tone::Bad),
     };
     let why = seen.mode_set.as_ref().map(|set| format!(" since {} ({})", ago(set.at, now), set.reason));
-    let (state, state_style) = match seen.diagnosis() {
+    let (state, state_tone) = match seen.diagnosis() {
         Some(diagnosis) => {
             let healthy = name(&diagnosis.writer) == "committing";
             let writer = diagnosis.presumed.map_or_else(|| "nobody".to_owned(), |writer| writer.to_string());
-            (format!("writer {writer} is {}", name(&diagnosis.writer)), if healthy { GOOD } else { BAD })
+            (format!("writer {writer} is {}", name(&diagnosis.writer)), if healthy { Tone::Good } else { Tone::Bad })
         }
-        None => ("nothing is known of the writer".to_owned(), BAD),
+        None => ("nothing is known of the writer".to_owned(), Tone::Bad),
     };
-    let lines = vec![
-        Line::from(vec![
-            Span::styled(format!("Steadfast  {}", seen.id), STRONG),
-            Span::raw("  "),
-            Span::styled(word, style),
-            Span::styled(why.unwrap_or_default(), QUIET),
-        ]),
-        Line::from(vec![
-            Span::styled(state, state_style),
-            Span::styled(format!("   looked {} at {}", ago(seen.at, now), seen.at.rfc3339()), QUIET),
-        ]),
-    ];
-    frame.render_widget(Paragraph::new(lines), area);
+    vec![
+        Line::of(format!("Steadfast  {}  ", seen.id), Tone::Strong)
+            .with(word, tone)
+            .with(why.unwrap_or_default(), Tone::Quiet),
+        Line::of(state, state_tone)
+            .with(format!("   looked {} at {}", ago(seen.at, now), seen.at.rfc3339()), Tone::Quiet),
+    ]
 }
 
-fn instances(frame: &mut Frame<'_>, area: Rect, seen: &Seen, now: Timestamp) {
-    let block = Block::bordered().title(" Instances, and what each Availability Zone sees ");
-    let topology = match &seen.topology {
-        Ok(topology) => topology,
-        Err(error) => {
-            frame.render_widget(Paragraph::new(Span::styled(error, BAD)).wrap(Wrap::default()).block(block), area);
-            return;
+fn instances(seen: &Seen, now: Timestamp, width: usize) -> Vec<Line> {
+    let mut lines = vec![title("Instances, and what each Availability Zone sees", Tone::Plain)];
+    match &seen.topology {
+        Ok(topology) => {
+            let mut reports: Vec<&WitnessReport> = seen.state.iter().flat_map(|state| &state.reports).collect();
+            reports.sort_by(|a, b| a.az.cmp(&b.az));
+            let mut heads: Vec<_> = ["instance", "role", "zone", "status", "lag"].map(str::to_owned).into();
+            heads.extend(reports.iter().map(|report| format!("{} {}", short(report.az.as_str()), age(report, now))));
+            let mut rows = vec![heads.into_iter().map(|head| (head, Tone::Quiet)).collect()];
+            rows.extend(topology.members.iter().map(|member| row(member, &reports, now)));
+            lines.extend(table(rows));
         }
-    };
-    let mut reports: Vec<&WitnessReport> = seen.state.iter().flat_map(|state| &state.reports).collect();
-    reports.sort_by(|a, b| a.az.cmp(&b.az));
-    let mut heads =
-        vec!["instance".to_owned(), "role".to_owned(), "zone".to_owned(), "status".to_owned(), "lag".to_owned()];
-    heads.extend(reports.iter().map(|report| format!("{} {}", short(report.az.as_str()), age(report, now))));
-    let rows = topology.members.iter().map(|member| row(member, &reports, now));
-    let mut widths = vec![
-        Constraint::Fill(3),
-        Constraint::Length(6),
-        Constraint::Fill(3),
-        Constraint::Fill(3),
-        Constraint::Length(7),
-    ];
-    widths.extend(reports.iter().map(|_| Constraint::Fill(3)));
-    let table = Table::new(rows, widths).header(Row::new(heads).style(QUIET)).block(block);
-    frame.render_widget(table, area);
+        Err(error) => lines.extend(wrapped(error, Tone::Bad, width)),
+    }
+    lines
 }
 
-fn row<'r>(member: &Member, reports: &[&WitnessReport], now: Timestamp) -> Row<'r> {
+fn row(member: &Member, reports: &[&WitnessReport], now: Timestamp) -> Vec<(String, Tone)> {
     let lag = reports.iter().filter_map(|report| report.sighting(&member.id)?.lag_ms).min();
-    let role = if member.is_writer { Cell::from(Span::styled("writer", STRONG)) } else { Cell::from("reader") };
-    let status = Span::styled(member.status.clone(), if member.is_available() { GOOD } else { WARNING });
+    let lag = lag.filter(|_| !member.is_writer).map_or_else(|| "-".to_owned(), |lag| format!("{lag} ms"));
+    let (role, role_tone) = if member.is_writer { ("writer", Tone::Strong) } else { ("reader", Tone::Plain) };
+    let status = if member.is_available() { Tone::Good } else { Tone::Warning };
     let mut cells = vec![
-        Cell::from(member.id.to_string()),
-        role,
-        Cell::from(member.az.as_ref().map_or_else(|| "?".to_owned(), |az| az.to_string())),
-        Cell::from(status),
-        Cell::from(lag.filter(|_| !member.is_writer).map_or_else(|| "-".to_owned(), |lag| format!("{lag} ms"))),
+        (member.id.to_string(), Tone::Plain),
+        (role.to_owned(), role_tone),
+        (member.az.as_ref().map_or_else(|| "?".to_owned(), |az| az.to_string()), Tone::Plain),
+        (member.status.clone(), status),
+        (lag, Tone::Plain),
     ];
     cells.extend(reports.iter().map(|report| match report.sighting(&member.id) {
         Some(sighting) => {
-            let style = if is_old(report, now) {
-                QUIET
+            let tone = if is_old(report, now) {
+                Tone::Quiet
             } else if sighting.outcome.healthy() {
-                GOOD
+                Tone::Good
             } else {
-                BAD
+                Tone::Bad
             };
-            Cell::from(Span::styled(name(&sighting.outcome), style))
+            (name(&sighting.outcome), tone)
         }
-        None => Cell::from("-"),
+        None => ("-".to_owned(), Tone::Plain),
     }));
-    Row::new(cells)
+    cells
 }
 
-fn episode(frame: &mut Frame<'_>, area: Rect, seen: &Seen, now: Timestamp) {
+fn episode(seen: &Seen, now: Timestamp, width: usize, height: usize) -> Vec<Line> {
     let open = seen.episode().is_some_and(Episode::is_open);
-    let title = if open { " EPISODE OPEN " } else { " Latest episode " };
-    let block = Block::bordered().title(title).border_style(if open { BAD } else { Style::new() });
-    let lines = match (&seen.state, seen.episode()) {
-        (Err(error), _) => vec![Line::styled(error.clone(), BAD)],
-        (Ok(_), None) => vec![Line::styled("There has been none.", QUIET)],
-        (Ok(_), Some(episode)) => told(episode, &seen.evidence, now),
-    };
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block), area);
+    let mut lines = vec![if open { title("EPISODE OPEN", Tone::Bad) } else { title("Latest episode", Tone::Plain) }];
+    match (&seen.state, seen.episode()) {
+        (Err(error), _) => lines.extend(wrapped(error, Tone::Bad, width)),
+        (Ok(_), None) => lines.push(Line::of("There has been none.", Tone::Quiet)),
+        (Ok(_), Some(episode)) => lines.extend(told(episode, &seen.evidence, now, height.saturating_sub(3))),
+    }
+    lines
 }
 
-fn told<'l>(episode: &Episode, evidence: &[Entry], now: Timestamp) -> Vec<Line<'l>> {
+/// The episode with the latest `entries` of its evidence.
+fn told(episode: &Episode, evidence: &[Entry], now: Timestamp, entries: usize) -> Vec<Line> {
     let what = match &episode.plan {
         Some(plan) => format!("switchover from {} to {} ordered", episode.old_writer, plan.target),
         None => format!("writer {} was {}", episode.old_writer, name(&episode.cause)),
@@ -158,16 +131,15 @@ fn told<'l>(episode: &Episode, evidence: &[Entry], now: Timestamp) -> Vec<Line<'
     let ended = episode.closed.as_ref().map(|closed| {
         format!("; {} writes, brought back by {}, {}", closed.writer, name(&closed.by), ago(closed.at, now))
     });
+    let opened = ago(episode.opened_at, now);
     let mut lines = vec![
-        Line::from(format!("{}: {what}, {}{}", episode.epoch, ago(episode.opened_at, now), ended.unwrap_or_default())),
-        Line::from(vec![Span::styled("step: ", QUIET), Span::raw(step(episode))]),
+        Line::of(format!("{}: {what}, {opened}{}", episode.epoch, ended.unwrap_or_default()), Tone::Plain),
+        Line::of("step: ", Tone::Quiet).with(step(episode), Tone::Plain),
     ];
-    let skipped = evidence.len().saturating_sub(ENTRIES);
+    let skipped = evidence.len().saturating_sub(entries);
     lines.extend(evidence.iter().skip(skipped).map(|entry| {
-        Line::from(vec![
-            Span::styled(format!("{:>3} {:>9} ", entry.seq, after(episode.opened_at, entry.at)), QUIET),
-            Span::raw(entry_says(entry)),
-        ])
+        Line::of(format!("{:>3} {:>9} ", entry.seq, after(episode.opened_at, entry.at)), Tone::Quiet)
+            .with(entry_says(entry), Tone::Plain)
     }));
     lines
 }
@@ -189,81 +161,69 @@ fn entry_says(entry: &Entry) -> String {
     }
 }
 
-fn assurance(frame: &mut Frame<'_>, area: Rect, seen: &Seen, now: Timestamp) {
-    let block = Block::bordered().title(" Practice ");
-    let lines = vec![
-        record("last game day", seen.drill.as_ref(), "none is recorded", now),
-        record("last verified backup", seen.backup.as_ref(), "none is recorded", now),
-    ];
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+fn practice(seen: &Seen, now: Timestamp) -> Vec<Line> {
+    let weeks = seen.game_day.as_ref().map_or_else(|| "-".to_owned(), practice::trend);
+    vec![
+        title("Practice", Tone::Plain),
+        practised("last game day", seen.game_day.as_ref().map(practice::of_game_day), now),
+        Line::of("weeks: ", Tone::Quiet).with(weeks, Tone::Plain),
+        practised("last backup opened", seen.backup.as_ref().map(practice::of_backup), now),
+    ]
 }
 
-fn record<'l>(what: &str, record: Option<&Record>, none: &str, now: Timestamp) -> Line<'l> {
-    let label = Span::styled(format!("{what}: "), QUIET);
-    match record {
-        Some(record) => {
-            let style = if matches!(record.verdict.as_str(), "passed" | "verified") { GOOD } else { BAD };
-            let says = if record.says.is_empty() { String::new() } else { format!(": {}", record.says) };
-            Line::from(vec![
-                label,
-                Span::styled(record.verdict.clone(), style),
-                Span::raw(format!(" {}{says}", ago(record.at, now))),
-            ])
+fn practised(what: &str, practised: Option<Practised>, now: Timestamp) -> Line {
+    let line = Line::of(format!("{what}: "), Tone::Quiet);
+    match practised {
+        Some(practised) => {
+            let tone = if practised.is_good { Tone::Good } else { Tone::Bad };
+            line.with(practised.word, tone)
+                .with(format!(" {}: {}", ago(practised.at, now), practised.says), Tone::Plain)
         }
-        None => Line::from(vec![label, Span::styled(none.to_owned(), WARNING)]),
+        None => line.with("none is recorded", Tone::Warning),
     }
 }
 
-fn footer(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
+fn footer(screen: &Screen) -> Vec<Line> {
     let message = match &screen.ordered {
-        Some(_) => Line::styled("the order is on its way …", WARNING),
-        None => Line::styled(screen.message.clone(), STRONG),
+        Some(_) => Line::of("the order is on its way …", Tone::Warning),
+        None => Line::of(screen.message.clone(), Tone::Strong),
     };
-    let keys = Line::styled("a arm   p pause   s switch over   r look now   q leave", QUIET);
-    frame.render_widget(Paragraph::new(vec![message, keys]), area);
+    vec![message, Line::of("a arm   p pause   s switch over   r look now   q leave", Tone::Quiet)]
 }
 
-/// What is asked lies over everything else.
-fn ask(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
-    let (title, lines) = match &screen.asking {
-        Asking::Nothing => return,
-        Asking::Target(chosen) => (" Which instance shall write? ", targets(screen, *chosen)),
-        Asking::Sure(order, typed) => {
-            let Some(seen) = &screen.seen else { return };
-            let says = Line::styled(order.says(&seen.id), STRONG);
-            let how = if order.is_grave() {
-                Line::from(format!("Type the name {} and press Enter; Esc leaves all as it is.", seen.id))
-            } else {
-                Line::from("y does it; n or Esc leaves all as it is.")
-            };
-            let typed = if order.is_grave() { Line::from(format!("> {typed}▏")) } else { Line::default() };
-            (" Sure? ", vec![says, how, typed])
+/// What is asked; None when nothing is.
+fn ask(screen: &Screen) -> Option<Vec<Line>> {
+    match &screen.asking {
+        Asking::Nothing => None,
+        Asking::Target(chosen) => {
+            let mut lines = vec![title("Which instance shall write?", Tone::Warning)];
+            lines.extend(targets(screen, *chosen));
+            Some(lines)
         }
-    };
-    let height = u16::try_from(lines.len()).unwrap_or(3).saturating_add(2).min(area.height);
-    let width = area.width.saturating_sub(8).clamp(20, 78).min(area.width);
-    let place = Rect {
-        x: area.x + area.width.saturating_sub(width) / 2,
-        y: area.y + area.height.saturating_sub(height) / 2,
-        width,
-        height,
-    };
-    frame.render_widget(Clear, place);
-    let block = Block::bordered().title(title).border_style(WARNING);
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block), place);
+        Asking::Sure(order, typed) => {
+            let id = &screen.seen.as_ref()?.id;
+            let mut lines = vec![title("Sure?", Tone::Warning), Line::of(order.says(id), Tone::Strong)];
+            if order.is_grave() {
+                let how = format!("Type the name {id} and press Enter; Esc leaves all as it is.");
+                lines.push(Line::of(how, Tone::Plain));
+                lines.push(Line::of(format!("> {typed}_"), Tone::Plain));
+            } else {
+                lines.push(Line::of("y does it; n or Esc leaves all as it is.", Tone::Plain));
+            }
+            Some(lines)
+        }
+    }
 }
 
-fn targets<'l>(screen: &Screen, chosen: usize) -> Vec<Line<'l>> {
-    let names =
-        std::iter::once("the best candidate".to_owned()).chain(screen.targets().iter().map(ToString::to_string));
-    let mut lines: Vec<Line<'l>> = names
-        .enumerate()
-        .map(|(at, name)| {
-            let (mark, style) = if at == chosen { ("> ", STRONG) } else { ("  ", Style::new()) };
-            Line::styled(format!("{mark}{name}"), style)
-        })
-        .collect();
-    lines.push(Line::styled("Up and Down choose, Enter goes on, Esc leaves all as it is.", QUIET));
+fn targets(screen: &Screen, chosen: usize) -> Vec<Line> {
+    let targets = screen.targets();
+    let names = std::iter::once("the best candidate".to_owned()).chain(targets.iter().map(ToString::to_string));
+    let line = |(at, name): (usize, String)| {
+        let (mark, tone) = if at == chosen { ("> ", Tone::Strong) } else { ("  ", Tone::Plain) };
+        Line::of(format!("{mark}{name}"), tone)
+    };
+    let mut lines: Vec<Line> = names.enumerate().map(line).collect();
+    lines.push(Line::of("Up and Down choose, Enter goes on, Esc leaves all as it is.", Tone::Quiet));
     lines
 }
 

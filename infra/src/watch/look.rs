@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use serde::de::DeserializeOwned;
 use steadfast_aws::clock;
 use steadfast_core::evidence::Entry;
 
@@ -17,18 +16,22 @@ pub(crate) async fn look(reach: &Reach, known: &mut Known) -> Seen {
         Some(at) => known.evidence(reach, at).await,
         None => Vec::new(),
     };
-    let (mode_set, drill, backup) =
-        tokio::join!(record(reach, "mode"), record(reach, "game-day"), record(reach, "backup"));
+    let (mode_set, game_day, backup) = tokio::join!(
+        reach.table.mode_set(&reach.id),
+        reach.table.game_day(&reach.id),
+        reach.table.verification(&reach.id),
+    );
     Seen {
         at: clock::now(),
         id: reach.id.clone(),
         deployment: reach.deployment,
         state: state.map_err(|error| error.to_string()),
         topology: topology.map_err(|error| error.to_string()),
-        mode_set,
+        // One that cannot be read is shown as missing.
+        mode_set: mode_set.ok().flatten(),
         evidence,
-        drill,
-        backup,
+        game_day: game_day.ok().flatten(),
+        backup: backup.ok().flatten(),
     }
 }
 
@@ -50,9 +53,4 @@ impl Known {
         }
         entries
     }
-}
-
-/// A record that may be missing; one that cannot be read counts as missing.
-async fn record<T: DeserializeOwned>(reach: &Reach, kind: &str) -> Option<T> {
-    reach.table.record(&reach.id, kind).await.ok().flatten()
 }

@@ -7,6 +7,8 @@
 mod draw;
 mod look;
 mod order;
+mod paint;
+mod practice;
 mod screen;
 mod seen;
 mod terminal;
@@ -23,8 +25,9 @@ use steadfast_core::topology::{ClusterId, Deployment};
 
 pub use draw::draw;
 pub use order::Order;
+pub use paint::Line;
 pub use screen::{Action, Screen};
-pub use seen::{ModeSet, Record, Seen};
+pub use seen::Seen;
 
 /// What is watched.
 #[derive(Debug, Args)]

@@ -1,12 +1,14 @@
 //! What the operator has before him, and what his keys do. No terminal in here.
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use steadfast_core::mode::Mode;
 use steadfast_core::topology::{Deployment, InstanceId};
+use termion::event::Key;
 
 use super::order::Order;
 use super::seen::Seen;
 
+/// As a terminal in raw mode sends it.
+const ENTER: Key = Key::Char('\n');
 /// The longest name that may be typed.
 const TYPED_MAX: usize = 80;
 
@@ -60,17 +62,14 @@ impl Screen {
     }
 
     /// What a key does.
-    pub fn press(&mut self, key: KeyEvent) -> Action {
-        if key.kind == KeyEventKind::Release {
-            return Action::Draw;
-        }
-        if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+    pub fn press(&mut self, key: Key) -> Action {
+        if key == Key::Ctrl('c') {
             return Action::Leave;
         }
         match std::mem::take(&mut self.asking) {
-            Asking::Nothing => self.command(key.code),
-            Asking::Target(chosen) => self.choose(chosen, key.code),
-            Asking::Sure(order, typed) => self.confirm(order, typed, key.code),
+            Asking::Nothing => self.command(key),
+            Asking::Target(chosen) => self.choose(chosen, key),
+            Asking::Sure(order, typed) => self.confirm(order, typed, key),
         }
     }
 
@@ -81,8 +80,8 @@ impl Screen {
         readers.map(|member| member.id.clone()).collect()
     }
 
-    fn command(&mut self, key: KeyCode) -> Action {
-        let KeyCode::Char(letter) = key else { return Action::Draw };
+    fn command(&mut self, key: Key) -> Action {
+        let Key::Char(letter) = key else { return Action::Draw };
         self.asking = match letter.to_ascii_lowercase() {
             'q' => return Action::Leave,
             'r' => return Action::Look,
@@ -108,31 +107,32 @@ impl Screen {
         self.seen.as_ref().is_some_and(|seen| seen.deployment == Deployment::Instance)
     }
 
-    fn choose(&mut self, chosen: usize, key: KeyCode) -> Action {
+    fn choose(&mut self, chosen: usize, key: Key) -> Action {
         let targets = self.targets();
-        if key == KeyCode::Enter {
+        if key == ENTER {
             let target = chosen.checked_sub(1).and_then(|at| targets.get(at)).cloned();
             self.asking = Asking::Sure(Order::Switchover(target), String::new());
-        } else if key == KeyCode::Up {
+        } else if key == Key::Up {
             self.asking = Asking::Target(chosen.saturating_sub(1));
-        } else if key == KeyCode::Down {
+        } else if key == Key::Down {
             self.asking = Asking::Target((chosen + 1).min(targets.len()));
-        } else if key != KeyCode::Esc {
+        } else if key != Key::Esc {
             self.asking = Asking::Target(chosen);
         }
         Action::Draw
     }
 
-    fn confirm(&mut self, order: Order, mut typed: String, key: KeyCode) -> Action {
+    fn confirm(&mut self, order: Order, mut typed: String, key: Key) -> Action {
         let light = !order.is_grave();
-        let answer = if let KeyCode::Char(letter) = key { Some(letter) } else { None };
-        if key == KeyCode::Esc || light && matches!(answer, Some('n' | 'N')) {
+        let answer =
+            if let Key::Char(letter) = key { Some(letter).filter(|letter| !letter.is_control()) } else { None };
+        if key == Key::Esc || light && matches!(answer, Some('n' | 'N')) {
             return Action::Draw;
         }
-        if light && matches!(answer, Some('y' | 'Y')) || key == KeyCode::Enter && self.is_named(&typed) {
+        if light && matches!(answer, Some('y' | 'Y')) || key == ENTER && self.is_named(&typed) {
             return self.give(order);
         }
-        if key == KeyCode::Backspace {
+        if key == Key::Backspace {
             typed.pop();
         }
         typed.extend(answer.filter(|_| typed.chars().count() < TYPED_MAX));

@@ -1,35 +1,16 @@
 //! What one look has shown.
 
-use serde::Deserialize;
+use steadfast_aws::state::ModeSet;
 use steadfast_core::diagnosis::{Diagnosis, diagnose};
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::Entry;
+use steadfast_core::game_day::plan::Record;
 use steadfast_core::policy::Policy;
 use steadfast_core::ports::State;
 use steadfast_core::snapshot::{self, Snapshot};
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, Deployment, Owner, Topology};
-
-/// The mode with who set it when.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ModeSet {
-    /// Why, in the operator's words.
-    pub reason: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Something that another function has recorded about the installation.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Record {
-    /// When.
-    pub at: Timestamp,
-    /// What came of it, in one word.
-    pub verdict: String,
-    /// The same in a sentence.
-    #[serde(default)]
-    pub says: String,
-}
+use steadfast_core::verification::Run;
 
 /// One look at the installation. What could not be read is an error in words.
 #[derive(Clone, Debug)]
@@ -48,10 +29,10 @@ pub struct Seen {
     pub mode_set: Option<ModeSet>,
     /// The evidence of the latest episode.
     pub evidence: Vec<Entry>,
-    /// The latest game day or drill.
-    pub drill: Option<Record>,
-    /// The latest backup that was verified.
-    pub backup: Option<Record>,
+    /// The latest game day, with the weeks before it.
+    pub game_day: Option<Record>,
+    /// The latest verification of a backup.
+    pub backup: Option<Run>,
 }
 
 impl Seen {
@@ -68,6 +49,7 @@ impl Seen {
             topology: topology.map(|what| snapshot::Seen { at: self.at, what }),
             reports: state.reports.clone(),
             episode: state.episode.clone(),
+            rotations: state.rotations.clone(),
         };
         Some(diagnose(&snapshot, &Policy::of(self.deployment)))
     }

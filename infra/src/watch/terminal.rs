@@ -1,17 +1,20 @@
 //! The real terminal: keys in, pictures out, and a look every second.
 
+use std::io::{Stdout, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ratatui::DefaultTerminal;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{self, Event};
 use steadfast_aws::clock;
+use termion::event::Key;
+use termion::input::TermRead as _;
+use termion::raw::{IntoRawMode as _, RawTerminal};
+use termion::screen::{AlternateScreen, IntoAlternateScreen as _};
+use termion::{clear, cursor};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::draw::draw;
 use super::look::{Known, look};
 use super::order::give;
 use super::screen::{Action, Screen};
@@ -22,8 +25,6 @@ use super::{Reach, WatchError};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So that ages go on while a look takes long.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
-/// How long the thread waits for a key before it asks whether it is still wanted.
-const KEY_EVERY: Duration = Duration::from_millis(100);
 /// Columns and lines of a look as text.
 const TEXT: (u16, u16) = (120, 32);
 
@@ -32,32 +33,53 @@ pub(super) async fn print(reach: &Reach) -> Result<(), WatchError> {
     let mut screen = Screen::default();
     screen.show(look(reach, &mut Known::default()).await);
     let (width, height) = TEXT;
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(|never| match never {})?;
-    terminal.draw(|frame| super::draw::draw(frame, &screen, clock::now())).map_err(|never| match never {})?;
-    let buffer = terminal.backend().buffer();
-    let line = |y: u16| (0..width).filter_map(|x| Some(buffer.cell((x, y))?.symbol())).collect::<String>();
-    let text: String = (0..height).map(|y| line(y).trim_end().to_owned() + "\n").collect();
-    use std::io::Write as _;
+    let lines = draw(&screen, clock::now(), width, height);
+    let text: String = lines.iter().map(|line| line.text().trim_end().to_owned() + "\n").collect();
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }
 
+/// The terminal while the console has it. Dropping it gives it back as it was.
+struct Picture(AlternateScreen<RawTerminal<Stdout>>);
+
+impl Picture {
+    fn begin() -> std::io::Result<Self> {
+        let mut output = std::io::stdout().into_raw_mode()?.into_alternate_screen()?;
+        write!(output, "{}", cursor::Hide)?;
+        Ok(Self(output))
+    }
+
+    fn show(&mut self, screen: &Screen) -> std::io::Result<()> {
+        let (width, height) = termion::terminal_size()?;
+        for (row, line) in (1..).zip(draw(screen, clock::now(), width, height)) {
+            write!(self.0, "{}{}{}", cursor::Goto(1, row), line.escaped(), clear::UntilNewline)?;
+        }
+        write!(self.0, "{}", clear::AfterCursor)?;
+        self.0.flush()
+    }
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // Nobody looks any more when it is closed.
+        let _closed = write!(self.0, "{}", cursor::Show);
+    }
+}
+
 /// Shows the console until the operator leaves it, and gives the terminal back.
 pub(super) async fn show(reach: Reach) -> Result<(), WatchError> {
-    let mut terminal = ratatui::try_init()?;
-    let shown = run(Arc::new(reach), &mut terminal).await;
-    ratatui::try_restore()?;
-    shown
+    let mut picture = Picture::begin()?;
+    run(Arc::new(reach), &mut picture).await
 }
 
 /// What may happen.
 enum Happened {
-    Key(Event),
+    Key(Key),
     Looked(Box<Seen>),
     Answered(String),
 }
 
-async fn run(reach: Arc<Reach>, terminal: &mut DefaultTerminal) -> Result<(), WatchError> {
+async fn run(reach: Arc<Reach>, picture: &mut Picture) -> Result<(), WatchError> {
     let (sender, mut happened) = mpsc::unbounded_channel();
     keys(sender.clone());
     let (ask, asked) = mpsc::unbounded_channel();
@@ -66,14 +88,13 @@ async fn run(reach: Arc<Reach>, terminal: &mut DefaultTerminal) -> Result<(), Wa
     let mut draws = interval(DRAW_EVERY);
     draws.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        terminal.draw(|frame| super::draw::draw(frame, &screen, clock::now()))?;
+        picture.show(&screen)?;
         let what = tokio::select! {
             what = happened.recv() => what,
             _ = draws.tick() => continue,
         };
         let action = match what {
-            Some(Happened::Key(Event::Key(key))) => screen.press(key),
-            Some(Happened::Key(_)) => Action::Draw,
+            Some(Happened::Key(key)) => screen.press(key),
             Some(Happened::Looked(seen)) => {
                 screen.show(*seen);
                 Action::Draw
@@ -120,20 +141,13 @@ async fn looks(reach: Arc<Reach>, sender: UnboundedSender<Happened>, mut asked: 
     }
 }
 
-/// Reads keys on a thread of its own: the terminal is read by blocking. It ends with the console.
+/// Reads keys on a thread of its own: the terminal is read by blocking. It ends with the program at the latest.
 fn keys(sender: UnboundedSender<Happened>) {
     std::thread::spawn(move || {
-        loop {
-            match event::poll(KEY_EVERY) {
-                Ok(true) => {
-                    let Ok(key) = event::read() else { return };
-                    if sender.send(Happened::Key(key)).is_err() {
-                        return;
-                    }
-                }
-                Ok(false) if sender.is_closed() => return,
-                Ok(false) => {}
-                Err(_) => return,
+        for key in std::io::stdin().keys() {
+            let Ok(key) = key else { return };
+            if sender.send(Happened::Key(key)).is_err() {
+                return;
             }
         }
     });

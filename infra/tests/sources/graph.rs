@@ -147,6 +147,12 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
         // Each item of a transaction is granted as a call of its own; all of ours have a put among them.
         ("dynamodb", "transact_write_items") => vec!["dynamodb:PutItem".to_owned()],
         ("dynamodb", "condition_check") => vec!["dynamodb:ConditionCheckItem".to_owned()],
+        // The Data API reads the secret for whoever calls it.
+        ("rds-data", "begin_transaction" | "execute_statement") => {
+            vec![format!("{prefix}:{}", camel(operation)), "secretsmanager:GetSecretValue".to_owned()]
+        }
+        // It is tagged as it starts.
+        ("fis", "start_experiment") => vec!["fis:StartExperiment".to_owned(), "fis:TagResource".to_owned()],
         ("lambda", "invoke") => vec!["lambda:InvokeFunction".to_owned()],
         _ => vec![format!("{prefix}:{}", camel(operation))],
     }

@@ -1,14 +1,14 @@
 //! Game days on real parts: the scheduler's binary, FIS on its wire, and the lab's faults.
 
-#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its ground is missing")]
 
 mod support;
 
 use serde_json::json;
 use steadfast_core::game_day::conduct::Outcome;
-use steadfast_core::game_day::week::End;
+use steadfast_core::game_day::week::{End, Week};
 use steadfast_lab::assembly::{Lab, names};
-use steadfast_lab::drill::{Progress, game_day};
+use steadfast_lab::drill::{Progress, game_day, verify_backup};
 
 struct Quiet;
 
@@ -18,10 +18,14 @@ impl Progress for Quiet {
     }
 }
 
-async fn due(lab: &Lab) -> Outcome {
-    let order = json!({ "cluster": names::CLUSTER, "game_day": "due", "experiment": "failover" });
+async fn ordered(lab: &Lab) -> Outcome {
+    let order = json!({ "cluster": names::CLUSTER, "order": "game_day", "experiment": "failover" });
     let answer = lab.invoke(names::SCHEDULER, &order).await.expect("the scheduler answers");
     serde_json::from_value(answer).expect("an outcome")
+}
+
+async fn week(lab: &Lab) -> Week {
+    ordered(lab).await.week.expect("it is recorded")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,19 +42,27 @@ async fn a_failover_by_fis_is_followed_and_judged_by_numbers() {
 async fn nothing_is_broken_while_a_reason_stands_and_a_slot_has_one_experiment() {
     let _alone = support::alone().await;
     let lab = Lab::start(&support::config("game-day-skipped")).await.expect("a lab");
-    let week = due(&lab).await.week.expect("it is recorded");
-    assert_eq!((week.end, lab.fis.started()), (End::Skipped, 0));
-    assert!(week.says.contains("510 no backup was ever verified"), "{week:?}");
-    let verified = json!({ "at": steadfast_aws::clock::now(), "verdict": "verified" });
-    lab.table.write_record(&lab.cluster_id(), "backup", None, 1, &verified).await.expect("it is recorded");
+    let skipped = week(&lab).await;
+    assert_eq!((skipped.end, lab.fis.started()), (End::Skipped, 0));
+    assert!(skipped.says.contains("510 no backup was ever verified"), "{skipped:?}");
+    verify_backup(&lab).await.expect("a backup is verified");
     lab.fis.pull_lever(true);
-    let week = due(&lab).await.week.expect("it is recorded");
-    assert!(week.end == End::Skipped && week.says.contains("240"), "{week:?}");
+    let skipped = week(&lab).await;
+    assert!(skipped.end == End::Skipped && skipped.says.contains("240"), "{skipped:?}");
     lab.fis.pull_lever(false);
+    lab.fis.set_alarm(true);
     lab.until_healthy().await.expect("all is well");
-    let done = due(&lab).await;
-    assert_eq!((done.week.map(|week| week.end), lab.fis.started()), (Some(End::Passed), 1), "{:?}", done.findings);
-    let again = due(&lab).await;
-    assert_eq!((again.week, lab.fis.started()), (None, 1), "the slot is spent");
+    let skipped = week(&lab).await;
+    assert!(skipped.end == End::Skipped && skipped.says.contains("920"), "{skipped:?}");
+    let calls = lab.rds.calls();
+    assert!(calls.iter().all(|call| call.action != "FailoverDBCluster"), "FIS has broken something all the same");
+    lab.fis.set_alarm(false);
+    lab.until_healthy().await.expect("all is well");
+    let before = lab.fis.started();
+    let done = ordered(&lab).await;
+    assert_eq!(done.week.map(|week| week.end), Some(End::Passed), "{:?}", done.findings);
+    assert_eq!(lab.fis.started(), before + 1, "what had not begun is no experiment");
+    let again = ordered(&lab).await;
+    assert_eq!((again.week, lab.fis.started()), (None, before + 1), "the slot is spent");
     lab.shutdown().await;
 }

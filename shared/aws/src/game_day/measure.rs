@@ -9,14 +9,14 @@ use steadfast_core::ports::State;
 use steadfast_core::time::Timestamp;
 use steadfast_core::witness::{Outcome, WitnessReport};
 
-use super::World;
+use super::Scheduler;
 use super::look::{canary_lost, latest_epoch};
 
-/// Keys that stand in the ledger more than once.
-const TWICE: &str = "SELECT count(*) - count(DISTINCT key) FROM steadfast.ledger";
+/// A key of the ledger that was begun shortly before the experiment may be committed in it.
+const LEDGER_FROM: Duration = Duration::from_secs(60);
 const LEDGER_LIMIT: Duration = Duration::from_secs(10);
 
-impl World {
+impl Scheduler {
     pub(super) async fn measured(&self, record: &Record) -> Measured {
         let Ok(state) = self.table.load(&self.cluster).await else { return Measured::default() };
         let mut episodes = Vec::new();
@@ -30,21 +30,30 @@ impl World {
         }
         let began = self.fault_at(record).await.unwrap_or(record.began);
         let duplicated = match &self.database {
-            Some(database) => database.number(TWICE, LEDGER_LIMIT).await.ok(),
+            Some(database) => database.number(&twice(began), LEDGER_LIMIT).await.ok(),
             None => None,
         };
         read(&state, &episodes, record, began, duplicated)
     }
 
-    /// When FIS began with the fault itself: a template may wait for a steady state first.
     async fn fault_at(&self, record: &Record) -> Option<Timestamp> {
-        let (Stage::Running { id: Some(id), .. } | Stage::Stopping { id: Some(id), .. }) = &record.stage else {
-            return None;
-        };
-        let experiment = self.fis.get_experiment().id(id).send().await.ok()?.experiment?;
-        let start = experiment.actions?.get("fault")?.start_time?;
-        u64::try_from(start.to_millis().ok()?).ok().map(Timestamp::from_millis)
+        match &record.stage {
+            Stage::Running { id: Some(id), .. } | Stage::Stopping { id: Some(id), .. } => {
+                self.experiments.fault_at(id).await
+            }
+            Stage::Intended | Stage::Running { .. } | Stage::Stopping { .. } | Stage::Over => None,
+        }
     }
+}
+
+/// Keys that stand in the ledger more than once, whatever its index says: a writer that was replaced badly may hold two
+/// rows where its index knows one.
+fn twice(began: Timestamp) -> String {
+    let from = began.minus(LEDGER_FROM).as_millis();
+    format!(
+        "SELECT count(*) - count(DISTINCT key) FROM steadfast.ledger \
+         WHERE key >= steadfast.key_at(to_timestamp({from} / 1000.0))"
+    )
 }
 
 fn read(

@@ -1,25 +1,28 @@
-//! A game day's ground: AWS FIS, alarms, the state table, the database over the RDS Data API, people.
+//! A game day's ground: AWS FIS, RDS, the state table, the database over the RDS Data API, people.
 
+mod changes;
+mod experiments;
 mod look;
 mod measure;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use steadfast_core::game_day::catalogue::{Experiment, Means};
+use serde_json::Value;
+use steadfast_core::game_day::catalogue::{Experiment, GUARD, Means};
 use steadfast_core::game_day::conduct::{Before, Ground, Shown};
-use steadfast_core::game_day::hypothesis::{Finding, Measured};
+use steadfast_core::game_day::hypothesis::Measured;
 use steadfast_core::game_day::plan::{Experimenting, Record};
 use steadfast_core::game_day::preflight::Facts;
-use steadfast_core::game_day::week::Week;
-use steadfast_core::metric;
+use steadfast_core::metric::{self, Metric};
 use steadfast_core::notice::Notice;
 use steadfast_core::ports::{CallError, StateError};
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::ClusterId;
 
-use crate::control_plane::{Rds, call_error};
+pub use changes::Changes;
+pub use experiments::Experiments;
+
+use crate::control_plane::Rds;
 use crate::data_api::DataApi;
 use crate::notifier::Topic;
 use crate::state::Table;
@@ -27,76 +30,43 @@ use crate::{clock, log};
 
 /// The function's name in audit lines.
 pub const FUNCTION: &str = "fis-scheduler";
-/// The sort key of its record in the state table.
-pub const RECORD: &str = "game-day";
 /// A fault injection query answers at once, or never: a crash takes its own session along.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Everything that a game day reaches.
-pub struct World {
+pub struct Scheduler {
     /// What is watched.
     pub cluster: ClusterId,
     /// State.
     pub table: Table,
     /// The control plane.
     pub rds: Rds,
-    /// The same for what only a preflight asks.
-    pub rds_api: aws_sdk_rds::Client,
+    /// What is about to be changed.
+    pub changes: Changes,
     /// FIS.
-    pub fis: aws_sdk_fis::Client,
-    /// The database as a role that may inject faults; None for a Multi-AZ DB instance.
+    pub experiments: Experiments,
+    /// The database as a role that may inject faults and read the ledger; None without a Data API.
     pub database: Option<DataApi>,
     /// People.
     pub topic: Topic,
-    /// Experiment templates by the name of the experiment.
-    pub templates: BTreeMap<String, String>,
 }
 
-impl World {
-    async fn start_template(&self, experiment: &Experiment, token: &str) -> Result<Option<String>, CallError> {
-        let action = "StartExperiment";
-        let Some(template) = self.templates.get(experiment.name) else {
-            let message = format!("STEADFAST_TEMPLATES names no experiment template for {}", experiment.name);
-            return Err(CallError::Refused { action, code: "NoTemplate".to_owned(), message });
-        };
-        let answer = self
-            .fis
-            .start_experiment()
-            .client_token(token)
-            .experiment_template_id(template)
-            .tags("Name", token)
-            .send()
-            .await
-            .map_err(|error| call_error(action, &error))?;
-        let id = answer.experiment.and_then(|experiment| experiment.id);
-        id.map(Some).ok_or_else(|| CallError::Unanswered { action, cause: "the answer has no id".to_owned() })
-    }
-
-    /// A crash ends the session that asked for it: no answer is the usual one.
-    async fn inject(&self, sql: &str) -> Result<Option<String>, CallError> {
+impl Scheduler {
+    /// FIS guards it; then it is sent, once. A crash ends the session that asked for it: no answer is the usual one.
+    async fn inject(&self, sql: &str, token: &str) -> Result<Option<String>, CallError> {
         let Some(database) = &self.database else {
             let message = "no Data API serves it, so no statement can be sent".to_owned();
             return Err(CallError::Refused { action: "ExecuteStatement", code: "NoDataApi".to_owned(), message });
         };
+        let id = self.experiments.start(GUARD, token).await?;
+        self.experiments.until_guarding(&id).await?;
         match database.run(sql, STATEMENT_LIMIT).await {
-            Ok(()) => Ok(None),
-            Err(CallError::Unanswered { .. }) => Ok(None),
-            Err(CallError::Refused { code, .. }) if is_lost(&code) => Ok(None),
-            Err(error @ CallError::Refused { .. }) => Err(error),
-        }
-    }
-
-    async fn experimenting(&self, id: &str) -> Experimenting {
-        let Ok(answer) = self.fis.get_experiment().id(id).send().await else { return Experimenting::Unknown };
-        let state = answer.experiment.and_then(|experiment| experiment.state);
-        let Some(status) = state.and_then(|state| state.status) else { return Experimenting::Unknown };
-        match status.as_str() {
-            "pending" | "initiating" | "running" | "stopping" => Experimenting::Running,
-            "completed" => Experimenting::Completed,
-            "stopped" | "cancelled" => Experimenting::Stopped,
-            "failed" => Experimenting::Failed,
-            // A state that this build does not know: it is looked at again.
-            _ => Experimenting::Unknown,
+            Ok(()) | Err(CallError::Unanswered { .. }) => Ok(Some(id)),
+            Err(CallError::Refused { code, .. }) if is_lost(&code) => Ok(Some(id)),
+            Err(error @ CallError::Refused { .. }) => {
+                self.experiments.stop(&id).await?;
+                Err(error)
+            }
         }
     }
 }
@@ -105,10 +75,10 @@ impl World {
 ///
 /// Source: the errors of `ExecuteStatement` in the RDS Data API reference.
 fn is_lost(code: &str) -> bool {
-    matches!(code, "DatabaseUnavailableException" | "DatabaseErrorException" | "InternalServerErrorException")
+    matches!(code, "DatabaseUnavailableException" | "InternalServerErrorException" | "StatementTimeoutException")
 }
 
-impl Ground for World {
+impl Ground for Scheduler {
     fn now(&self) -> Timestamp {
         clock::now()
     }
@@ -118,11 +88,11 @@ impl Ground for World {
     }
 
     async fn load(&self) -> Result<Option<Record>, StateError> {
-        self.table.record(&self.cluster, RECORD).await
+        self.table.game_day(&self.cluster).await
     }
 
     async fn save(&self, seen: Option<u64>, record: &Record) -> Result<(), StateError> {
-        self.table.write_record(&self.cluster, RECORD, seen, record.version, record).await
+        self.table.write_game_day(&self.cluster, record, seen).await
     }
 
     async fn look(&self) -> (Facts, Before) {
@@ -131,15 +101,15 @@ impl Ground for World {
 
     async fn start(&self, experiment: &'static Experiment, token: &str) -> Result<Option<String>, CallError> {
         match experiment.means {
-            Means::Template => self.start_template(experiment, token).await,
-            Means::Sql(sql) => self.inject(sql).await,
+            Means::Template => self.experiments.start(experiment.name, token).await.map(Some),
+            Means::Sql(sql) => self.inject(sql, token).await,
         }
     }
 
     async fn shown(&self, id: Option<&str>) -> Shown {
         let state = self.table.load(&self.cluster).await.ok();
         let experimenting = match id {
-            Some(id) => self.experimenting(id).await,
+            Some(id) => self.experiments.experimenting(id).await,
             None => Experimenting::Unknown,
         };
         Shown {
@@ -151,24 +121,18 @@ impl Ground for World {
     }
 
     async fn stop(&self, id: Option<&str>) -> Result<(), CallError> {
-        let Some(id) = id else { return Ok(()) };
-        let answer = self.fis.stop_experiment().id(id).send().await;
-        answer.map(|_| ()).map_err(|error| call_error("StopExperiment", &error))
+        match id {
+            Some(id) => self.experiments.stop(id).await,
+            None => Ok(()),
+        }
     }
 
-    async fn measure(&self, record: &Record) -> Measured {
+    async fn seen_of(&self, record: &Record) -> Measured {
         self.measured(record).await
     }
 
-    async fn report(&self, record: &Record, week: &Week, measured: &Measured, findings: &[Finding]) -> Option<String> {
-        let facts =
-            json!({ "slot": record.slot.to_string(), "week": week, "measured": measured, "findings": findings });
-        log::audit(FUNCTION, "game_day_report", &facts);
-        let mut values = vec![(metric::GAME_DAYS, 1), (metric::GAME_DAYS_FAILED, u64::from(!is_good(week)))];
-        values.extend(measured.outage_ms.map(|ms| (metric::GAME_DAY_OUTAGE, ms)));
-        values.extend(measured.detected_ms.map(|ms| (metric::GAME_DAY_DETECTION, ms)));
-        log::measure(&[("Cluster", self.cluster.as_str())], &values);
-        None
+    fn measure(&self, metrics: &[(Metric, u64)]) {
+        log::measure(&[(metric::CLUSTER, self.cluster.as_str())], metrics);
     }
 
     async fn notify(&self, notice: &Notice) -> Result<(), CallError> {
@@ -178,8 +142,4 @@ impl Ground for World {
     fn audit(&self, what: &str, data: Value) {
         log::audit(FUNCTION, what, &data);
     }
-}
-
-fn is_good(week: &Week) -> bool {
-    week.end == steadfast_core::game_day::week::End::Passed
 }

@@ -14,6 +14,7 @@ use super::plan::{self, Experimenting, Known, Record, Stage, Step, Wake};
 use super::preflight::{Demands, Facts, Reason, reasons};
 use super::slot::Slot;
 use super::week::{self, End, Week, Weeks};
+use crate::metric::{self, Metric};
 use crate::notice::Notice;
 use crate::ports::{CallError, StateError};
 use crate::time::Timestamp;
@@ -86,15 +87,9 @@ pub trait Ground {
     /// Ends the experiment.
     fn stop(&self, id: Option<&str>) -> impl Future<Output = Result<(), CallError>> + Send;
     /// What evidence, canary and ledger say of the time since it began.
-    fn measure(&self, record: &Record) -> impl Future<Output = Measured> + Send;
-    /// Keeps the report of an experiment; returns where it is.
-    fn report(
-        &self,
-        record: &Record,
-        week: &Week,
-        measured: &Measured,
-        findings: &[Finding],
-    ) -> impl Future<Output = Option<String>> + Send;
+    fn seen_of(&self, record: &Record) -> impl Future<Output = Measured> + Send;
+    /// Metrics.
+    fn measure(&self, metrics: &[(Metric, u64)]);
     /// Tells people.
     fn notify(&self, notice: &Notice) -> impl Future<Output = Result<(), CallError>> + Send;
     /// One line for the record.
@@ -114,6 +109,8 @@ pub struct Programme {
     pub allowed: Vec<String>,
     /// How long an experiment is watched, instead of its own time.
     pub watch: Option<Duration>,
+    /// Whether the ledger can be read.
+    pub reads_ledger: bool,
 }
 
 /// What came of a wake.
@@ -127,8 +124,6 @@ pub struct Outcome {
     pub measured: Option<Measured>,
     /// What became of the hypothesis.
     pub findings: Vec<Finding>,
-    /// Where the report is.
-    pub report: Option<String>,
 }
 
 /// Goes on until nothing is to be done, or until `until`. An operator may name the experiment.
@@ -144,7 +139,7 @@ pub async fn conduct<G: Ground + Sync>(
     until: Timestamp,
 ) -> Result<Outcome, ConductError> {
     let ordered = ordered.map(experiment).transpose()?;
-    let mut outcome = Outcome { week: None, running: false, measured: None, findings: Vec::new(), report: None };
+    let mut outcome = Outcome { week: None, running: false, measured: None, findings: Vec::new() };
     loop {
         let record = ground.load().await?;
         let step = decide(ground, programme, record.as_ref(), wake, ordered).await;
@@ -161,6 +156,7 @@ pub async fn conduct<G: Ground + Sync>(
             (Step::Miss(slots), _) => conductor.miss(&slots).await?,
             (Step::Skip(reasons), _) => {
                 outcome.week = Some(conductor.skip(&reasons, ordered).await?);
+                outcome.running = false;
                 return Ok(outcome);
             }
             (Step::Start(experiment), Some(before)) => {
@@ -180,7 +176,15 @@ pub async fn conduct<G: Ground + Sync>(
             (Step::CountAsStarted, _) => {
                 conductor.stage(Stage::Running { id: None, certain: false }, "running").await?;
             }
-            (Step::Stop(because), _) => conductor.stop(&because, until).await?,
+            (Step::Stop(because), _) => {
+                outcome.running = true;
+                if conductor.stop(&because).await? {
+                    if ground.now().plus(LOOK_EVERY) >= until {
+                        return Ok(outcome);
+                    }
+                    ground.pause(LOOK_EVERY).await;
+                }
+            }
             (Step::Judge, _) => {
                 conductor.judge(None, &mut outcome).await?;
                 outcome.running = false;
@@ -222,11 +226,8 @@ async fn decide<G: Ground + Sync>(
     } else {
         (Vec::new(), None)
     };
-    let allowed = |experiment: &&Experiment| {
-        programme.allowed.is_empty() || programme.allowed.iter().any(|name| name == experiment.name)
-    };
     let turn = match ordered {
-        Some(ordered) => Some(ordered).filter(allowed),
+        Some(ordered) => Some(ordered).filter(|it| it.is_allowed(programme.deployment, &programme.allowed)),
         None => turn(Slot::of(now), programme.deployment, &programme.allowed),
     };
     let lost = record.map_or(0, |record| shown.canary_lost.saturating_sub(record.canary_lost_before));
@@ -265,8 +266,13 @@ impl<G: Ground + Sync> Conductor<'_, G> {
         self.record.as_ref().map(|record| record.version)
     }
 
+    /// How often an experiment of this slot was ended before it broke anything.
+    fn attempt(&self, slot: Slot) -> u32 {
+        self.record.as_ref().filter(|record| record.slot == slot).map_or(0, |record| record.attempt)
+    }
+
     /// The record that stands after this one when nothing is broken.
-    fn resting(&self, week: &Week, weeks: Weeks) -> Record {
+    fn resting(&self, week: &Week, weeks: Weeks, attempt: u32) -> Record {
         Record {
             slot: week.slot,
             experiment: week.experiment.clone(),
@@ -278,6 +284,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             canary_lost_before: 0,
             verdict: week.end.to_string(),
             says: week.says.clone(),
+            attempt,
             weeks,
             version: self.version().map_or(1, |version| version.saturating_add(1)),
         }
@@ -286,6 +293,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
     async fn close(&self, record: Record, week: &Week) -> Result<(), ConductError> {
         self.ground.save(self.version(), &record).await?;
         self.ground.audit("game_day", serde_json::json!(week));
+        self.ground.measure(&[(metric::GAME_DAYS, 1), (metric::GAME_DAYS_FAILED, u64::from(week.end != End::Passed))]);
         let notice = week::notice(&self.programme.cluster, week, &record.weeks);
         if let Err(error) = self.ground.notify(&notice).await {
             self.ground.audit("notice_failed", serde_json::json!({ "error": error.to_string() }));
@@ -303,19 +311,21 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             last = Some(week);
         }
         match last {
-            Some(week) => self.close(self.resting(&week, weeks), &week).await,
+            Some(week) => self.close(self.resting(&week, weeks, 0), &week).await,
             None => Ok(()),
         }
     }
 
     async fn skip(&self, objections: &[Reason], ordered: Option<&'static Experiment>) -> Result<Week, ConductError> {
-        let slot = Slot::of(self.ground.now());
+        let unfinished = self.record.as_ref().filter(|record| record.stage != Stage::Over);
+        let slot = unfinished.map_or_else(|| Slot::of(self.ground.now()), |record| record.slot);
         let turn = ordered.or_else(|| turn(slot, self.programme.deployment, &self.programme.allowed));
-        let name = turn.map_or("none", |experiment| experiment.name);
+        let name = unfinished.map_or(turn.map_or("none", |experiment| experiment.name), |record| &record.experiment);
         let week = plan::unbroken(slot, name, End::Skipped, self.ground.now(), plan::told(objections));
         let mut weeks = self.weeks();
         weeks.put(week.clone());
-        self.close(self.resting(&week, weeks), &week).await?;
+        let attempt = self.attempt(slot).saturating_add(u32::from(unfinished.is_some()));
+        self.close(self.resting(&week, weeks, attempt), &week).await?;
         Ok(week)
     }
 
@@ -333,6 +343,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             canary_lost_before: before.canary_lost,
             verdict: "intended".to_owned(),
             says: experiment.says.to_owned(),
+            attempt: self.attempt(Slot::of(now)),
             weeks: self.weeks(),
             version: self.version().map_or(1, |version| version.saturating_add(1)),
         };
@@ -343,7 +354,8 @@ impl<G: Ground + Sync> Conductor<'_, G> {
     }
 
     async fn start(&self, experiment: &'static Experiment) -> Result<Option<Week>, ConductError> {
-        let token = self.record.as_ref().map_or_else(String::new, |record| record.slot.token(&self.programme.cluster));
+        let token = |record: &Record| record.slot.token(&self.programme.cluster, record.attempt);
+        let token = self.record.as_ref().map(token).unwrap_or_default();
         match self.ground.start(experiment, &token).await {
             Ok(id) => self.stage(Stage::Running { id, certain: true }, "running").await.map(|()| None),
             // Refused: nothing was broken, and the slot is not spent.
@@ -367,26 +379,24 @@ impl<G: Ground + Sync> Conductor<'_, G> {
         Ok(self.ground.save(Some(record.version), &next).await?)
     }
 
-    async fn stop(&self, because: &str, until: Timestamp) -> Result<(), ConductError> {
-        let Some(record) = &self.record else { return Ok(()) };
+    /// Writes down that it is to be ended; then asks for it. Whether it was asked for.
+    async fn stop(&self, because: &str) -> Result<bool, ConductError> {
+        let Some(record) = &self.record else { return Ok(false) };
         let id = id(&record.stage).map(str::to_owned);
         if !matches!(record.stage, Stage::Stopping { .. }) {
             let stage = Stage::Stopping { id, because: because.to_owned() };
-            // The next round asks for it.
-            return self.stage(stage, "stopping").await;
+            return self.stage(stage, "stopping").await.map(|()| false);
         }
         self.ground.stop(id.as_deref()).await?;
-        if self.ground.now().plus(LOOK_EVERY) < until {
-            self.ground.pause(LOOK_EVERY).await;
-        }
-        Ok(())
+        Ok(true)
     }
 
     /// Measures, judges, records, reports, tells.
     async fn judge(&self, broken: Option<End>, outcome: &mut Outcome) -> Result<(), ConductError> {
         let Some(record) = &self.record else { return Ok(()) };
-        let measured = self.ground.measure(record).await;
-        let findings = named(&record.experiment).map(|it| judge(&it.hypothesis, &measured)).unwrap_or_default();
+        let measured = self.ground.seen_of(record).await;
+        let judged = named(&record.experiment).map(|it| judge(&it.hypothesis, &measured, self.programme.reads_ledger));
+        let findings = judged.unwrap_or_default();
         let stopped = matches!(record.stage, Stage::Stopping { .. }).then_some(End::Stopped);
         let certain = !matches!(record.stage, Stage::Running { certain: false, .. });
         let held = certain && !findings.is_empty() && findings.iter().all(|finding| finding.held);
@@ -403,7 +413,6 @@ impl<G: Ground + Sync> Conductor<'_, G> {
         };
         let mut weeks = record.weeks.clone();
         weeks.put(week.clone());
-        let report = self.ground.report(record, &week, &measured, &findings).await;
         let next = Record {
             stage: Stage::Over,
             at: week.at,
@@ -414,8 +423,22 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             ..record.clone()
         };
         self.close(next, &week).await?;
-        *outcome = Outcome { week: Some(week), running: false, measured: Some(measured), findings, report };
+        self.ground.audit("judged", serde_json::json!({ "measured": measured, "findings": findings }));
+        self.measure(&measured);
+        *outcome = Outcome { week: Some(week), running: false, measured: Some(measured), findings };
         Ok(())
+    }
+
+    fn measure(&self, measured: &Measured) {
+        if let Some(ms) = measured.detected_ms {
+            self.ground.measure(&[(metric::GAME_DAY_DETECTION, ms)]);
+        }
+        if let Some(ms) = measured.outage_ms {
+            self.ground.measure(&[(metric::GAME_DAY_OUTAGE, ms)]);
+        }
+        if let Some(lost) = measured.lost {
+            self.ground.measure(&[(metric::GAME_DAY_LOST, lost)]);
+        }
     }
 }
 

@@ -67,6 +67,9 @@ pub struct Record {
     pub verdict: String,
     /// The same in a sentence.
     pub says: String,
+    /// How often FIS has ended an experiment of this slot before it broke anything.
+    #[serde(default)]
+    pub attempt: u32,
     /// What became of each week.
     pub weeks: Weeks,
     /// One more at each write: a write is valid only over the version it saw.
@@ -86,6 +89,8 @@ pub enum Experimenting {
     Stopped,
     /// It could not do what it was to do.
     Failed,
+    /// FIS has ended it before its fault began: one of its alarms is not OK.
+    NotBegun,
 }
 
 /// What is known beside the record.
@@ -175,6 +180,10 @@ fn unfinished(record: &Record, known: &Known<'_>) -> Step {
     }
     let stopping = matches!(record.stage, Stage::Stopping { .. });
     match known.experimenting {
+        Experimenting::NotBegun => Step::Skip(vec![Reason {
+            id: 920,
+            says: "FIS ended it before anything was broken: an alarm is not OK".to_owned(),
+        }]),
         Experimenting::Stopped => Step::Broken(End::Stopped),
         Experimenting::Failed => Step::Broken(End::Failed),
         Experimenting::Running | Experimenting::Unknown | Experimenting::Completed if known.lost > 0 && !stopping => {

@@ -58,16 +58,14 @@ impl Calendar {
     }
 }
 
-/// What a stop condition's alarm says.
+/// What a template does about the alarm of a stop condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Alarm {
-    /// All is well.
-    Ok,
-    /// It has fired.
-    Firing,
-    /// It has no data, or does not exist.
-    Unknown,
+pub enum Guard {
+    /// FIS asserts that it is OK before the fault begins, and stops the experiment when it fires.
+    Asserted,
+    /// FIS only stops when it fires: one without data, or that does not exist, would stop nothing.
+    Unasserted,
 }
 
 /// What was looked at. None: it could not be.
@@ -91,8 +89,8 @@ pub struct Facts {
     pub changes: Option<Vec<String>>,
     /// When a backup was verified last.
     pub backup_verified: Option<Timestamp>,
-    /// The alarms of the stop conditions, by name.
-    pub alarms: Option<Vec<(String, Alarm)>>,
+    /// The alarms of the stop conditions of every template, by ARN.
+    pub stop_alarms: Option<Vec<(String, Guard)>>,
     /// Whether the account's safety lever is engaged.
     pub lever_engaged: Option<bool>,
 }
@@ -169,10 +167,13 @@ pub fn reasons(facts: &Facts, demands: &Demands, now: Timestamp) -> Vec<Reason> 
         format!("the last verified backup is {} hours old", age.unwrap_or_default().as_secs() / 3_600)
     });
     // 6xx Would anybody stop it?
-    let alarms = facts.alarms.as_deref().unwrap_or_default();
-    object(610, alarms.is_empty(), &|| "there is no stop condition, or its alarms cannot be read".to_owned());
-    let not_ok: Vec<&str> = alarms.iter().filter(|(_, is)| *is != Alarm::Ok).map(|(name, _)| name.as_str()).collect();
-    object(620, !not_ok.is_empty(), &|| format!("alarms of stop conditions are not OK: {}", not_ok.join(", ")));
+    let alarms = facts.stop_alarms.as_deref().unwrap_or_default();
+    object(610, alarms.is_empty(), &|| "there is no stop condition, or the templates cannot be read".to_owned());
+    let unasserted = alarms.iter().filter(|(_, guard)| *guard == Guard::Unasserted);
+    let unasserted: Vec<&str> = unasserted.map(|(name, _)| name.as_str()).collect();
+    object(620, !unasserted.is_empty(), &|| {
+        format!("a template does not assert that the alarms of its stop conditions are OK: {}", unasserted.join(", "))
+    });
     found
 }
 
@@ -198,7 +199,7 @@ mod tests {
             lag_ms: Some(20),
             changes: Some(Vec::new()),
             backup_verified: Some(now().minus(20 * HOUR)),
-            alarms: Some(vec![("person-called".to_owned(), Alarm::Ok)]),
+            stop_alarms: Some(vec![("person-called".to_owned(), Guard::Asserted)]),
             lever_engaged: Some(false),
         }
     }
@@ -220,7 +221,7 @@ mod tests {
     #[test]
     fn each_reason_stands_by_itself_under_its_number() {
         assert_eq!(ids(&whole(), &demands(), now()), Vec::<u16>::new());
-        let alarm = |is| Some(vec![("person-called".to_owned(), is)]);
+        let unasserted = vec![("person-called".to_owned(), Guard::Unasserted)];
         for (id, facts) in [
             (210, Facts { mode: None, ..whole() }),
             (220, Facts { mode: Some(Mode::Paused), ..whole() }),
@@ -237,10 +238,9 @@ mod tests {
             (420, Facts { changes: Some(vec!["system-update".to_owned()]), ..whole() }),
             (510, Facts { backup_verified: None, ..whole() }),
             (520, Facts { backup_verified: Some(now().minus(49 * HOUR)), ..whole() }),
-            (610, Facts { alarms: None, ..whole() }),
-            (610, Facts { alarms: Some(Vec::new()), ..whole() }),
-            (620, Facts { alarms: alarm(Alarm::Firing), ..whole() }),
-            (620, Facts { alarms: alarm(Alarm::Unknown), ..whole() }),
+            (610, Facts { stop_alarms: None, ..whole() }),
+            (610, Facts { stop_alarms: Some(Vec::new()), ..whole() }),
+            (620, Facts { stop_alarms: Some(unasserted), ..whole() }),
         ] {
             assert_eq!(ids(&facts, &demands(), now()), [id], "{facts:?}");
         }

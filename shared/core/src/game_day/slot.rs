@@ -46,11 +46,14 @@ impl Slot {
     }
 
     /// The idempotency token of the slot's only experiment: FIS answers a second `StartExperiment` with the first one's
-    /// experiment.
+    /// experiment. One that FIS ended before it broke anything is no experiment: the next attempt has another token.
     ///
     /// Source: FIS API, `StartExperiment`, `clientToken`.
-    pub fn token(self, cluster: &ClusterId) -> String {
-        format!("game-day-{cluster}-{self}")
+    pub fn token(self, cluster: &ClusterId, attempt: u32) -> String {
+        match attempt {
+            0 => format!("game-day-{cluster}-{self}"),
+            more => format!("game-day-{cluster}-{self}-{more}"),
+        }
     }
 }
 
@@ -96,8 +99,9 @@ mod tests {
     fn the_token_is_the_same_all_week_and_another_for_another_cluster() {
         let (monday, sunday) = (slot("2026-08-24T00:00:00Z"), slot("2026-08-30T23:00:00Z"));
         let orders = ClusterId::new("orders");
-        assert_eq!(monday.token(&orders), "game-day-orders-2026-W35");
-        assert_eq!(monday.token(&orders), sunday.token(&orders));
-        assert_ne!(monday.token(&orders), monday.token(&ClusterId::new("ledger")));
+        assert_eq!(monday.token(&orders, 0), "game-day-orders-2026-W35");
+        assert_eq!(monday.token(&orders, 0), sunday.token(&orders, 0));
+        assert_ne!(monday.token(&orders, 0), monday.token(&orders, 1));
+        assert_ne!(monday.token(&orders, 0), monday.token(&ClusterId::new("ledger"), 0));
     }
 }

@@ -2,13 +2,18 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 use steadfast_aws::clock;
+use steadfast_core::game_day::catalogue::{self, Experiment};
 use steadfast_core::game_day::conduct::Outcome;
 use steadfast_core::game_day::week::End;
+use steadfast_core::topology::Deployment;
+use steadfast_core::verification::{Manifest, SourceKind};
 use steadfast_report::Kind;
+use tokio::time::{Instant, sleep};
 
 use super::expectations::Judged;
 use super::result::{self, DrillResult, RunResult};
@@ -19,10 +24,13 @@ use crate::assembly::{AssemblyError, Lab, LabConfig, names};
 
 /// The result.
 const FILE: &str = "game-day.json";
+/// How long a backup may take to be restored, opened and deleted.
+const VERIFIED_WITHIN: Duration = Duration::from_secs(300);
+const TICK: Duration = Duration::from_millis(250);
 
 /// An experiment that the scheduler is told to conduct.
 pub(super) struct GameDay {
-    experiment: String,
+    experiment: &'static Experiment,
     outcome: RefCell<Option<(Outcome, usize)>>,
 }
 
@@ -70,19 +78,18 @@ impl GameDayResult {
 impl GameDay {
     /// Orders it as an operator does, and waits until the scheduler has judged it. Whether no episode is left open.
     pub(super) async fn carry_out(&self, lab: &Lab, timeline: &Timeline<'_>) -> Result<bool, DrillError> {
-        // The daily verification has no place in a lab that lives for a minute.
-        let verified =
-            json!({ "at": clock::now(), "verdict": "verified", "says": "the lab's storage is a minute old" });
-        let written = lab.table.write_record(&lab.cluster_id(), "backup", None, 1, &verified).await;
-        written.map_err(AssemblyError::from)?;
-        timeline.begin_elsewhere(&format!("game day: {}", self.experiment));
-        let order = json!({ "cluster": names::CLUSTER, "game_day": "due", "experiment": self.experiment });
+        verify_backup(lab).await?;
+        lab.until_healthy().await?;
+        let ordered_at = clock::now();
+        let order = json!({ "cluster": names::CLUSTER, "order": "game_day", "experiment": self.experiment.name });
         let answer = lab.invoke(names::SCHEDULER, &order).await?;
         let outcome = serde_json::from_value(answer.clone());
         let outcome: Outcome = outcome.map_err(|_| AssemblyError::Function {
             function: names::SCHEDULER.to_owned(),
             answer: answer.to_string(),
         })?;
+        let began = lab.fis.latest().unwrap_or(ordered_at);
+        timeline.broken_elsewhere(began, &format!("game day: {}", self.experiment.name));
         self.outcome.replace(Some((outcome, lab.fis.started())));
         Ok(!lab.state().await?.episode.is_some_and(|episode| episode.is_open()))
     }
@@ -99,6 +106,35 @@ impl GameDay {
     }
 }
 
+/// Has a backup of the lab restored, opened and found good: without one nothing is broken on purpose.
+///
+/// # Errors
+///
+/// When the verifier does not answer, or is not done in five minutes.
+pub async fn verify_backup(lab: &Lab) -> Result<(), DrillError> {
+    let id = "rds:orders-game-day";
+    lab.take_snapshot(id).await?;
+    let manifest = Manifest { source: SourceKind::Snapshot, ..Manifest::default() };
+    let order = json!({ "order": "verify", "cluster": names::CLUSTER, "manifest": manifest });
+    let tick = json!({ "hint": "tick", "cluster": names::CLUSTER });
+    let began = Instant::now();
+    let mut event = order;
+    while began.elapsed() < VERIFIED_WITHIN {
+        // A step that was not taken is taken by the next tick.
+        let _step = lab.invoke(names::VERIFIER, &event).await;
+        let run = lab.table.verification(&lab.cluster_id()).await.map_err(AssemblyError::from)?;
+        if run.as_ref().is_some_and(|run| !run.is_open()) {
+            lab.delete_snapshot(id).await;
+            return Ok(());
+        }
+        if run.is_some() {
+            event = tick.clone();
+        }
+        sleep(TICK).await;
+    }
+    Err(DrillError::Unable(format!("a verification is not over after {VERIFIED_WITHIN:?}")))
+}
+
 /// Conducts one in a lab of its own, and writes its result and its report.
 ///
 /// # Errors
@@ -111,9 +147,12 @@ pub async fn game_day(
     progress: &dyn Progress,
 ) -> Result<GameDayResult, DrillError> {
     result::remove(&output.join(FILE))?;
-    let game_day = GameDay { experiment: experiment.to_owned(), outcome: RefCell::default() };
-    let mut plan = DrillPlan::new(scenario(experiment)?, output);
-    plan.output = output.to_owned();
+    report::remove(output)?;
+    let known = || catalogue::CATALOGUE.map(|known| known.name).join(", ");
+    let unknown = || DrillError::Unable(format!("there is no experiment {experiment}; choose one of: {}", known()));
+    let experiment = catalogue::named(experiment).ok_or_else(unknown)?;
+    let game_day = GameDay { experiment, outcome: RefCell::default() };
+    let plan = DrillPlan::new(scenario(experiment)?, output);
     let mut run = one_run(lab, &plan, 1, progress, Course::GameDay(&game_day)).await?;
     run.expectations = game_day.judged();
     let result = finished(&plan, &game_day, run)?;
@@ -122,10 +161,11 @@ pub async fn game_day(
 }
 
 fn finished(plan: &DrillPlan, game_day: &GameDay, run: RunResult) -> Result<GameDayResult, DrillError> {
-    let (week, started) = match game_day.outcome.borrow().as_ref() {
-        Some((outcome, started)) => (outcome.week.clone(), *started),
-        None => (None, 0),
+    let (week, measured, started) = match game_day.outcome.borrow().as_ref() {
+        Some((outcome, started)) => (outcome.week.clone(), outcome.measured.clone(), *started),
+        None => (None, None, 0),
     };
+    let detected_ms = measured.and_then(|measured| measured.detected_ms);
     let mut drill = DrillResult::new(plan, vec![run], None);
     let end = week.as_ref().map(|week| week.end);
     let says = week.map_or_else(|| "the scheduler has not judged it".to_owned(), |week| week.says);
@@ -137,12 +177,12 @@ fn finished(plan: &DrillPlan, game_day: &GameDay, run: RunResult) -> Result<Game
     let passed = drill.failures.is_empty();
     let run = drill.runs.first();
     Ok(GameDayResult {
-        experiment: game_day.experiment.clone(),
+        experiment: game_day.experiment.name.to_owned(),
         verdict: if passed { End::Passed } else { end.filter(|end| *end != End::Passed).unwrap_or(End::Failed) }
             .to_string(),
         says,
         experiments_started: started,
-        detected_s: run.and_then(|run| run.detected_s),
+        detected_s: detected_ms.map(|ms| Duration::from_millis(ms).as_secs_f64()),
         outage_s: run.map_or(0.0, |run| run.outage_s),
         lost: drill.summary.lost,
         duplicated: drill.summary.duplicated,
@@ -152,9 +192,11 @@ fn finished(plan: &DrillPlan, game_day: &GameDay, run: RunResult) -> Result<Game
 }
 
 /// A scenario without a timeline of its own: what breaks is the experiment.
-fn scenario(experiment: &str) -> Result<steadfast_scenario::Scenario, DrillError> {
-    let says = steadfast_core::game_day::catalogue::named(experiment).map_or("An experiment.", |known| known.says);
-    let text = format!("# {says}\nexpect lost 0\n");
-    let name = format!("game-day-{experiment}");
-    steadfast_scenario::parse(&name, &text).map_err(|error| DrillError::Unable(error.to_string()))
+fn scenario(experiment: &Experiment) -> Result<steadfast_scenario::Scenario, DrillError> {
+    let text = format!("# {}\nexpect lost 0\n", experiment.says);
+    let name = format!("game-day-{}", experiment.name);
+    let scenario = steadfast_scenario::parse(&name, &text).map_err(|error| DrillError::Unable(error.to_string()))?;
+    let deployment =
+        if experiment.of.contains(&Deployment::Cluster) { Deployment::Cluster } else { Deployment::Instance };
+    Ok(steadfast_scenario::Scenario { deployment, ..scenario })
 }

@@ -94,11 +94,15 @@ fn start<I: Injector>(core: &Arc<Core<I>>, body: &[u8]) -> Result<Value, Refused
         return Err(Refused(StatusCode::CONFLICT, "ConflictException", message));
     }
     let id = format!("EXP{}", &uuid::Uuid::new_v4().simple().to_string()[..14]);
-    let experiment = Experiment::begin(&id, template);
+    let asserted = !state.alarm_fires;
+    let experiment = if asserted { Experiment::begin(&id, template) } else { Experiment::unsteady(&id, template) };
     let document = experiment.document();
     state.experiments.insert(id.clone(), experiment);
     state.tokens.insert(wanted.client_token, id.clone());
     drop(state);
+    if !asserted {
+        return Ok(json!({ "experiment": document }));
+    }
     let (core, template) = (Arc::clone(core), template.id);
     tokio::spawn(async move {
         let result = core.injector.inject(template).await;

@@ -1,7 +1,8 @@
 //! AWS FIS (REST JSON, service model 2020-12-01), as far as experiments go: their faults are the lab's real ones.
 //!
 //! Served: `StartExperiment`, `GetExperiment`, `StopExperiment`, `GetExperimentTemplate` and `GetSafetyLever`. A client
-//! token starts one experiment however often it is sent. Request signatures are not checked.
+//! token starts one experiment however often it is sent. Each template asserts first that the alarm of its stop
+//! condition is OK, and each experiment ends when that alarm fires. Request signatures are not checked.
 
 mod experiment;
 mod http;
@@ -11,13 +12,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use steadfast_core::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use experiment::Experiment;
-
-pub use experiment::Status;
 
 /// Carries out the fault of a template, and ends it.
 pub trait Injector: Send + Sync + 'static {
@@ -30,10 +30,8 @@ pub trait Injector: Send + Sync + 'static {
 pub struct Template {
     /// Its id.
     pub id: &'static str,
-    /// What it does.
-    pub description: &'static str,
-    /// Its fault, by the name of the action.
-    pub action: &'static str,
+    /// Its fault, by the name of the action; None: it only asserts and waits.
+    pub action: Option<&'static str>,
 }
 
 /// ARN of the alarm that every template has as its stop condition.
@@ -51,6 +49,7 @@ struct State {
     /// Experiments by their client token.
     tokens: BTreeMap<String, String>,
     lever_engaged: bool,
+    alarm_fires: bool,
 }
 
 impl<I> Core<I> {
@@ -63,8 +62,8 @@ impl<I> Core<I> {
 pub struct Fis {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    started: Arc<dyn Fn() -> usize + Send + Sync>,
-    condition: Arc<dyn Fn() + Send + Sync>,
+    started: Arc<dyn Fn() -> Vec<Timestamp> + Send + Sync>,
+    alarm: Arc<dyn Fn(bool) + Send + Sync>,
     lever: Arc<dyn Fn(bool) + Send + Sync>,
     task: JoinHandle<()>,
 }
@@ -84,9 +83,11 @@ impl Fis {
         Ok(Self {
             address,
             stop,
-            started: Arc::new(move || counted.state().experiments.len()),
-            condition: Arc::new(move || {
-                for experiment in fired.state().experiments.values_mut() {
+            started: Arc::new(move || counted.state().experiments.values().map(Experiment::began_at).collect()),
+            alarm: Arc::new(move |fires| {
+                let mut state = fired.state();
+                state.alarm_fires = fires;
+                for experiment in state.experiments.values_mut().filter(|_| fires) {
                     experiment.stop("Experiment halted by stop condition.");
                 }
             }),
@@ -102,12 +103,17 @@ impl Fis {
 
     /// How many experiments were started.
     pub fn started(&self) -> usize {
-        (self.started)()
+        (self.started)().len()
     }
 
-    /// Lets the stop condition of every running experiment fire.
-    pub fn fire_stop_condition(&self) {
-        (self.condition)();
+    /// When the latest one began.
+    pub fn latest(&self) -> Option<Timestamp> {
+        (self.started)().into_iter().max()
+    }
+
+    /// Lets the alarm of the stop conditions fire, or be OK again.
+    pub fn set_alarm(&self, fires: bool) {
+        (self.alarm)(fires);
     }
 
     /// Engages the safety lever, or disengages it.
