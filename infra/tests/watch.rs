@@ -1,7 +1,5 @@
 //! The console's screen, key by key, on a buffer in place of a terminal.
 
-#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
