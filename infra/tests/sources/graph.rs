@@ -13,10 +13,12 @@ pub(crate) struct Reached {
     pub(crate) unresolved: BTreeSet<String>,
 }
 
-/// What receivers are not ports though one of their methods has the name of a port's: PostgreSQL's, and requests.
+/// What receivers are not ports though one of their methods has the name of a port's: PostgreSQL's, requests,
+/// and the core's executor.
 const STRANGERS: &[(&str, &str)] = &[
     ("client", "execute"),
     ("client", "query"),
+    ("executor", "run"),
     ("request", "cluster"),
     ("transaction", "commit"),
     ("transaction", "execute"),

@@ -88,6 +88,6 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    COPY (SELECT what) TO PROGRAM 'kill -s KILL $PPID';
+    COPY (SELECT 1) TO PROGRAM 'kill -s KILL $PPID';
 END
 $$;
