@@ -2,6 +2,8 @@
 
 SHELL := /bin/bash
 FAULT ?= kill-host
+EXPERIMENT ?= failover
+PICTURED ?= kill-host writer-frozen-but-accepting planned-switchover
 SEEDS ?= 50000
 SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenarios/*.txt)))
 REPEAT ?= 1
@@ -14,7 +16,7 @@ ROTATIONS ?= 56
 # Always the whole workspace for one named target: Cargo gives dependencies the features that the selected packages
 # ask for, so another selection builds the AWS SDK once more.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-FUNCTIONS := health-prober event-router promotion-coordinator connection-drainer secret-rotator backup-verifier
+FUNCTIONS := health-prober event-router promotion-coordinator connection-drainer secret-rotator backup-verifier fis-scheduler
 CARGO := cargo
 RELEASE := --locked --release --target $(HOST)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -28,7 +30,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SIM := $(TARGET)/$(HOST)/release/sim
 
-.PHONY: help drill drills drill-backup drill-rotation soak known-fault sim simulator explain report browser bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package generate infra-quick infra-test setup clean
+.PHONY: help drill drills drill-backup drill-rotation game-day soak known-fault sim year simulator explain report watch browser pictures bench campaign bench-client client-lab mutants test check pure deny lab fuzz build package generate infra-quick infra-test setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +54,9 @@ drill-backup: build ## Restore backups beside production and open them, damaged 
 drill-rotation: build ## Rotate passwords under load, with failovers in the midst of rotations: ROTATIONS=56
 	@exec $(LAB) rotation --rotations '$(ROTATIONS)'
 
+game-day: build ## Let the scheduler conduct a game day in the lab, and judge it: EXPERIMENT=failover, crash, zone-unreachable
+	@exec $(LAB) game-day --experiment '$(EXPERIMENT)'
+
 sim: simulator ## Simulate failovers in virtual time: SEEDS=50000 FROM=n, or one again: SEED=n or SCENARIO=kill-host
 ifdef SEED
 	@exec $(SIM) replay '$(SEED)'
@@ -61,6 +66,9 @@ else
 	@exec $(SIM) run --seeds '$(SEEDS)' $(if $(FROM),--from '$(FROM)')
 endif
 
+year: simulator ## Let a year of weekly game days pass, with every kind of skip and failure: what was told to whom?
+	@exec $(SIM) year
+
 explain: simulator ## Say what evidence or events mean, line by line: EVENTS=file
 	@test -n '$(EVENTS)' || { echo "make explain needs EVENTS=file: an evidence file, log lines or events" >&2; exit 2; }
 	@exec $(SIM) explain '$(EVENTS)'
@@ -69,10 +77,20 @@ report: simulator ## Make a page for people of an evidence file alone: EVENTS=fi
 	@test -n '$(EVENTS)' || { echo "make report needs EVENTS=file: the evidence of at least one episode" >&2; exit 2; }
 	@exec $(SIM) report '$(EVENTS)' --output '$(or $(OUTPUT),$(TARGET)/report.html)'
 
+watch: build ## The operator's console: of the lab that is up, or as STEADFAST_CLUSTER, _TABLE, _COORDINATOR say
+	@if [ -z "$$STEADFAST_CLUSTER$$STEADFAST_INSTANCE" ] && [ -f $(TARGET)/lab/operator.env ]; then \
+	  set -a; . $(abspath $(TARGET))/lab/operator.env; fi; exec $(INFRA) watch
+
 browser: setup ## Try the report in Chromium: both schemes, a telephone, keyboard, paper, accessibility
 	@$(CARGO) run --quiet $(RELEASE) --package steadfast-report --example pages -- $(TARGET)/browser
 	@tests/browser/run $(patsubst %,$(TARGET)/browser/%.html,passed failed recorded) \
 	  $(wildcard $(TARGET)/drill/report.html)
+
+pictures: build ## Drill PICTURED, and take pictures of each report into target/pictures
+	@mkdir -p $(TARGET)/pictures
+	@for fault in $(PICTURED); do $(LAB) drill --fault "$$fault" && \
+	  cp $(TARGET)/drill/report.html "$(TARGET)/pictures/$$fault.html" || exit 1; done
+	@tests/browser/run $(patsubst %,$(TARGET)/pictures/%.html,$(PICTURED))
 
 bench: setup ## Simulated failovers per second on one core
 	$(CARGO) bench --locked --package steadfast-simulation --bench failovers

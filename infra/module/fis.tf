@@ -20,7 +20,7 @@ locals {
     },
     {
       for name, drill in {
-        "failover" = {
+        "reboot-with-failover" = {
           description   = "Reboot the instance with failover to its standby"
           action_id     = "aws:rds:reboot-db-instances"
           target        = "DBInstances"
@@ -38,6 +38,17 @@ locals {
         resource_type = "aws:ec2:subnet"
         resource_arns = ["arn:${local.partition}:ec2:${local.region}:${local.account_id}:subnet/${coalesce(local.database_subnets[local.drill_zone].id, "unknown")}"]
         parameters    = { duration = "PT2M", scope = "all" }
+      }
+    },
+    # Breaks nothing: it stands around a fault that Aurora injects into itself.
+    {
+      "guard" = {
+        description   = "Assert that all is well, and wait"
+        action_id     = null
+        target        = null
+        resource_type = null
+        resource_arns = []
+        parameters    = {}
       }
     },
   ) : name => drill if local.create_drills }
@@ -58,14 +69,17 @@ resource "aws_fis_experiment_template" "this" {
     }
   }
 
-  target {
-    name           = "target"
-    resource_type  = each.value.resource_type
-    selection_mode = "ALL"
-    resource_arns  = each.value.resource_arns
+  dynamic "target" {
+    for_each = each.value.action_id == null ? [] : [each.value]
+    content {
+      name           = "target"
+      resource_type  = target.value.resource_type
+      selection_mode = "ALL"
+      resource_arns  = target.value.resource_arns
+    }
   }
 
-  # Nothing is broken that is not whole.
+  # Nothing is broken that is not whole, and nothing that nobody would stop.
   action {
     name      = "steady"
     action_id = "aws:cloudwatch:assert-alarm-state"
@@ -80,26 +94,42 @@ resource "aws_fis_experiment_template" "this" {
   }
 
   action {
-    name        = "fault"
-    action_id   = each.value.action_id
-    start_after = ["steady"]
-    dynamic "parameter" {
-      for_each = each.value.parameters
-      content {
-        key   = parameter.key
-        value = parameter.value
-      }
+    name      = "guarded"
+    action_id = "aws:cloudwatch:assert-alarm-state"
+    parameter {
+      key   = "alarmArns"
+      value = join(",", [for key in local.stop_alarms : aws_cloudwatch_metric_alarm.this[key].arn])
     }
-    target {
-      key   = each.value.target
-      value = "target"
+    parameter {
+      key   = "alarmStates"
+      value = "OK"
+    }
+  }
+
+  dynamic "action" {
+    for_each = each.value.action_id == null ? [] : [each.value]
+    content {
+      name        = "fault"
+      action_id   = action.value.action_id
+      start_after = ["guarded", "steady"]
+      dynamic "parameter" {
+        for_each = action.value.parameters
+        content {
+          key   = parameter.key
+          value = parameter.value
+        }
+      }
+      target {
+        key   = action.value.target
+        value = "target"
+      }
     }
   }
 
   action {
     name        = "observe"
     action_id   = "aws:fis:wait"
-    start_after = ["fault"]
+    start_after = each.value.action_id == null ? ["guarded", "steady"] : ["fault"]
     parameter {
       key   = "duration"
       value = "PT5M"

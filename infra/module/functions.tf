@@ -60,7 +60,7 @@ locals {
   package_paths = { for kind in keys(local.kinds) : kind => "${var.package_directory}/${kind}/bootstrap.zip" }
 
   # The value of every setting that this module knows; var.settings adds the thresholds.
-  setting_values = merge(local.verification_values, {
+  setting_values = merge(local.verification_values, local.game_day_values, {
     STEADFAST_ADMIN_SECRET_ARN = local.admin_secret_arn
     STEADFAST_CLUSTER          = local.cluster_identifier
     STEADFAST_INSTANCE         = local.instance_identifier

@@ -14,6 +14,7 @@ locals {
       "secret/administrator" = [coalesce(local.admin_secret_arn, "none")]
     },
     local.verification_targets,
+    local.game_day_targets,
     { for key, arn in local.alias_arns : "function/${key}" => [arn] },
     { for login, arn in local.secret_arns : "secret/${login}" => [arn] },
   )

@@ -27,6 +27,7 @@ locals {
     drills       = local.create_drills
     rotation     = var.rotation != null
     verification = var.backup_verification != null
+    game_days    = local.game_days
   }
 
   tags = merge({ "steadfast:installation" = var.name }, var.tags)

@@ -134,7 +134,7 @@ variable "additional_functions" {
   default = {}
 
   validation {
-    condition     = length(setintersection(keys(var.additional_functions), ["health-prober", "event-router", "promotion-coordinator", "connection-drainer", "secret-rotator", "backup-verifier"])) == 0
+    condition     = length(setintersection(keys(var.additional_functions), ["health-prober", "event-router", "promotion-coordinator", "connection-drainer", "secret-rotator", "backup-verifier", "fis-scheduler"])) == 0
     error_message = "additional_functions names a function that ships already."
   }
 
@@ -236,6 +236,33 @@ variable "backup_verification" {
   validation {
     condition     = alltrue([for table in keys(try(var.backup_verification.manifest.tables, {})) : can(regex("^[^.]+[.][^.]+$", table))])
     error_message = "backup_verification.manifest.tables names each table with its schema, such as public.orders."
+  }
+}
+
+variable "game_days" {
+  description = "Game days: when the weekly experiment is ordered, in which hours of the day in UTC (such as 9-16), on which days of the week (1 for Monday) and outside which stretches of time (such as 2026-12-15T00:00:00Z/2027-01-05T00:00:00Z) something may be broken, and what: names of experiments, all if empty. Needs create_drills and backup_verification. Null: none."
+  type = object({
+    schedule_expression = optional(string, "cron(0 10 ? * TUE *)")
+    window              = optional(string, "8-16")
+    days                = optional(list(number), [1, 2, 3, 4])
+    freezes             = optional(list(string), [])
+    experiments         = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.game_days == null || can(regex("^(rate|cron)\\(.+\\)$", var.game_days.schedule_expression))
+    error_message = "game_days.schedule_expression is rate(…) or cron(…), such as cron(0 10 ? * TUE *)."
+  }
+
+  validation {
+    condition     = var.game_days == null || (var.create_drills && var.backup_verification != null)
+    error_message = "game_days needs the templates of create_drills, and backup_verification: nothing is broken on purpose without a backup that was opened."
+  }
+
+  validation {
+    condition     = var.game_days == null || !startswith(var.deployment, "existing-") || try(var.rotation.admin_secret_arn, null) != null || length(var.cluster_master_user_secret) > 0
+    error_message = "game_days of an adopted database needs rotation.admin_secret_arn or cluster_master_user_secret: who may inject faults?"
   }
 }
 

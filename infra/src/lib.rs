@@ -10,3 +10,4 @@ pub mod package;
 pub mod script;
 pub mod status;
 pub mod terraform;
+pub mod watch;

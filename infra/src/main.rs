@@ -3,7 +3,8 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use steadfast_aws::log;
+use steadfast_aws::{clients, log};
+use steadfast_infra::watch;
 
 use commands::{Outcome, bootstrap, check, cost, generate, package, status, terraform};
 
@@ -35,14 +36,20 @@ enum Command {
     Generate(generate::Generate),
     /// Mode, episode, lease, witnesses' last reports, and who writes.
     Status(status::Status),
+    /// The operator's console: roles, witnesses, mode, the open episode; arm, pause, switch over.
+    Watch(watch::Watch),
     /// Estimate what a plan costs in a month.
     Cost(cost::Cost),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    log::start();
-    if let Err(error) = run(Arguments::parse().command).await {
+    let command = Arguments::parse().command;
+    // Log lines would run over the console's picture.
+    if !matches!(command, Command::Watch(_)) {
+        log::start();
+    }
+    if let Err(error) = run(command).await {
         log::fatal(&error);
         std::process::exit(1);
     }
@@ -58,6 +65,7 @@ async fn run(command: Command) -> Outcome {
         Command::Bootstrap(wanted) => bootstrap::run(wanted).await,
         Command::Generate(wanted) => generate::run(&wanted),
         Command::Status(wanted) => status::run(&wanted).await,
+        Command::Watch(wanted) => Ok(watch::watch(&clients::shared().await, wanted).await?),
         Command::Cost(wanted) => cost::run(&wanted),
     }
 }

@@ -45,6 +45,7 @@ module "steadfast" {
 
   rotation            = { schedule_expression = "cron(0 3 ? * SUN *)" }
   backup_verification = { manifest = { extensions = ["plpgsql"], tables = { "steadfast.canary" = { at_least = 1 } } } }
+  game_days           = { freezes = ["2026-12-15T00:00:00Z/2027-01-05T00:00:00Z"] }
 
   backup_plan = { schedule = "cron(0 5 ? * * *)", delete_after_days = 35 }
 

@@ -180,6 +180,7 @@ run "bounds_every_role" {
     permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
     rotation             = {}
     backup_verification  = {}
+    game_days            = {}
   }
   assert {
     condition = alltrue([
@@ -265,6 +266,32 @@ run "one_more_function_is_one_entry" {
   assert {
     condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "Last drill")
     error_message = "and on the dashboard"
+  }
+}
+
+run "breaks_something_once_a_week" {
+  variables {
+    backup_verification = {}
+    game_days           = { experiments = ["failover", "crash"], freezes = ["2026-12-15T00:00:00Z/2027-01-05T00:00:00Z"] }
+  }
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.game_day[0].target[0].input) == { cluster = "orders", order = "game_day" } && aws_scheduler_schedule.this["fis-scheduler"].schedule_expression == "rate(5 minutes)"
+    error_message = "an order each week, and a tick every five minutes"
+  }
+  assert {
+    condition     = aws_lambda_function.this["fis-scheduler"].environment[0].variables["STEADFAST_EXPERIMENTS"] == "failover,crash" && aws_lambda_function.this["fis-scheduler"].environment[0].variables["STEADFAST_WINDOW"] == "8-16" && aws_lambda_function.this["fis-scheduler"].environment[0].variables["STEADFAST_DAYS"] == "1,2,3,4" && strcontains(aws_lambda_function.this["fis-scheduler"].environment[0].variables["STEADFAST_TEMPLATES"], "guard=")
+    error_message = "what, and within which bounds"
+  }
+  assert {
+    condition = alltrue([
+      for template in aws_fis_experiment_template.this :
+      toset([for condition in template.stop_condition : condition.value]) == toset(flatten([for action in template.action : [for parameter in action.parameter : split(",", parameter.value) if parameter.key == "alarmArns"] if action.name == "guarded"]))
+    ])
+    error_message = "every template asserts the alarms that are to stop it"
+  }
+  assert {
+    condition     = length([for action in aws_fis_experiment_template.this["guard"].action : action if action.name == "fault"]) == 0 && length(aws_fis_experiment_template.this["guard"].target) == 0
+    error_message = "the guard breaks nothing"
   }
 }
 

@@ -74,6 +74,7 @@ run "rotates_passwords_and_opens_backups" {
   variables {
     rotation            = {}
     backup_verification = { instance_class = "db.m7g.large" }
+    game_days           = {}
   }
   assert {
     condition     = sort(keys(aws_secretsmanager_secret_rotation.login)) == tolist(["prober"]) && contains(keys(aws_lambda_function.this), "backup-verifier")

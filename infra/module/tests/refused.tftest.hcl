@@ -253,6 +253,14 @@ run "a_name_that_two_would_write" {
   expect_failures = [var.pin_name]
 }
 
+run "game_days_without_a_backup_that_was_opened" {
+  command = plan
+  variables {
+    game_days = {}
+  }
+  expect_failures = [var.game_days]
+}
+
 run "drills_in_five_zones" {
   command = plan
   variables {

@@ -22,8 +22,10 @@ const WITHOUT_RESOURCE: &[&str] = &[
     "logs:DescribeLogGroups",
     "logs:DescribeResourcePolicies",
     "logs:PutResourcePolicy",
+    "rds:DescribeBlueGreenDeployments",
     "rds:DescribeDBClusters",
     "rds:DescribeDBInstances",
+    "rds:DescribePendingMaintenanceActions",
     "secretsmanager:GetRandomPassword",
     "tag:GetResources",
 ];

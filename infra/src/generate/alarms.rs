@@ -195,6 +195,10 @@ fn of_steadfast() -> Vec<Alarm> {
         .named("backup-not-verified", Critical, "No backup was restored and found good for a day and a half.")
         .for_periods(3, 3)
         .when(Condition::Verification),
+        // A skipped week is told as a notice; the next one that is skipped calls a person by another.
+        Alarm::ours(metric::GAME_DAYS_FAILED, "Sum", Crossed::From(1))
+            .named("game-day-failed", Warning, "A game day failed, or nothing was broken in a week.")
+            .when(Condition::GameDays),
     ]
 }
 

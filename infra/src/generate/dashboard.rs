@@ -65,6 +65,15 @@ fn drawn(when: Option<Condition>, title: &str, statistic: &str, metrics: &[Value
     })
 }
 
+/// Something that happens once a week, over half a year.
+fn weekly(title: &str, metrics: &[Value]) -> Value {
+    let mut widget = drawn(Some(Condition::GameDays), title, "Maximum", metrics);
+    widget["properties"]["start"] = json!("-P26W");
+    widget["properties"]["view"] = json!("bar");
+    widget["properties"]["period"] = json!(604_800);
+    widget
+}
+
 fn of_database() -> Vec<Value> {
     let (cluster, instance) = (Some(Condition::Cluster), Some(Condition::Instance));
     let roles = |metric: &str, readers: &str| [of_role(metric, "WRITER", "writer"), of_role(metric, "READER", readers)];
@@ -142,6 +151,14 @@ fn of_episodes() -> Vec<Value> {
             "Restored backups found good (1) or not (0)",
             "Minimum",
             &[ours(metric::BACKUP_VERIFIED)],
+        ),
+        weekly(
+            "Game days: detection and longest time without a commit, ms, week by week",
+            &[metric::GAME_DAY_DETECTION, metric::GAME_DAY_OUTAGE].map(ours),
+        ),
+        weekly(
+            "Game days: weeks, those without a success, and acknowledged commits lost (must stay 0)",
+            &[metric::GAME_DAYS, metric::GAME_DAYS_FAILED, metric::GAME_DAY_LOST].map(ours),
         ),
     ]
 }

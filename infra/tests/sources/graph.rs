@@ -13,10 +13,12 @@ pub(crate) struct Reached {
     pub(crate) unresolved: BTreeSet<String>,
 }
 
-/// What receivers are not ports though one of their methods has the name of a port's: PostgreSQL's, and requests.
+/// What receivers are not ports though one of their methods has the name of a port's: PostgreSQL's, requests,
+/// and the core's executor.
 const STRANGERS: &[(&str, &str)] = &[
     ("client", "execute"),
     ("client", "query"),
+    ("executor", "run"),
     ("request", "cluster"),
     ("transaction", "commit"),
     ("transaction", "execute"),
@@ -147,6 +149,12 @@ fn actions(service: &str, operation: &str) -> Vec<String> {
         // Each item of a transaction is granted as a call of its own; all of ours have a put among them.
         ("dynamodb", "transact_write_items") => vec!["dynamodb:PutItem".to_owned()],
         ("dynamodb", "condition_check") => vec!["dynamodb:ConditionCheckItem".to_owned()],
+        // The Data API reads the secret for whoever calls it.
+        ("rds-data", "begin_transaction" | "execute_statement") => {
+            vec![format!("{prefix}:{}", camel(operation)), "secretsmanager:GetSecretValue".to_owned()]
+        }
+        // It is tagged as it starts.
+        ("fis", "start_experiment") => vec!["fis:StartExperiment".to_owned(), "fis:TagResource".to_owned()],
         ("lambda", "invoke") => vec!["lambda:InvokeFunction".to_owned()],
         _ => vec![format!("{prefix}:{}", camel(operation))],
     }

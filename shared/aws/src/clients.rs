@@ -64,3 +64,8 @@ pub fn lambda(config: &SdkConfig) -> aws_sdk_lambda::Client {
 pub fn secretsmanager(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(config)
 }
+
+/// FIS.
+pub fn fis(config: &SdkConfig) -> aws_sdk_fis::Client {
+    aws_sdk_fis::Client::new(config)
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_rdsdata::Client;
 use aws_sdk_rdsdata::config::retry::RetryConfig;
 use aws_sdk_rdsdata::config::timeout::TimeoutConfig;
+use aws_sdk_rdsdata::operation::execute_statement::ExecuteStatementOutput;
 use steadfast_core::ports::CallError;
 
 use crate::control_plane::call_error;
@@ -24,6 +25,10 @@ impl DataApi {
     pub const BEGIN: Calls = &[Call::new("rds-data:BeginTransaction", On::Cluster)];
     /// What [`Self::execute`] calls.
     pub const EXECUTE: Calls = &[Call::new("rds-data:ExecuteStatement", On::Cluster)];
+    /// What [`Self::run`] and [`Self::number`] call.
+    pub const RUN: Calls = Self::EXECUTE;
+    /// The Data API reads the secret on behalf of whoever calls it.
+    pub const SECRET: Calls = crate::secret::CREDENTIALS;
     /// What [`Self::roll_back`] calls.
     pub const ROLL_BACK: Calls = &[Call::new("rds-data:RollbackTransaction", On::Cluster)];
 
@@ -59,6 +64,38 @@ impl DataApi {
     ///
     /// When it failed or was not answered.
     pub async fn execute(&self, transaction: &str, sql: &str, limit: Duration) -> Result<(), CallError> {
+        self.ask(Some(transaction), sql, limit).await.map(|_| ())
+    }
+
+    /// Runs one statement by itself, once.
+    ///
+    /// # Errors
+    ///
+    /// When it failed or was not answered.
+    pub async fn run(&self, sql: &str, limit: Duration) -> Result<(), CallError> {
+        self.ask(None, sql, limit).await.map(|_| ())
+    }
+
+    /// The number that a query answers with.
+    ///
+    /// # Errors
+    ///
+    /// When it failed, was not answered, or answered with something else.
+    pub async fn number(&self, sql: &str, limit: Duration) -> Result<u64, CallError> {
+        let records = self.ask(None, sql, limit).await?.records.unwrap_or_default();
+        let field = records.first().and_then(|row| row.first());
+        let number = field.and_then(|field| field.as_long_value().ok()).and_then(|number| u64::try_from(*number).ok());
+        let without =
+            || CallError::Unanswered { action: "ExecuteStatement", cause: "the answer is no number".to_owned() };
+        number.ok_or_else(without)
+    }
+
+    async fn ask(
+        &self,
+        transaction: Option<&str>,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<ExecuteStatementOutput, CallError> {
         let times = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit).build();
         let once = aws_sdk_rdsdata::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(times);
         self.client
@@ -66,13 +103,12 @@ impl DataApi {
             .resource_arn(&self.cluster_arn)
             .secret_arn(&self.secret_arn)
             .database(&self.database)
-            .transaction_id(transaction)
+            .set_transaction_id(transaction.map(str::to_owned))
             .sql(sql)
             .customize()
             .config_override(once)
             .send()
             .await
-            .map(|_| ())
             .map_err(|error| call_error("ExecuteStatement", &error))
     }
 

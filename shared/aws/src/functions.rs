@@ -7,6 +7,7 @@
 mod backup_verifier;
 mod connection_drainer;
 mod event_router;
+mod fis_scheduler;
 mod health_prober;
 mod promotion_coordinator;
 mod secret_rotator;
@@ -19,6 +20,7 @@ use steadfast_core::topology::Deployment;
 pub use backup_verifier::BACKUP_VERIFIER;
 pub use connection_drainer::CONNECTION_DRAINER;
 pub use event_router::EVENT_ROUTER;
+pub use fis_scheduler::FIS_SCHEDULER;
 pub use health_prober::HEALTH_PROBER;
 pub use promotion_coordinator::PROMOTION_COORDINATOR;
 pub use secret_rotator::SECRET_ROTATOR;
@@ -27,8 +29,15 @@ use crate::grant::{Condition, Grant};
 use crate::settings::Setting;
 
 /// Every function that ships.
-pub const ALL: &[&Function] =
-    &[&HEALTH_PROBER, &EVENT_ROUTER, &PROMOTION_COORDINATOR, &CONNECTION_DRAINER, &SECRET_ROTATOR, &BACKUP_VERIFIER];
+pub const ALL: &[&Function] = &[
+    &HEALTH_PROBER,
+    &EVENT_ROUTER,
+    &PROMOTION_COORDINATOR,
+    &CONNECTION_DRAINER,
+    &SECRET_ROTATOR,
+    &BACKUP_VERIFIER,
+    &FIS_SCHEDULER,
+];
 
 /// One function as it is deployed.
 #[derive(Debug)]

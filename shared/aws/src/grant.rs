@@ -27,6 +27,8 @@ pub enum Condition {
     Rotation,
     /// Backups are verified.
     Verification,
+    /// Something is broken on purpose once a week.
+    GameDays,
 }
 
 /// What an action works on.
@@ -60,6 +62,10 @@ pub enum On {
     Restoring,
     /// What was restored: its name begins with `verify-`.
     Restored,
+    /// The templates of experiments, and experiments.
+    Experiments,
+    /// The account's safety lever.
+    Lever,
     /// Nothing that could be named: the action takes no resource.
     Nothing,
 }
@@ -83,6 +89,8 @@ impl On {
             Self::Backups => "backups".to_owned(),
             Self::Restoring => "restoring".to_owned(),
             Self::Restored => "restored".to_owned(),
+            Self::Experiments => "experiments".to_owned(),
+            Self::Lever => "lever".to_owned(),
             Self::Nothing => "nothing".to_owned(),
         }
     }

@@ -10,6 +10,7 @@ pub mod control_plane;
 pub mod coordinator;
 pub mod data_api;
 pub mod functions;
+pub mod game_day;
 pub mod grant;
 pub mod log;
 pub mod names;

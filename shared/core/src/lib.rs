@@ -11,7 +11,7 @@
 //!    behind the [`gate`]: the same on purpose.
 //! 7. [`pin`]: a stable name for the writer, when nothing is wrong.
 //! 8. [`rotation`]: passwords that change while nobody notices, and never in an episode; [`verification`]: backups that were
-//!    opened.
+//!    opened; [`game_day`]: what is broken on purpose, once a week, and whether it went as expected.
 //! 9. [`evidence`], [`metric`], [`notice`] with its [`remedy`], [`debris`]: what can be proved and told afterwards.
 
 pub mod board;
@@ -24,6 +24,7 @@ pub mod episode;
 pub mod evidence;
 pub mod executor;
 pub mod facts;
+pub mod game_day;
 pub mod gate;
 pub mod hint;
 pub mod lease;

@@ -101,6 +101,16 @@ metrics! {
     BACKUP_AGE = "BackupAge", Milliseconds, [CLUSTER];
     /// From the order of a restore to its first answer.
     RESTORE = "Restore", Milliseconds, [CLUSTER];
+    /// Weeks of game days that came to an end, whatever it was.
+    GAME_DAYS = "GameDays", Count, [CLUSTER];
+    /// Of these, those without a success: failed, stopped, skipped or missed.
+    GAME_DAYS_FAILED = "GameDaysFailed", Count, [CLUSTER];
+    /// From a fault on purpose to the opening of the episode.
+    GAME_DAY_DETECTION = "GameDayDetection", Milliseconds, [CLUSTER];
+    /// The longest time without an acknowledged commit on a game day.
+    GAME_DAY_OUTAGE = "GameDayOutage", Milliseconds, [CLUSTER];
+    /// Acknowledged canary commits that were lost on a game day: the achieved recovery point.
+    GAME_DAY_LOST = "GameDayLost", Count, [CLUSTER];
 }
 
 /// One embedded-metric-format document: each metric under its own dimensions, whose values `dimensions` holds.

@@ -8,6 +8,7 @@ pub mod dns;
 pub mod drill;
 pub mod emulator;
 mod endpoint;
+pub mod fis;
 pub mod lambda;
 pub mod network;
 pub mod postgres;

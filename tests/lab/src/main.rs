@@ -44,6 +44,12 @@ enum Command {
         #[arg(long)]
         duplicate: bool,
     },
+    /// Let the scheduler conduct a game day, and judge it by its own record and by what the clients saw.
+    GameDay {
+        /// The experiment, by its name in the catalogue.
+        #[arg(long, default_value = "failover")]
+        experiment: String,
+    },
     /// Carry out every scenario, one after another, and show them in one table.
     Drills {
         /// How often each scenario is carried out that bounds the outage or the detection; the others once.
@@ -164,6 +170,18 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error
             writeln!(out, "report: {}", output.join("report.html").display())?;
             Ok(verdict(std::iter::once(&result)))
         }
+        Command::GameDay { experiment } => {
+            let output = config.logs.with_file_name("drill");
+            let result = drill::game_day(&config, &experiment, &output, &Console).await?;
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "\n{}", result.told())?;
+            writeln!(out, "result: {}", output.join("game-day.json").display())?;
+            writeln!(out, "report: {}", result.report.display())?;
+            for failure in &result.failures {
+                Console.say(&format!("FAILED: {failure}"));
+            }
+            Ok(if result.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Drills { runs, scenarios } => {
             let folder = arguments.root.join(SCENARIOS);
             let scenarios = if scenarios.is_empty() {
@@ -228,9 +246,30 @@ fn said<T: serde::Serialize>(
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The file from which `make watch` learns where the lab is, for as long as it is up.
+struct Watchable(PathBuf);
+
+impl Watchable {
+    fn write(logs: &std::path::Path, lab: &Lab) -> std::io::Result<Self> {
+        let file = logs.join("operator.env");
+        let lines = lab.operator_environment().into_iter().map(|(name, value)| format!("{name}='{value}'\n"));
+        std::fs::create_dir_all(logs)?;
+        std::fs::write(&file, lines.collect::<String>())?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Watchable {
+    fn drop(&mut self) {
+        // Somebody may have removed it.
+        let _gone = std::fs::remove_file(&self.0);
+    }
+}
+
 async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let invoke = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let lab = Lab::start(&LabConfig { invoke, ..config.clone() }).await?;
+    let _watchable = Watchable::write(&config.logs, &lab)?;
     Console.say(&format!(
         "The lab is up: cluster {}, writer {}, all probers healthy, mode armed.\n\
          Invoke:        cargo lambda invoke --invoke-address 127.0.0.1 --invoke-port {port} FUNCTION --data-file FILE\n\
@@ -241,6 +280,7 @@ async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error
          Other AWS:     {} (access key {}, any secret key)\n\
          PostgreSQL:    {} port {}, database {}, TLS; passwords in the secrets lab/master, lab/application\n\
          Logs:          {}\n\
+         Console:       make watch, in a second terminal\n\
          Ctrl-C ends it.",
         names::CLUSTER,
         lab.cluster.writer(),

@@ -15,3 +15,4 @@ mod port;
 pub mod report;
 pub mod run;
 mod world;
+pub mod year;

@@ -12,7 +12,7 @@ use steadfast_scenario::Interpreter;
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
 use steadfast_simulation::judge::judge;
 use steadfast_simulation::plan::Plan;
-use steadfast_simulation::{chaos, explain, report, run};
+use steadfast_simulation::{chaos, explain, report, run, year};
 
 /// The decision core and its executor in a simulated world, in virtual time.
 #[derive(Parser)]
@@ -58,6 +58,8 @@ enum Command {
         #[arg(long, default_value = "target/report.html")]
         output: PathBuf,
     },
+    /// Let a year of weekly game days pass, with every kind of skip and failure, and show what people were told
+    Year,
     /// Run one seed again, with a line for everything that happens
     Replay {
         /// The seed
@@ -71,6 +73,10 @@ fn main() -> ExitCode {
         Command::Replay { seed } => Ok(one(chaos::plan(seed))),
         Command::Scenario { files } => files.iter().try_fold(true, |held, file| Ok(scenario(file)? && held)),
         Command::Explain { file } => explained(&file),
+        Command::Year => {
+            say(year::year().table().trim_end());
+            Ok(true)
+        }
         Command::Report { file, output } => reported(&file, &output),
     };
     match done {

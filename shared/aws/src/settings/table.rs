@@ -90,6 +90,30 @@ pub const VERIFY_SECURITY_GROUPS: Setting = Setting {
 /// The class of restored instances.
 pub const VERIFY_CLASS: Setting =
     Setting { name: "STEADFAST_VERIFY_CLASS", wanted: "the class of restored instances, such as db.serverless" };
+/// Experiments by name.
+pub const TEMPLATES: Setting = Setting {
+    name: "STEADFAST_TEMPLATES",
+    wanted: "FIS experiment templates by the names of experiments such as failover=EXT1a2b3c,guard=EXT4d5e6f",
+};
+/// Which experiments are allowed.
+pub const EXPERIMENTS: Setting =
+    Setting { name: "STEADFAST_EXPERIMENTS", wanted: "names of experiments, with commas; unset, all are allowed" };
+/// Hours in which something may be broken.
+pub const WINDOW: Setting = Setting { name: "STEADFAST_WINDOW", wanted: "hours of the day in UTC, such as 9-16" };
+/// Days on which something may be broken.
+pub const DAYS: Setting =
+    Setting { name: "STEADFAST_DAYS", wanted: "days of the week, 1 for Monday to 7 for Sunday, with commas" };
+/// When nothing may be broken.
+pub const FREEZES: Setting = Setting {
+    name: "STEADFAST_FREEZES",
+    wanted: "stretches of time such as 2026-12-15T00:00:00Z/2027-01-05T00:00:00Z, with commas",
+};
+/// The lag beyond which nothing is broken.
+pub const STEADY_LAG: Setting = duration("STEADFAST_STEADY_LAG");
+/// How old the last verified backup may be.
+pub const BACKUP_AGE: Setting = duration("STEADFAST_BACKUP_AGE");
+/// How long an experiment is watched.
+pub const WATCH_FOR: Setting = duration("STEADFAST_WATCH_FOR");
 /// The cluster of the Data API.
 pub const CLUSTER_ARN: Setting =
     Setting { name: "STEADFAST_CLUSTER_ARN", wanted: "the ARN of the DB cluster, for its Data API" };

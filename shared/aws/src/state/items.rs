@@ -23,6 +23,7 @@ pub(super) const MODE: &str = "mode";
 pub(super) const EPISODE: &str = "episode";
 pub(super) const PIN: &str = "pin";
 pub(super) const SEEN: &str = "seen";
+pub(super) const GAME_DAY: &str = "game-day";
 pub(super) const VERIFICATION: &str = "verification";
 const WITNESS: &str = "witness#";
 const ROTATION: &str = "rotation#";

@@ -8,10 +8,12 @@
 //! | `cluster#ID` | `pin` | what was done about the stable name, with its version |
 //! | `cluster#ID` | `rotation#ARN` | the latest rotation of a secret, with its version; no secret |
 //! | `cluster#ID` | `verification` | the latest verification of the backups, with its version |
+//! | `cluster#ID` | `game-day` | the game day of the latest week, and what became of the weeks before, with its version |
 //! | `cluster#ID` | `witness#AZ` | the latest report of one prober |
 //! | `evidence#ID#EPOCH` | sequence, ten digits | one entry of the chain |
 //! | `event#ID` | `seen` | an event that was handled; removed by TTL |
 
+mod game_day;
 pub(crate) mod items;
 mod rotation;
 mod verification;
@@ -36,6 +38,7 @@ use crate::grant::{Call, Calls, On};
 
 use items::{Item, cluster_key, event_key, evidence_key};
 
+pub use game_day::ModeSet;
 pub use items::{PARTITION_KEY, SORT_KEY, TTL};
 
 /// The state table of one installation.

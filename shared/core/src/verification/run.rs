@@ -83,6 +83,9 @@ pub struct Run {
     pub recorded: bool,
     /// When all that it made was gone again.
     pub closed_at: Option<Timestamp>,
+    /// When the latest run before it began that found a good backup.
+    #[serde(default)]
+    pub verified_before: Option<Timestamp>,
     /// The last link of its evidence chain.
     pub evidence: Head,
     /// One more at each write: a write is valid only over the version it saw.
@@ -139,6 +142,7 @@ impl Run {
             failed: None,
             recorded: false,
             closed_at: None,
+            verified_before: before.and_then(Self::last_verified),
             evidence: Head::default(),
             version: before.map_or(0, |run| run.version),
         }
@@ -195,6 +199,11 @@ impl Run {
     /// Whether the backup was opened, and everything in it is as it should be.
     pub fn is_verified(&self) -> bool {
         self.failed.is_none() && self.found == 0 && self.next_check().is_none()
+    }
+
+    /// When the latest run began that found a good backup: this one, or one before it.
+    pub fn last_verified(&self) -> Option<Timestamp> {
+        if self.recorded && self.is_verified() { Some(self.began_at) } else { self.verified_before }
     }
 
     /// Takes in what a check has seen.
@@ -283,6 +292,17 @@ mod tests {
             run.take(check, looked);
         }
         assert!(run.is_verified(), "{run:?}");
+        assert_eq!(run.last_verified(), None, "nobody was told yet");
+        run.recorded = true;
+        let next = Run::begin(
+            &run.database,
+            run.deployment,
+            Manifest::default(),
+            run.source.clone(),
+            Some(&run),
+            run.deadline(),
+        );
+        assert_eq!((run.last_verified(), next.last_verified()), (Some(run.began_at), Some(run.began_at)));
         run.failed = Some("no".to_owned());
         assert!(!run.is_verified());
     }
@@ -304,7 +324,7 @@ mod tests {
         run.place = Place::behind(17);
         let mut stored = serde_json::to_value(&run).expect("is written");
         let fields = stored.as_object_mut().expect("an object");
-        for newer in ["part", "claim", "refusal", "opened"] {
+        for newer in ["part", "claim", "refusal", "opened", "verified_before"] {
             assert!(fields.remove(newer).is_some(), "{newer}");
         }
         assert_eq!(serde_json::from_value::<Run>(stored).expect("is read"), run);

@@ -25,6 +25,14 @@ pub enum AssemblyError {
     /// The Data API.
     #[error("RDS Data API: {0}")]
     Data(#[from] crate::rds_data::ServeError),
+    /// A server of the lab's own.
+    #[error("{what} cannot listen on the loopback address: {source}")]
+    Listen {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Schema and roles.
     #[error("bootstrap: {0}")]
     Bootstrap(#[from] steadfast_infra::bootstrap::BootstrapError),

@@ -8,7 +8,7 @@ use steadfast_core::topology::Deployment;
 
 use super::deployed::{self, Deployed};
 use super::error::AssemblyError;
-use super::{LabConfig, Resources, names};
+use super::{LabConfig, Resources, experiments, names};
 use crate::lambda::{FailureDestination, FunctionSpec, Settings};
 use crate::postgres::Cluster;
 
@@ -17,6 +17,7 @@ pub(super) struct Endpoints {
     pub(super) emulator: String,
     pub(super) rds: SocketAddr,
     pub(super) data: SocketAddr,
+    pub(super) fis: SocketAddr,
     pub(super) cluster_arn: String,
     pub(super) state_table: String,
     pub(super) notifier: String,
@@ -144,6 +145,8 @@ fn shared_values(config: &LabConfig, resources: &Resources, endpoints: &Endpoint
         ("STEADFAST_DATABASE", names::DATABASE.to_owned()),
         ("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()),
         ("STEADFAST_ADMIN_SECRET_ARN", resources.master_secret_arn.clone()),
+        ("STEADFAST_TEMPLATES", experiments::named(config.deployment)),
+        ("STEADFAST_WATCH_FOR", format!("{}s", experiments::WATCH.as_secs())),
         ("STEADFAST_VERIFY_SUBNET_GROUP", "verification".to_owned()),
         ("STEADFAST_VERIFY_SECURITY_GROUPS", names::ISOLATED_GROUP.to_owned()),
     ]);
@@ -193,6 +196,7 @@ impl Endpoints {
             ("AWS_ENDPOINT_URL", self.emulator.clone()),
             ("AWS_ENDPOINT_URL_RDS", format!("http://{}", self.rds)),
             ("AWS_ENDPOINT_URL_RDS_DATA", format!("http://{}", self.data)),
+            ("AWS_ENDPOINT_URL_FIS", format!("http://{}", self.fis)),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.state_table.clone()),
             ("AWS_ENDPOINT_URL_SNS", self.notifier.clone()),
             ("AWS_ENDPOINT_URL_LAMBDA", self.invocations.clone()),

@@ -5,6 +5,7 @@ mod delivery;
 mod deployed;
 mod error;
 mod events;
+mod experiments;
 mod functions;
 mod hosted_zone;
 pub mod names;
@@ -39,6 +40,7 @@ pub(crate) use resources::{credentials, scram};
 pub use vault::PostgresVault;
 
 use crate::emulator::Emulator;
+use crate::fis::Fis;
 use crate::lambda::Lambda;
 use crate::postgres::{Cluster, ClusterConfig, ClusterNames};
 use crate::rds::{PlatformConfig, Rds, RdsEvent, Snapshot, Timing};
@@ -109,6 +111,8 @@ pub struct Lab {
     pub rds: Rds<PostgresNodes>,
     /// The functions.
     pub lambda: Lambda,
+    /// Experiments.
+    pub fis: Fis,
     /// The services that functions call, for faults.
     pub services: Services,
     /// The delivery of the platform's events, for faults.
@@ -161,12 +165,14 @@ impl Lab {
         resources::bootstrap(&cluster, config.deployment, &aws, &resources, data.address(), &cluster_arn).await?;
         let table = Table::new(aws_sdk_dynamodb::Client::new(&aws), names::TABLE.to_owned());
         let services = Services::start(emulator.address(), lambda.address()).await?;
+        let fis = experiments::start(&cluster, config.deployment, rds.address(), &aws).await?;
         let (events, rotating, wires) = (EventDelivery::default(), Mutex::default(), JoinSet::new());
         let deployment = config.deployment;
         let mut lab = Self {
             cluster,
             rds,
             lambda,
+            fis,
             services,
             events,
             table,
@@ -311,11 +317,31 @@ impl Lab {
         self.data.address()
     }
 
+    /// What an operator's programs need in their environment: where AWS is, and what this installation is called.
+    pub fn operator_environment(&self) -> Vec<(&'static str, String)> {
+        let watched = match self.deployment {
+            Deployment::Cluster => "STEADFAST_CLUSTER",
+            Deployment::Instance => "STEADFAST_INSTANCE",
+        };
+        vec![
+            ("AWS_ENDPOINT_URL", self.emulator.endpoint()),
+            ("AWS_ENDPOINT_URL_RDS", format!("http://{}", self.rds.address())),
+            ("AWS_ENDPOINT_URL_LAMBDA", format!("http://{}", self.lambda.address())),
+            ("AWS_REGION", names::REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", names::ACCOUNT.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "lab".to_owned()),
+            (watched, names::CLUSTER.to_owned()),
+            ("STEADFAST_TABLE", names::TABLE.to_owned()),
+            ("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()),
+        ]
+    }
+
     /// Ends everything and waits until it has ended.
     pub async fn shutdown(mut self) {
         self.wires.shutdown().await;
         self.lambda.shutdown().await;
         self.services.shutdown().await;
+        self.fis.shutdown().await;
         self.rds.shutdown().await;
         self.vault.end().await;
         self.data.shutdown().await;
@@ -333,6 +359,7 @@ impl Lab {
             emulator: self.emulator.endpoint(),
             rds: self.rds.address(),
             data: self.data.address(),
+            fis: self.fis.address(),
             cluster_arn: platform_config(config, &self.resources).cluster_arn(),
             state_table: self.services.endpoint(Service::StateTable),
             notifier: self.services.endpoint(Service::Notifier),

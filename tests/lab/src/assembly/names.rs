@@ -53,6 +53,8 @@ pub const ISOLATED_GROUP: &str = "sg-0verification";
 pub const VERIFIER: &str = "backup-verifier";
 /// The rotator function.
 pub const ROTATOR: &str = "secret-rotator";
+/// The scheduler of game days.
+pub const SCHEDULER: &str = "fis-scheduler";
 /// The prober's crate; its functions carry the zone as a suffix.
 pub const PROBER: &str = "health-prober";
 

@@ -4,6 +4,7 @@ mod all;
 mod backup;
 mod deeds;
 mod expectations;
+mod game_day;
 mod inject;
 mod lateness;
 mod milestones;
@@ -32,6 +33,7 @@ use steadfast_scenario::{Expectation, Scenario, Threshold};
 pub use all::{AllPlan, drill_all};
 pub use backup::{BackupPlan, BackupResult, drill_backup};
 pub use expectations::Judged;
+pub use game_day::{GameDayResult, game_day, verify_backup};
 pub use result::{ClientOutage, DrillResult, RunResult, Spread, Summary};
 pub use rotation::{RotationPlan, RotationResult, drill_rotation};
 pub use soak::soak;
@@ -118,7 +120,7 @@ async fn carry_out(lab: &LabConfig, plan: &DrillPlan, progress: &dyn Progress) -
     let mut runs = Vec::new();
     for number in 1..=plan.repeat {
         progress.say(&format!("run {number} of {}: {}", plan.repeat, plan.scenario.name));
-        match one_run(lab, plan, number, progress).await {
+        match one_run(lab, plan, number, progress, run::Course::Scenario).await {
             Ok(run) => runs.push(run),
             Err(error) => return (DrillResult::new(plan, runs, Some(&error)), Some(error)),
         }
@@ -132,12 +134,13 @@ async fn one_run(
     plan: &DrillPlan,
     number: u32,
     progress: &dyn Progress,
+    course: run::Course<'_>,
 ) -> Result<RunResult, DrillError> {
     progress.say("  starting PostgreSQL, its control plane, local AWS and the functions");
     let logs = fresh_folder(&lab.logs.join(format!("{}-{number}", plan.scenario.name)))?;
     let lab = Lab::start(&LabConfig { logs: logs.clone(), ..setup::configured(lab, plan) }).await?;
     workload::create(&lab).await?;
-    let run = run::run(&lab, &logs, plan, number, progress).await;
+    let run = run::run(&lab, &logs, plan, number, progress, course).await;
     lab.shutdown().await;
     run
 }

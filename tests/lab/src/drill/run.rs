@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::expectations::{self, Judged, Shown};
+use super::game_day::GameDay;
 use super::lateness::Lateness;
 use super::milestones::{self, Seen};
 use super::phases::{self, Phases};
@@ -28,6 +29,15 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const WARM_UP_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// What happens in a run.
+#[derive(Clone, Copy)]
+pub(super) enum Course<'c> {
+    /// The scenario's timeline.
+    Scenario,
+    /// What the scheduler starts.
+    GameDay(&'c GameDay),
+}
+
 /// Carries out one run in a lab of its own, whose logs are in `logs`.
 pub(super) async fn run(
     lab: &Lab,
@@ -35,6 +45,7 @@ pub(super) async fn run(
     plan: &DrillPlan,
     number: u32,
     progress: &dyn Progress,
+    course: Course<'_>,
 ) -> Result<RunResult, DrillError> {
     let run = format!("{}-{number}-{}", plan.scenario.name, clock::now().as_millis());
     let before = lab.state().await?.episode.map_or(0, |episode| episode.epoch);
@@ -48,7 +59,10 @@ pub(super) async fn run(
     let folder = lab.cluster.ca_file().parent().unwrap_or(logs);
     let unwritable = |source| DrillError::Write { path: folder.to_owned(), source };
     let lateness = Lateness::begin(folder).map_err(unwritable)?;
-    let played = play(lab, plan, before, &timeline, &workload, progress).await;
+    let played = match course {
+        Course::Scenario => play(lab, plan, before, &timeline, &workload, progress).await,
+        Course::GameDay(game_day) => game_day.carry_out(lab, &timeline).await,
+    };
     let diaries = workload.stop().await;
     let ended_at = clock::now();
     let machine_late = lateness.end();

@@ -199,6 +199,12 @@ impl<'l> Timeline<'l> {
         }
     }
 
+    /// Writes down that something else than the scenario has broken something: seconds count from there.
+    pub(super) fn broken_elsewhere(&self, at: Timestamp, what: &str) {
+        self.first_fault.set(Some(at));
+        self.journal.borrow_mut().push((at, what.to_owned()));
+    }
+
     /// What has begun and ended so far.
     pub(super) fn journal(&self) -> Vec<(Timestamp, String)> {
         self.journal.borrow().clone()

@@ -1,4 +1,4 @@
-//! The SQL functions by which Aurora PostgreSQL tells who is who.
+//! The SQL functions by which Aurora PostgreSQL tells who is who, and by which it breaks itself.
 
 /// Creates the replication role and Aurora's functions; runs once on the first writer.
 ///

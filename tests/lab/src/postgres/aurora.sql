@@ -81,3 +81,13 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- The server process that asks is killed, and PostgreSQL with it: a real crash.
+CREATE FUNCTION pg_catalog.aurora_inject_crash(what text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    COPY (SELECT 1) TO PROGRAM 'kill -s KILL $PPID';
+END
+$$;

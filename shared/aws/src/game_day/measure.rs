@@ -1,0 +1,137 @@
+//! What evidence, canary and ledger say of the time since an experiment began.
+
+use std::time::Duration;
+
+use steadfast_core::evidence::{self, Entry, Kind};
+use steadfast_core::game_day::hypothesis::Measured;
+use steadfast_core::game_day::plan::{Record, Stage};
+use steadfast_core::ports::State;
+use steadfast_core::time::Timestamp;
+use steadfast_core::witness::{Outcome, WitnessReport};
+
+use super::Scheduler;
+use super::look::{canary_lost, latest_epoch};
+
+/// A key of the ledger that was begun shortly before the experiment may be committed in it.
+const LEDGER_FROM: Duration = Duration::from_secs(60);
+const LEDGER_LIMIT: Duration = Duration::from_secs(10);
+
+impl Scheduler {
+    pub(super) async fn measured(&self, record: &Record) -> Measured {
+        let Ok(state) = self.table.load(&self.cluster).await else { return Measured::default() };
+        let mut episodes = Vec::new();
+        for epoch in record.epoch_before.saturating_add(1)..=latest_epoch(&state) {
+            // Evidence that cannot be read is an episode without evidence.
+            let entries = self.table.evidence(&self.cluster, epoch).await;
+            if entries.as_ref().is_ok_and(Vec::is_empty) {
+                continue;
+            }
+            episodes.push(entries.unwrap_or_default());
+        }
+        let began = self.fault_at(record).await.unwrap_or(record.began);
+        let duplicated = match &self.database {
+            Some(database) => database.number(&twice(began), LEDGER_LIMIT).await.ok(),
+            None => None,
+        };
+        read(&state, &episodes, record, began, duplicated)
+    }
+
+    async fn fault_at(&self, record: &Record) -> Option<Timestamp> {
+        match &record.stage {
+            Stage::Running { id: Some(id), .. } | Stage::Stopping { id: Some(id), .. } => {
+                self.experiments.fault_at(id).await
+            }
+            Stage::Intended | Stage::Running { .. } | Stage::Stopping { .. } | Stage::Over => None,
+        }
+    }
+}
+
+/// Keys that stand in the ledger more than once, whatever its index says: a writer that was replaced badly may hold two
+/// rows where its index knows one.
+fn twice(began: Timestamp) -> String {
+    let from = began.minus(LEDGER_FROM).as_millis();
+    format!(
+        "SELECT count(*) - count(DISTINCT key) FROM steadfast.ledger \
+         WHERE key >= steadfast.key_at(to_timestamp({from} / 1000.0))"
+    )
+}
+
+fn read(
+    state: &State,
+    episodes: &[Vec<Entry>],
+    record: &Record,
+    began: Timestamp,
+    duplicated: Option<u64>,
+) -> Measured {
+    let all = || episodes.iter().flatten();
+    let opened = all().find(|entry| entry.kind == Kind::Opened).map(|entry| entry.at);
+    let writer = latest_commit(state, began);
+    Measured {
+        detected_ms: opened.map(|at| millis(at.since(began))),
+        outage_ms: outage(state, all(), began),
+        lost: Some(canary_lost(state).saturating_sub(record.canary_lost_before)),
+        duplicated,
+        calls: all().filter(|entry| is_call(entry)).count() as u64,
+        episodes: episodes.len() as u64,
+        evidenced: episodes.iter().filter(|entries| is_complete(entries, state)).count() as u64,
+        moved: writer.map(|writer| writer != record.writer_before),
+    }
+}
+
+/// Closed, verified, and of the latest one as long as the state table says.
+fn is_complete(entries: &[Entry], state: &State) -> bool {
+    let Ok(head) = evidence::verify(entries) else { return false };
+    let epoch = entries.first().map(|entry| entry.epoch);
+    let stored = state.episode.as_ref().filter(|episode| Some(episode.epoch) == epoch);
+    let whole = stored.is_none_or(|episode| episode.evidence == head);
+    whole && entries.iter().any(|entry| entry.kind == Kind::Closed)
+}
+
+fn is_call(entry: &Entry) -> bool {
+    let action = entry.data.get("action").and_then(|action| action.as_str());
+    entry.kind == Kind::Intended && matches!(action, Some("FailoverDBCluster" | "RebootDBInstance"))
+}
+
+/// The longest time without a canary commit: in an episode, from the failure to the commit that proved its end; else
+/// as each witness saw the role move. None when a witness sees no writer.
+fn outage<'e>(state: &State, entries: impl Iterator<Item = &'e Entry>, began: Timestamp) -> Option<u64> {
+    let mut failed = None;
+    let mut longest = None;
+    for entry in entries {
+        let moment = |name: &str| entry.data.get(name).and_then(|at| at.as_u64()).map(Timestamp::from_millis);
+        if entry.kind == Kind::Opened {
+            failed = moment("failed_since");
+        } else if entry.kind == Kind::Proved
+            && let (Some(failed), Some(proved)) = (failed, moment("committed_at"))
+        {
+            longest = longest.max(Some(millis(proved.since(failed))));
+        }
+    }
+    longest.or_else(|| {
+        let seen: Option<Vec<u64>> = state.reports.iter().map(|report| pause(report, began)).collect();
+        seen?.into_iter().max()
+    })
+}
+
+/// From the last commit on the old writer to the first on the new one; 0 for a witness that has seen the same instance
+/// commit all the time.
+fn pause(report: &WitnessReport, began: Timestamp) -> Option<u64> {
+    let writer = report.sightings.iter().find(|sighting| sighting.outcome == Outcome::Committing)?;
+    if writer.since <= began {
+        return Some(0);
+    }
+    let others = report.sightings.iter().filter(|sighting| sighting.instance != writer.instance);
+    let last = others.filter_map(|sighting| sighting.committed_at).max()?;
+    Some(millis(writer.since.since(last)))
+}
+
+fn latest_commit(state: &State, began: Timestamp) -> Option<String> {
+    let sightings = state.reports.iter().flat_map(|report| &report.sightings);
+    let committed = sightings.filter(|sighting| sighting.outcome == Outcome::Committing);
+    let latest = committed.filter_map(|sighting| Some((sighting.committed_at?, &sighting.instance)));
+    latest.filter(|(at, _)| *at > began).max_by_key(|(at, _)| *at).map(|(_, instance)| instance.to_string())
+}
+
+fn millis(by: Duration) -> u64 {
+    u64::try_from(by.as_millis()).unwrap_or(u64::MAX)
+}
