@@ -14,6 +14,10 @@ use super::look::{canary_lost, latest_epoch};
 
 /// A key of the ledger that was begun shortly before the experiment may be committed in it.
 const LEDGER_FROM: Duration = Duration::from_secs(60);
+/// An old writer has committed as shortly before the fault.
+const BEFORE: Duration = Duration::from_secs(10);
+/// So many zones must agree on anything.
+const QUORUM: usize = 2;
 const LEDGER_LIMIT: Duration = Duration::from_secs(10);
 
 impl Scheduler {
@@ -93,7 +97,7 @@ fn is_call(entry: &Entry) -> bool {
 }
 
 /// The longest time without a canary commit: in an episode, from the failure to the commit that proved its end; else
-/// as each witness saw the role move. None when a witness sees no writer.
+/// as the witnesses saw the role move. A zone that lost sight of the writer by itself cannot tell; two others must.
 fn outage<'e>(state: &State, entries: impl Iterator<Item = &'e Entry>, began: Timestamp) -> Option<u64> {
     let mut failed = None;
     let mut longest = None;
@@ -108,20 +112,20 @@ fn outage<'e>(state: &State, entries: impl Iterator<Item = &'e Entry>, began: Ti
         }
     }
     longest.or_else(|| {
-        let seen: Option<Vec<u64>> = state.reports.iter().map(|report| pause(report, began)).collect();
-        seen?.into_iter().max()
+        let seen: Vec<u64> = state.reports.iter().filter_map(|report| pause(report, began)).collect();
+        seen.iter().max().copied().filter(|_| seen.len() >= QUORUM)
     })
 }
 
 /// From the last commit on the old writer to the first on the new one; 0 for a witness that has seen the same instance
-/// commit all the time.
+/// commit all the time. None when it has only lost sight of it: what others committed long before tells nothing.
 fn pause(report: &WitnessReport, began: Timestamp) -> Option<u64> {
     let writer = report.sightings.iter().find(|sighting| sighting.outcome == Outcome::Committing)?;
     if writer.since <= began {
         return Some(0);
     }
     let others = report.sightings.iter().filter(|sighting| sighting.instance != writer.instance);
-    let last = others.filter_map(|sighting| sighting.committed_at).max()?;
+    let last = others.filter_map(|sighting| sighting.committed_at).max().filter(|last| *last >= began.minus(BEFORE))?;
     Some(millis(writer.since.since(last)))
 }
 
@@ -134,4 +138,58 @@ fn latest_commit(state: &State, began: Timestamp) -> Option<String> {
 
 fn millis(by: Duration) -> u64 {
     u64::try_from(by.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use steadfast_core::topology::{Az, InstanceId};
+    use steadfast_core::witness::{Canary, EndpointSighting, Sighting};
+
+    use super::*;
+
+    const BEGAN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    /// What a zone saw: since when the first instance commits, and when the second one did last.
+    fn report(since: Timestamp, other: Option<Timestamp>) -> WitnessReport {
+        let sighting = |instance: &str, outcome, committed_at| Sighting {
+            instance: InstanceId::new(instance),
+            outcome,
+            since,
+            committed_at,
+            latency_ms: None,
+            lag_ms: None,
+            detail: None,
+        };
+        WitnessReport {
+            az: Az::new("a"),
+            run: BEGAN,
+            at: BEGAN,
+            sightings: vec![
+                sighting("orders-1", Outcome::Committing, Some(since)),
+                sighting("orders-2", Outcome::Reading, other),
+            ],
+            endpoint: EndpointSighting::default(),
+            canary: Canary::default(),
+        }
+    }
+
+    fn seen(reports: Vec<WitnessReport>) -> Option<u64> {
+        outage(&State { reports, ..State::default() }, std::iter::empty(), BEGAN)
+    }
+
+    #[test]
+    fn a_zone_that_was_cut_off_does_not_tell_how_long_writes_stood_still() {
+        let steady = || report(BEGAN.minus(Duration::from_secs(60)), None);
+        let back = BEGAN.plus(Duration::from_secs(9));
+        assert_eq!(seen(vec![steady(), report(back, None), steady()]), Some(0));
+        assert_eq!(seen(vec![report(back, None), report(back, None), steady()]), None);
+        let long_ago = Some(BEGAN.minus(Duration::from_secs(3_600)));
+        assert_eq!(seen(vec![steady(), report(back, long_ago), steady()]), Some(0), "it wrote an hour before");
+    }
+
+    #[test]
+    fn a_role_that_moved_is_measured_by_whoever_saw_it_longest() {
+        let moved = |ms| report(BEGAN.plus(Duration::from_millis(ms)), Some(BEGAN.plus(Duration::from_millis(100))));
+        assert_eq!(seen(vec![moved(700), moved(900), moved(650)]), Some(800));
+    }
 }
