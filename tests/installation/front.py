@@ -401,6 +401,14 @@ def notifications(front, method, path, body):
     return 200, {"BackupVaultName": vault, "BackupVaultArn": front.arn("backup", f"backup-vault:{vault}"), **kept}
 
 
+def secrets(front, target, body, answer):
+    """The end of a rotation's schedule, which the emulator's Secrets Manager cannot cancel."""
+    if target == "secretsmanager.CancelRotateSecret" and b"Unknown action" in answer.body:
+        front.mends.note("secretsmanager.CancelRotateSecret", "the end of a rotation", "unknown action")
+        arn = json.loads(body)["SecretId"]
+        answer.status, answer.body = 200, json.dumps({"ARN": arn, "Name": arn.split(":")[-1]}).encode()
+
+
 class Front:
     """The front while it runs, on a free port of the loopback address."""
 
@@ -457,6 +465,8 @@ def handler(front):
                 compute(front, action, form, answer)
             elif service == "rds":
                 databases(front, action, form, answer)
+            elif service == "secretsmanager":
+                secrets(front, self.headers.get("X-Amz-Target", ""), body, answer)
             elif service == "route53":
                 names(front, self.command, self.path, body, answer)
             return self.reply(answer)

@@ -135,6 +135,7 @@ async fn an_operator_sees_the_cluster_and_pauses_arms_and_switches_it_over_with_
     console.press("aorders\r");
     console.shows("the mode is armed; it was paused").await;
     assert_eq!(mode(&lab).await, Mode::Armed);
+    lab.until_healthy().await.expect("nothing stands against a switchover");
     console.press("s\r");
     console.shows("to the best candidate now").await;
     assert_eq!(lab.cluster.writer(), "orders-1");
