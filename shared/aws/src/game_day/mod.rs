@@ -62,7 +62,7 @@ impl Scheduler {
         self.experiments.until_guarding(&id).await?;
         match database.run(sql, STATEMENT_LIMIT).await {
             Ok(()) | Err(CallError::Unanswered { .. }) => Ok(Some(id)),
-            Err(CallError::Refused { code, .. }) if is_lost(&code) => Ok(Some(id)),
+            Err(CallError::Refused { code, message, .. }) if is_lost(&code, &message) => Ok(Some(id)),
             Err(error @ CallError::Refused { .. }) => {
                 self.experiments.stop(&id).await?;
                 Err(error)
@@ -71,11 +71,17 @@ impl Scheduler {
     }
 }
 
-/// What the Data API says of a writer that went away under a statement.
+/// Whether the writer went away under the statement, as the Data API tells it: by an error of its own, or by one of the
+/// connection (class 08) or of a server that ends (57P01 to 57P03). Then it was sent.
 ///
-/// Source: the errors of `ExecuteStatement` in the RDS Data API reference.
-fn is_lost(code: &str) -> bool {
-    matches!(code, "DatabaseUnavailableException" | "InternalServerErrorException" | "StatementTimeoutException")
+/// Source: the errors of `ExecuteStatement` in the RDS Data API reference; PostgreSQL, appendix A.
+fn is_lost(code: &str, message: &str) -> bool {
+    let state = message.rsplit_once("SQLState: ").map_or("", |(_, state)| state);
+    match code {
+        "DatabaseUnavailableException" | "InternalServerErrorException" | "StatementTimeoutException" => true,
+        "DatabaseErrorException" => state.starts_with("08") || state.starts_with("57P0"),
+        _ => false,
+    }
 }
 
 impl Ground for Scheduler {
@@ -141,5 +147,20 @@ impl Ground for Scheduler {
 
     fn audit(&self, what: &str, data: Value) {
         log::audit(FUNCTION, what, &data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_under_the_statement_is_no_refusal() {
+        let died = "FATAL: An I/O error occurred while sending to the backend.; SQLState: 08006";
+        assert!(is_lost("DatabaseErrorException", died));
+        assert!(is_lost("DatabaseErrorException", "FATAL: terminating connection; SQLState: 57P01"));
+        assert!(is_lost("DatabaseUnavailableException", ""));
+        assert!(!is_lost("DatabaseErrorException", "ERROR: permission denied; SQLState: 42501"));
+        assert!(!is_lost("BadRequestException", died));
     }
 }
