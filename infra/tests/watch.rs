@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use steadfast_aws::state::ModeSet;
+use steadfast_core::evidence::Head;
 use steadfast_core::game_day::plan::{Record, Stage};
 use steadfast_core::game_day::slot::Slot;
 use steadfast_core::game_day::week::{End, Week, Weeks};
@@ -96,6 +97,7 @@ fn game_day() -> Record {
         says: last.says,
         attempt: 0,
         weeks,
+        evidence: Head::default(),
         version: 9,
     }
 }

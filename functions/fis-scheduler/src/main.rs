@@ -30,6 +30,9 @@ async fn main() -> Result<(), Error> {
 
 async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error> {
     let text = |name: &str| event.payload.get(name).and_then(Value::as_str);
+    if let Some(experiment) = event.payload.get("experiment").filter(|experiment| !experiment.is_string()) {
+        return Err(format!("experiment is {experiment}: give the name of one as text, or leave it out").into());
+    }
     let mine = setup.programme.cluster.as_str();
     if text("cluster").is_some_and(|cluster| cluster != mine) {
         return Ok(json!({ "ignored": "another cluster", "mine": mine }));

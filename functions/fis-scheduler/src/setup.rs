@@ -7,16 +7,17 @@ use steadfast_aws::clients;
 use steadfast_aws::control_plane::Rds;
 use steadfast_aws::data_api::DataApi;
 use steadfast_aws::functions::FIS_SCHEDULER;
-use steadfast_aws::game_day::{Changes, Experiments, Scheduler};
+use steadfast_aws::game_day::{Changes, Experiments, FUNCTION, Scheduler};
 use steadfast_aws::notifier::Topic;
 use steadfast_aws::settings::{Setting, SettingError, Settings, table as setting};
 use steadfast_aws::state::Table;
 use steadfast_aws::watched::Watched;
+use steadfast_core::game_day::catalogue;
 use steadfast_core::game_day::conduct::Programme;
 use steadfast_core::game_day::preflight::{Calendar, Demands, Freeze};
 use steadfast_core::policy::Policy;
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::Deployment;
+use steadfast_core::topology::{Deployment, Owner};
 
 /// Left of the invocation's time when following stops: the next sweep goes on.
 pub(crate) const MARGIN: Duration = Duration::from_secs(10);
@@ -40,11 +41,12 @@ impl Setup {
         let topic = settings.text(setting::TOPIC_ARN)?;
         let templates = templates(&settings)?;
         let demands = demands(&settings, deployment)?;
-        let allowed = optional_list(&settings, setting::EXPERIMENTS)?;
+        let allowed = experiments(&settings)?;
         let watch = Some(settings.duration(setting::WATCH_FOR, Duration::ZERO)?).filter(|watch| !watch.is_zero());
         let database = database(&settings)?;
         let config = clients::shared().await;
         let reads_ledger = database.is_some();
+        let me = Owner::new(FUNCTION);
         let world = Scheduler {
             cluster: cluster.clone(),
             table: Table::new(clients::dynamodb(&config), table),
@@ -54,7 +56,7 @@ impl Setup {
             database: database.map(|[arn, secret, name]| DataApi::new(clients::rds_data(&config), arn, secret, name)),
             topic: Topic::new(clients::sns(&config), topic),
         };
-        Ok(Self { world, programme: Programme { cluster, deployment, demands, allowed, watch, reads_ledger } })
+        Ok(Self { world, programme: Programme { cluster, me, deployment, demands, allowed, watch, reads_ledger } })
     }
 }
 
@@ -70,6 +72,15 @@ fn templates(settings: &Settings<'_>) -> Result<BTreeMap<String, String>, Settin
         None => Err(setting::TEMPLATES.malformed(item)),
     };
     settings.list(setting::TEMPLATES)?.into_iter().map(pair).collect()
+}
+
+/// Every name is one of the catalogue.
+fn experiments(settings: &Settings<'_>) -> Result<Vec<String>, SettingError> {
+    let allowed = optional_list(settings, setting::EXPERIMENTS)?;
+    match allowed.iter().find(|name| catalogue::named(name).is_none()) {
+        Some(unknown) => Err(setting::EXPERIMENTS.malformed(unknown.clone())),
+        None => Ok(allowed),
+    }
 }
 
 fn optional_list(settings: &Settings<'_>, wanted: Setting) -> Result<Vec<String>, SettingError> {
@@ -107,6 +118,9 @@ fn calendar(settings: &Settings<'_>) -> Result<Calendar, SettingError> {
         let (from, until) = stretch.split_once('/').ok_or_else(malformed)?;
         let time = |text: &str| Timestamp::parse(text.trim()).ok_or_else(malformed);
         let freeze = Freeze { from: time(from)?, until: time(until)?, reason: stretch.clone() };
+        if freeze.until <= freeze.from {
+            return Err(malformed());
+        }
         calendar.freezes.push(freeze);
     }
     Ok(calendar)
@@ -132,7 +146,13 @@ mod tests {
         let calendar = read(&set).expect("it is well formed");
         assert_eq!((calendar.from_hour, calendar.until_hour, calendar.days.as_slice()), (9, 16, &[2, 3][..]));
         assert_eq!(calendar.freezes.len(), 1);
-        for (name, value) in [("STEADFAST_WINDOW", "9"), ("STEADFAST_DAYS", "8"), ("STEADFAST_FREEZES", "today")] {
+        let backwards = "2027-01-05T00:00:00Z/2026-12-15T00:00:00Z";
+        for (name, value) in [
+            ("STEADFAST_WINDOW", "9"),
+            ("STEADFAST_DAYS", "8"),
+            ("STEADFAST_FREEZES", "today"),
+            ("STEADFAST_FREEZES", backwards),
+        ] {
             let said = read(&[(name, value)]).expect_err("malformed");
             assert!(said.contains(name) && said.contains(value), "{said}");
         }

@@ -2,8 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use steadfast_core::evidence::{self, Entry, Kind};
 use steadfast_core::game_day::plan::{Record, Stage};
 use steadfast_core::game_day::week::End;
 use steadfast_core::notice::{Notice, Severity};
@@ -86,6 +87,22 @@ fn whatever_is_not_a_success_is_told_and_the_second_barren_week_calls_a_person()
         .map(|notice| notice.subject.as_str())
         .collect();
     assert_eq!(missed.len(), 4, "{missed:?}");
+}
+
+#[test]
+fn every_experiment_stands_in_the_evidence_before_it_and_its_chain_comes_to_an_end() {
+    let year = year();
+    assert_eq!(year.unannounced, Vec::<String>::new());
+    let mut chains: BTreeMap<u64, Vec<Entry>> = BTreeMap::new();
+    for entry in &year.evidence {
+        chains.entry(entry.epoch).or_default().push(entry.clone());
+    }
+    assert!(chains.len() >= year.started.len() && !chains.is_empty(), "{} chains", chains.len());
+    for chain in chains.values() {
+        evidence::verify(chain).expect("it verifies");
+        let ends = (chain.first().map(|entry| entry.kind), chain.last().map(|entry| entry.kind));
+        assert_eq!(ends, (Some(Kind::Intended), Some(Kind::Closed)), "{chain:#?}");
+    }
 }
 
 #[test]

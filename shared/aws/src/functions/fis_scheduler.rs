@@ -47,9 +47,11 @@ pub const FIS_SCHEDULER: Function = Function {
     ],
     grants: &[
         Grant::table(
-            &["cluster#${database}", "evidence#${database}#*"],
-            &[Table::LOAD, Table::EVIDENCE, Table::VERIFICATION, Table::GAME_DAY, Table::WRITE_GAME_DAY],
+            &["cluster#${database}", "evidence#game-day/${database}#*"],
+            &[Table::LOAD, Table::VERIFICATION, Table::GAME_DAY, Table::WRITE_GAME_DAY],
         ),
+        // What episodes wrote is read only.
+        Grant::table(&["evidence#${database}#*"], &[Table::EVIDENCE]),
         Grant::of(&[Rds::DESCRIBE, Changes::PENDING]),
         Grant::of(&[Experiments::LOOK, Experiments::START, Experiments::STOP]),
         Grant::of(&[DataApi::RUN]).when(Condition::DataApi),

@@ -8,8 +8,9 @@ mod measure;
 use std::time::Duration;
 
 use serde_json::Value;
+use steadfast_core::evidence::Entry;
 use steadfast_core::game_day::catalogue::{Experiment, GUARD, Means};
-use steadfast_core::game_day::conduct::{Before, Ground, Shown};
+use steadfast_core::game_day::conduct::{Before, Ground, Shown, Started};
 use steadfast_core::game_day::hypothesis::Measured;
 use steadfast_core::game_day::plan::{Experimenting, Record};
 use steadfast_core::game_day::preflight::Facts;
@@ -53,16 +54,19 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// FIS guards it; then it is sent, once. A crash ends the session that asked for it: no answer is the usual one.
-    async fn inject(&self, sql: &str, token: &str) -> Result<Option<String>, CallError> {
+    async fn inject(&self, sql: &str, token: &str) -> Result<Started, CallError> {
         let Some(database) = &self.database else {
             let message = "no Data API serves it, so no statement can be sent".to_owned();
             return Err(CallError::Refused { action: "ExecuteStatement", code: "NoDataApi".to_owned(), message });
         };
         let id = self.experiments.start(GUARD, token).await?;
         self.experiments.until_guarding(&id).await?;
+        let started = |certain: bool| Ok(Started { id: Some(id.clone()), certain });
         match database.run(sql, STATEMENT_LIMIT).await {
-            Ok(()) | Err(CallError::Unanswered { .. }) => Ok(Some(id)),
-            Err(CallError::Refused { code, message, .. }) if is_lost(&code, &message) => Ok(Some(id)),
+            Ok(()) => started(true),
+            Err(CallError::Unanswered { .. }) => started(false),
+            Err(CallError::Refused { code, message, .. }) if is_cut(&code, &message) => started(true),
+            Err(CallError::Refused { code, .. }) if is_silence(&code) => started(false),
             Err(error @ CallError::Refused { .. }) => {
                 self.experiments.stop(&id).await?;
                 Err(error)
@@ -71,17 +75,18 @@ impl Scheduler {
     }
 }
 
-/// Whether the writer went away under the statement, as the Data API tells it: by an error of its own, or by one of the
-/// connection (class 08) or of a server that ends (57P01 to 57P03). Then it was sent.
+/// Whether the connection was cut under the statement, so that it was sent: an error of the connection (class 08) or of a
+/// server that ends (57P01 to 57P03).
 ///
 /// Source: the errors of `ExecuteStatement` in the RDS Data API reference; PostgreSQL, appendix A.
-fn is_lost(code: &str, message: &str) -> bool {
+fn is_cut(code: &str, message: &str) -> bool {
     let state = message.rsplit_once("SQLState: ").map_or("", |(_, state)| state);
-    match code {
-        "DatabaseUnavailableException" | "InternalServerErrorException" | "StatementTimeoutException" => true,
-        "DatabaseErrorException" => state.starts_with("08") || state.starts_with("57P0"),
-        _ => false,
-    }
+    code == "DatabaseErrorException" && (state.starts_with("08") || state.starts_with("57P0"))
+}
+
+/// Whether the Data API does not say what became of the statement.
+fn is_silence(code: &str) -> bool {
+    matches!(code, "DatabaseUnavailableException" | "InternalServerErrorException" | "StatementTimeoutException")
 }
 
 impl Ground for Scheduler {
@@ -97,17 +102,20 @@ impl Ground for Scheduler {
         self.table.game_day(&self.cluster).await
     }
 
-    async fn save(&self, seen: Option<u64>, record: &Record) -> Result<(), StateError> {
-        self.table.write_game_day(&self.cluster, record, seen).await
+    async fn save(&self, seen: Option<u64>, record: &Record, entry: Option<&Entry>) -> Result<(), StateError> {
+        self.table.write_game_day(&self.cluster, record, seen, entry).await
     }
 
     async fn look(&self) -> (Facts, Before) {
         self.facts().await
     }
 
-    async fn start(&self, experiment: &'static Experiment, token: &str) -> Result<Option<String>, CallError> {
+    async fn start(&self, experiment: &'static Experiment, token: &str) -> Result<Started, CallError> {
         match experiment.means {
-            Means::Template => self.experiments.start(experiment.name, token).await.map(Some),
+            Means::Template => {
+                let id = Some(self.experiments.start(experiment.name, token).await?);
+                Ok(Started { id, certain: true })
+            }
             Means::Sql(sql) => self.inject(sql, token).await,
         }
     }
@@ -157,10 +165,10 @@ mod tests {
     #[test]
     fn a_crash_under_the_statement_is_no_refusal() {
         let died = "FATAL: An I/O error occurred while sending to the backend.; SQLState: 08006";
-        assert!(is_lost("DatabaseErrorException", died));
-        assert!(is_lost("DatabaseErrorException", "FATAL: terminating connection; SQLState: 57P01"));
-        assert!(is_lost("DatabaseUnavailableException", ""));
-        assert!(!is_lost("DatabaseErrorException", "ERROR: permission denied; SQLState: 42501"));
-        assert!(!is_lost("BadRequestException", died));
+        assert!(is_cut("DatabaseErrorException", died));
+        assert!(is_cut("DatabaseErrorException", "FATAL: terminating connection; SQLState: 57P01"));
+        assert!(!is_cut("DatabaseErrorException", "ERROR: permission denied; SQLState: 42501"));
+        assert!(!is_cut("BadRequestException", died));
+        assert!(is_silence("DatabaseUnavailableException") && !is_silence("BadRequestException"));
     }
 }

@@ -24,6 +24,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use serde::de::DeserializeOwned;
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::Entry;
 use steadfast_core::lease::Lease;
@@ -106,6 +107,31 @@ impl Table {
             .await
             .map(|_| ())
             .map_err(|error| self.write_error(&error))
+    }
+
+    /// What stands in the one item of its kind, read consistently.
+    async fn body_of<T: DeserializeOwned>(&self, cluster: &ClusterId, kind: &str) -> Result<Option<T>, StateError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(PARTITION_KEY, AttributeValue::S(cluster_key(cluster)))
+            .key(SORT_KEY, AttributeValue::S(kind.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await;
+        let item = read.map_err(|error| self.write_error(&error))?.item;
+        item.map(|item| items::read_body(&item, &self.name)).transpose()
+    }
+
+    /// One row and its evidence in one transaction.
+    async fn write_with<'e>(&self, put: Put, entries: impl IntoIterator<Item = &'e Entry>) -> Result<(), StateError> {
+        let mut transaction = vec![TransactWriteItem::builder().put(put).build()];
+        for entry in entries {
+            transaction.push(self.evidence_put(entry)?);
+        }
+        let written = self.client.transact_write_items().set_transact_items(Some(transaction)).send().await;
+        written.map(|_| ()).map_err(|error| self.write_error(&error))
     }
 
     /// Writes episode and evidence in one transaction, only under the lease and over the version seen.

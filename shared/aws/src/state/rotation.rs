@@ -62,9 +62,7 @@ impl Table {
         entry: &Entry,
     ) -> Result<(), StateError> {
         let put = self.rotation_put(cluster, seen, next)?;
-        let transaction = vec![TransactWriteItem::builder().put(put).build(), self.evidence_put(entry)?];
-        let written = self.client.transact_write_items().set_transact_items(Some(transaction)).send().await;
-        written.map(|_| ()).map_err(|error| self.write_error(&error))
+        self.write_with(put, [entry]).await
     }
 
     fn rotation_put(&self, cluster: &ClusterId, seen: Option<u64>, next: &Rotation) -> Result<Put, StateError> {

@@ -94,8 +94,8 @@ pub static CATALOGUE: [Experiment; 7] = [
     },
     Experiment {
         name: "replica-failure",
-        says: "A reader no longer gets what the writer writes, for one minute.",
-        means: Means::Sql("SELECT aurora_inject_replica_failure(100, 60, NULL)"),
+        says: "No reader gets what the writer writes, for one minute.",
+        means: Means::Sql("SELECT aurora_inject_replica_failure(100, 60)"),
         of: CLUSTER,
         watch: Duration::from_secs(180),
         hypothesis: UNTOUCHED,

@@ -1,12 +1,13 @@
 //! Conducts a game day over its ports: the same code runs in the function and in the simulated year.
 //!
-//! Every intention is written before anything is asked for, over the version that was seen; whoever is woken twice or
-//! after a crash meets the record and goes on from there.
+//! Every intention is written before anything is asked for, with its entry in the evidence and over the version that was
+//! seen; whoever is woken twice or after a crash meets the record and goes on from there.
 
 use std::future::Future;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::catalogue::{Experiment, named, turn};
 use super::hypothesis::{Finding, Measured, judge};
@@ -14,11 +15,12 @@ use super::plan::{self, Experimenting, Known, Record, Stage, Step, Wake};
 use super::preflight::{Demands, Facts, Reason, reasons};
 use super::slot::Slot;
 use super::week::{self, End, Week, Weeks};
+use crate::evidence::{Entry, Head, Kind};
 use crate::metric::{self, Metric};
 use crate::notice::Notice;
 use crate::ports::{CallError, StateError};
 use crate::time::Timestamp;
-use crate::topology::{ClusterId, Deployment};
+use crate::topology::{ClusterId, Deployment, Owner};
 
 /// Between two looks at a running experiment.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -53,6 +55,15 @@ pub struct Before {
     pub canary_lost: u64,
 }
 
+/// An experiment that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The id of the FIS experiment.
+    pub id: Option<String>,
+    /// Whether the fault was certainly injected: a statement whose answer is missing may not have been.
+    pub certain: bool,
+}
+
 /// What shows while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
@@ -72,16 +83,21 @@ pub trait Ground {
     fn pause(&self, by: Duration) -> impl Future<Output = ()> + Send;
     /// The record of the latest slot.
     fn load(&self) -> impl Future<Output = Result<Option<Record>, StateError>> + Send;
-    /// Writes the record over the version seen; None: over nothing.
-    fn save(&self, seen: Option<u64>, record: &Record) -> impl Future<Output = Result<(), StateError>> + Send;
+    /// Writes the record, and its entry of the evidence with it or not at all, over the version seen; None: over nothing.
+    fn save(
+        &self,
+        seen: Option<u64>,
+        record: &Record,
+        entry: Option<&Entry>,
+    ) -> impl Future<Output = Result<(), StateError>> + Send;
     /// Everything that the preflight asks, and what stands before.
     fn look(&self) -> impl Future<Output = (Facts, Before)> + Send;
-    /// Starts the experiment; of a template, returns its id, and the same one for the same token.
+    /// Starts the experiment; of a template, the same one for the same token.
     fn start(
         &self,
         experiment: &'static Experiment,
         token: &str,
-    ) -> impl Future<Output = Result<Option<String>, CallError>> + Send;
+    ) -> impl Future<Output = Result<Started, CallError>> + Send;
     /// What shows now.
     fn shown(&self, id: Option<&str>) -> impl Future<Output = Shown> + Send;
     /// Ends the experiment.
@@ -93,7 +109,7 @@ pub trait Ground {
     /// Tells people.
     fn notify(&self, notice: &Notice) -> impl Future<Output = Result<(), CallError>> + Send;
     /// One line for the record.
-    fn audit(&self, what: &str, data: serde_json::Value);
+    fn audit(&self, what: &str, data: Value);
 }
 
 /// What is conducted, and within which bounds.
@@ -101,6 +117,8 @@ pub trait Ground {
 pub struct Programme {
     /// The cluster.
     pub cluster: ClusterId,
+    /// Who writes the evidence.
+    pub me: Owner,
     /// What it is.
     pub deployment: Deployment,
     /// What the preflight demands.
@@ -286,18 +304,23 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             says: week.says.clone(),
             attempt,
             weeks,
+            evidence: Head::default(),
             version: self.version().map_or(1, |version| version.saturating_add(1)),
         }
     }
 
-    async fn close(&self, record: Record, week: &Week) -> Result<(), ConductError> {
-        self.ground.save(self.version(), &record).await?;
-        self.ground.audit("game_day", serde_json::json!(week));
+    /// The next link of the chain that belongs to the record's experiment.
+    fn linked(&self, record: &Record, kind: Kind, told: Value) -> (Entry, Head) {
+        let (of, chain) = (Record::evidence_of(&self.programme.cluster), record.began.as_millis());
+        record.evidence.append(&of, chain, self.ground.now(), &self.programme.me, kind, told)
+    }
+
+    async fn close(&self, record: Record, week: &Week, entry: Option<&Entry>) -> Result<(), ConductError> {
+        // People may hear a verdict twice, never not at all.
+        self.ground.notify(&week::notice(&self.programme.cluster, week, &record.weeks)).await?;
+        self.ground.save(self.version(), &record, entry).await?;
+        self.ground.audit("game_day", json!(week));
         self.ground.measure(&[(metric::GAME_DAYS, 1), (metric::GAME_DAYS_FAILED, u64::from(week.end != End::Passed))]);
-        let notice = week::notice(&self.programme.cluster, week, &record.weeks);
-        if let Err(error) = self.ground.notify(&notice).await {
-            self.ground.audit("notice_failed", serde_json::json!({ "error": error.to_string() }));
-        }
         Ok(())
     }
 
@@ -311,7 +334,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             last = Some(week);
         }
         match last {
-            Some(week) => self.close(self.resting(&week, weeks, 0), &week).await,
+            Some(week) => self.close(self.resting(&week, weeks, 0), &week, None).await,
             None => Ok(()),
         }
     }
@@ -325,14 +348,16 @@ impl<G: Ground + Sync> Conductor<'_, G> {
         let mut weeks = self.weeks();
         weeks.put(week.clone());
         let attempt = self.attempt(slot).saturating_add(u32::from(unfinished.is_some()));
-        self.close(self.resting(&week, weeks, attempt), &week).await?;
+        // Where nothing was intended there is no chain to end.
+        let closed = unfinished.map(|record| self.linked(record, Kind::Closed, json!({ "week": week })).0);
+        self.close(self.resting(&week, weeks, attempt), &week, closed.as_ref()).await?;
         Ok(week)
     }
 
     /// Writes the intention, then starts it; the week, if it was refused.
     async fn begin(&self, experiment: &'static Experiment, before: Before) -> Result<Option<Week>, ConductError> {
         let now = self.ground.now();
-        let record = Record {
+        let intended = Record {
             slot: Slot::of(now),
             experiment: experiment.name.to_owned(),
             stage: Stage::Intended,
@@ -345,11 +370,14 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             says: experiment.says.to_owned(),
             attempt: self.attempt(Slot::of(now)),
             weeks: self.weeks(),
+            evidence: Head::default(),
             version: self.version().map_or(1, |version| version.saturating_add(1)),
         };
-        self.ground.save(self.version(), &record).await?;
-        self.ground
-            .audit("experiment", serde_json::json!({ "intended": experiment.name, "slot": record.slot.to_string() }));
+        let told = json!({ "action": "StartExperiment", "experiment": experiment.name, "slot": intended.slot.to_string(),
+            "attempt": intended.attempt });
+        let (entry, evidence) = self.linked(&intended, Kind::Intended, told);
+        let record = Record { evidence, ..intended };
+        self.ground.save(self.version(), &record, Some(&entry)).await?;
         Conductor { record: Some(record), ..*self }.start(experiment).await
     }
 
@@ -357,7 +385,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
         let token = |record: &Record| record.slot.token(&self.programme.cluster, record.attempt);
         let token = self.record.as_ref().map(token).unwrap_or_default();
         match self.ground.start(experiment, &token).await {
-            Ok(id) => self.stage(Stage::Running { id, certain: true }, "running").await.map(|()| None),
+            Ok(Started { id, certain }) => self.stage(Stage::Running { id, certain }, "running").await.map(|()| None),
             // Refused: nothing was broken, and the slot is not spent.
             Err(error @ CallError::Refused { .. }) => {
                 let reason = Reason { id: 910, says: error.to_string() };
@@ -367,16 +395,20 @@ impl<G: Ground + Sync> Conductor<'_, G> {
         }
     }
 
+    /// A stage that is to come is an intention, one that has come an answer.
     async fn stage(&self, stage: Stage, verdict: &str) -> Result<(), ConductError> {
         let Some(record) = &self.record else { return Ok(()) };
+        let kind = if matches!(stage, Stage::Stopping { .. }) { Kind::Intended } else { Kind::Answered };
+        let (entry, evidence) = self.linked(record, kind, json!({ "stage": stage }));
         let next = Record {
             stage,
+            evidence,
             at: self.ground.now(),
             verdict: verdict.to_owned(),
             version: record.version.saturating_add(1),
             ..record.clone()
         };
-        Ok(self.ground.save(Some(record.version), &next).await?)
+        Ok(self.ground.save(Some(record.version), &next, Some(&entry)).await?)
     }
 
     /// Writes down that it is to be ended; then asks for it. Whether it was asked for.
@@ -398,7 +430,8 @@ impl<G: Ground + Sync> Conductor<'_, G> {
         let judged = named(&record.experiment).map(|it| judge(&it.hypothesis, &measured, self.programme.reads_ledger));
         let findings = judged.unwrap_or_default();
         let stopped = matches!(record.stage, Stage::Stopping { .. }).then_some(End::Stopped);
-        let certain = !matches!(record.stage, Stage::Running { certain: false, .. });
+        // What is not certain by itself is, when the cluster shows it.
+        let certain = !matches!(record.stage, Stage::Running { certain: false, .. }) || measured.episodes > 0;
         let held = certain && !findings.is_empty() && findings.iter().all(|finding| finding.held);
         let end = broken.or(stopped).unwrap_or(if held { End::Passed } else { End::Failed });
         let week = Week {
@@ -406,15 +439,18 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             experiment: record.experiment.clone(),
             end,
             at: self.ground.now(),
-            says: says(end, &record.stage, &findings),
+            says: says(end, certain, &record.stage, &findings),
             detected_ms: measured.detected_ms,
             outage_ms: measured.outage_ms,
             lost: measured.lost,
         };
         let mut weeks = record.weeks.clone();
         weeks.put(week.clone());
+        let told = json!({ "week": week, "measured": measured, "findings": findings });
+        let (entry, evidence) = self.linked(record, Kind::Closed, told);
         let next = Record {
             stage: Stage::Over,
+            evidence,
             at: week.at,
             verdict: end.to_string(),
             says: week.says.clone(),
@@ -422,8 +458,8 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             version: record.version.saturating_add(1),
             ..record.clone()
         };
-        self.close(next, &week).await?;
-        self.ground.audit("judged", serde_json::json!({ "measured": measured, "findings": findings }));
+        self.close(next, &week, Some(&entry)).await?;
+        self.ground.audit("judged", json!({ "measured": measured, "findings": findings }));
         self.measure(&measured);
         *outcome = Outcome { week: Some(week), running: false, measured: Some(measured), findings };
         Ok(())
@@ -443,7 +479,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
 }
 
 /// What held and what did not, in one sentence.
-fn says(end: End, stage: &Stage, findings: &[Finding]) -> String {
+fn says(end: End, certain: bool, stage: &Stage, findings: &[Finding]) -> String {
     let failed = findings.iter().filter(|finding| !finding.held);
     let failed: Vec<String> =
         failed.map(|finding| format!("expected {}, seen {}", finding.expectation, finding.seen)).collect();
@@ -451,8 +487,8 @@ fn says(end: End, stage: &Stage, findings: &[Finding]) -> String {
         Stage::Stopping { because, .. } => because.clone(),
         Stage::Intended | Stage::Running { .. } | Stage::Over => "a stop condition or a person ended it".to_owned(),
     };
-    if matches!(stage, Stage::Running { certain: false, .. }) {
-        return "nobody knows whether the fault was injected: the function died in between".to_owned();
+    if !certain {
+        return "nobody knows whether the fault was injected: the statement's answer is missing".to_owned();
     }
     match end {
         End::Stopped => [vec![stopped], failed].concat().join("; "),

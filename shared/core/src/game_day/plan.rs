@@ -8,7 +8,12 @@ use super::catalogue::{Experiment, Means, named};
 use super::preflight::Reason;
 use super::slot::Slot;
 use super::week::{End, Week, Weeks};
+use crate::evidence::Head;
 use crate::time::Timestamp;
+use crate::topology::ClusterId;
+
+/// From the intention to the statement: FIS guards it first, for which it is given 150 s, and the statement has 10 s.
+const SENT_WITHIN: Duration = Duration::from_secs(180);
 
 /// Who woke us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,8 +77,18 @@ pub struct Record {
     pub attempt: u32,
     /// What became of each week.
     pub weeks: Weeks,
+    /// The last link of the experiment's evidence chain, whose number is [`Self::began`] in milliseconds.
+    #[serde(default)]
+    pub evidence: Head,
     /// One more at each write: a write is valid only over the version it saw.
     pub version: u64,
+}
+
+impl Record {
+    /// What the evidence chains of a cluster's experiments are about.
+    pub fn evidence_of(cluster: &ClusterId) -> ClusterId {
+        ClusterId::new(format!("game-day/{cluster}"))
+    }
 }
 
 /// What an experiment shows from outside.
@@ -175,6 +190,8 @@ fn unfinished(record: &Record, known: &Known<'_>) -> Step {
     if record.stage == Stage::Intended {
         return match experiment.means {
             Means::Template => Step::StartAgain(experiment),
+            // Whoever wrote the intention may be about to send it.
+            Means::Sql(_) if known.now.since(record.at) < SENT_WITHIN => Step::Follow,
             Means::Sql(_) => Step::CountAsStarted,
         };
     }

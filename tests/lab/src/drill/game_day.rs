@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use steadfast_aws::clock;
+use steadfast_core::evidence;
 use steadfast_core::game_day::catalogue::{self, Experiment};
 use steadfast_core::game_day::conduct::Outcome;
+use steadfast_core::game_day::plan::Record;
 use steadfast_core::game_day::week::End;
 use steadfast_core::topology::Deployment;
 use steadfast_core::verification::{Manifest, SourceKind};
@@ -31,7 +33,15 @@ const TICK: Duration = Duration::from_millis(250);
 /// An experiment that the scheduler is told to conduct.
 pub(super) struct GameDay {
     experiment: &'static Experiment,
-    outcome: RefCell<Option<(Outcome, usize)>>,
+    conducted: RefCell<Option<Conducted>>,
+}
+
+/// What the scheduler did.
+struct Conducted {
+    outcome: Outcome,
+    started: usize,
+    /// Why its evidence does not verify.
+    broken_chain: Option<String>,
 }
 
 /// What came of a game day.
@@ -90,13 +100,14 @@ impl GameDay {
         })?;
         let began = lab.fis.latest().unwrap_or(ordered_at);
         timeline.broken_elsewhere(began, &format!("game day: {}", self.experiment.name));
-        self.outcome.replace(Some((outcome, lab.fis.started())));
+        let broken_chain = broken_chain(lab).await?;
+        self.conducted.replace(Some(Conducted { outcome, started: lab.fis.started(), broken_chain }));
         Ok(!lab.state().await?.episode.is_some_and(|episode| episode.is_open()))
     }
 
     fn judged(&self) -> Vec<Judged> {
-        let outcome = self.outcome.borrow();
-        let findings = outcome.iter().flat_map(|(outcome, _)| &outcome.findings);
+        let conducted = self.conducted.borrow();
+        let findings = conducted.iter().flat_map(|conducted| &conducted.outcome.findings);
         let judged = |finding: &steadfast_core::game_day::hypothesis::Finding| Judged {
             expectation: finding.expectation.clone(),
             held: Some(finding.held),
@@ -104,6 +115,21 @@ impl GameDay {
         };
         findings.map(judged).collect()
     }
+}
+
+/// Why the evidence of the latest game day does not verify to the end that its record names; None when it does.
+async fn broken_chain(lab: &Lab) -> Result<Option<String>, DrillError> {
+    let cluster = lab.cluster_id();
+    let Some(record) = lab.table.game_day(&cluster).await.map_err(AssemblyError::from)? else {
+        return Ok(Some("there is no record".to_owned()));
+    };
+    let of = Record::evidence_of(&cluster);
+    let entries = lab.table.evidence(&of, record.began.as_millis()).await.map_err(AssemblyError::from)?;
+    Ok(match evidence::verify(&entries) {
+        Ok(head) if head == record.evidence => None,
+        Ok(head) => Some(format!("its record names {} entries, and there are {}", record.evidence.length, head.length)),
+        Err(error) => Some(error.to_string()),
+    })
 }
 
 /// Has a backup of the lab restored, opened and found good: without one nothing is broken on purpose.
@@ -151,7 +177,7 @@ pub async fn game_day(
     let known = || catalogue::CATALOGUE.map(|known| known.name).join(", ");
     let unknown = || DrillError::Unable(format!("there is no experiment {experiment}; choose one of: {}", known()));
     let experiment = catalogue::named(experiment).ok_or_else(unknown)?;
-    let game_day = GameDay { experiment, outcome: RefCell::default() };
+    let game_day = GameDay { experiment, conducted: RefCell::default() };
     let plan = DrillPlan::new(scenario(experiment)?, output);
     let mut run = one_run(lab, &plan, 1, progress, Course::GameDay(&game_day)).await?;
     run.expectations = game_day.judged();
@@ -161,10 +187,10 @@ pub async fn game_day(
 }
 
 fn finished(plan: &DrillPlan, game_day: &GameDay, run: RunResult) -> Result<GameDayResult, DrillError> {
-    let (week, measured, started) = match game_day.outcome.borrow().as_ref() {
-        Some((outcome, started)) => (outcome.week.clone(), outcome.measured.clone(), *started),
-        None => (None, None, 0),
-    };
+    let conducted = game_day.conducted.take();
+    let started = conducted.as_ref().map_or(0, |conducted| conducted.started);
+    let broken_chain = conducted.as_ref().and_then(|conducted| conducted.broken_chain.clone());
+    let (week, measured) = conducted.map(|it| (it.outcome.week, it.outcome.measured)).unwrap_or_default();
     let detected_ms = measured.and_then(|measured| measured.detected_ms);
     let mut drill = DrillResult::new(plan, vec![run], None);
     let end = week.as_ref().map(|week| week.end);
@@ -173,6 +199,7 @@ fn finished(plan: &DrillPlan, game_day: &GameDay, run: RunResult) -> Result<Game
         let word = end.map_or_else(|| "unfinished".to_owned(), |end| end.to_string());
         drill.failures.push(format!("the scheduler's verdict is {word}: {says}"));
     }
+    drill.failures.extend(broken_chain.map(|why| format!("the evidence of the game day does not verify: {why}")));
     let report = report::write(plan, Kind::GameDay, &drill)?;
     let passed = drill.failures.is_empty();
     let run = drill.runs.first();

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use steadfast_core::evidence::Entry;
 use steadfast_core::game_day::conduct::{Outcome, Programme, conduct};
 use steadfast_core::game_day::plan::{Record, Wake};
 use steadfast_core::game_day::preflight::{Calendar, Demands, Freeze};
@@ -17,7 +18,7 @@ use steadfast_core::game_day::slot::Slot;
 use steadfast_core::game_day::week::{End, Week};
 use steadfast_core::notice::{Notice, Severity};
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::{ClusterId, Deployment};
+use steadfast_core::topology::{ClusterId, Deployment, Owner};
 
 pub use turn::Turn;
 use world::World;
@@ -51,6 +52,10 @@ pub struct Year {
     pub started: BTreeMap<String, Timestamp>,
     /// Statements that were really sent, by week.
     pub sent: Vec<Slot>,
+    /// The chains of all experiments.
+    pub evidence: Vec<Entry>,
+    /// Tokens of experiments that were asked for before their intention stood in the evidence.
+    pub unannounced: Vec<String>,
 }
 
 /// What one wake at a time does in a world where `turn` happens. For tests.
@@ -82,6 +87,8 @@ pub fn year() -> Year {
         weeks: inner.record.as_ref().map(|record| record.weeks.all().to_vec()).unwrap_or_default(),
         started: inner.started.clone(),
         sent: inner.sent.clone(),
+        evidence: inner.evidence.clone(),
+        unannounced: inner.unannounced.clone(),
     })
 }
 
@@ -118,6 +125,7 @@ fn week(world: &World, programme: &Programme, monday: Timestamp, turn: Turn) {
 fn programme(freezes: Vec<Freeze>) -> Programme {
     Programme {
         cluster: ClusterId::new("orders"),
+        me: Owner::new("fis-scheduler"),
         deployment: Deployment::Cluster,
         demands: Demands {
             witnesses: 3,

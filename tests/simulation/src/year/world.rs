@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::game_day::catalogue::{Experiment, Means};
-use steadfast_core::game_day::conduct::{Before, Ground, Shown};
+use steadfast_core::game_day::conduct::{Before, Ground, Shown, Started};
 use steadfast_core::game_day::hypothesis::Measured;
 use steadfast_core::game_day::plan::{Experimenting, Record};
 use steadfast_core::game_day::preflight::{Facts, Guard};
@@ -15,7 +16,7 @@ use steadfast_core::mode::Mode;
 use steadfast_core::notice::Notice;
 use steadfast_core::ports::{CallError, StateError};
 use steadfast_core::time::Timestamp;
-use steadfast_core::topology::ClusterStatus;
+use steadfast_core::topology::{ClusterId, ClusterStatus};
 
 use super::turn::Turn;
 use super::{DAY, HOUR};
@@ -37,6 +38,10 @@ pub(super) struct Inner {
     /// Statements that were really sent, by week.
     pub(super) sent: Vec<Slot>,
     pub(super) notices: Vec<Notice>,
+    /// The chains of all experiments.
+    pub(super) evidence: Vec<Entry>,
+    /// Tokens of experiments that were asked for before their intention stood in the evidence.
+    pub(super) unannounced: Vec<String>,
     /// Whether the function dies when it starts the next experiment.
     pub(super) dies: bool,
     pub(super) stop_requests: u32,
@@ -51,6 +56,8 @@ impl World {
             started: BTreeMap::new(),
             sent: Vec::new(),
             notices: Vec::new(),
+            evidence: Vec::new(),
+            unannounced: Vec::new(),
             dies: false,
             stop_requests: 0,
         };
@@ -94,12 +101,13 @@ impl Ground for World {
         Ok(self.with(|inner| inner.record.clone()))
     }
 
-    async fn save(&self, seen: Option<u64>, record: &Record) -> Result<(), StateError> {
+    async fn save(&self, seen: Option<u64>, record: &Record, entry: Option<&Entry>) -> Result<(), StateError> {
         self.with(|inner| {
             if inner.record.as_ref().map(|record| record.version) != seen {
                 return Err(StateError::Superseded { table: "steadfast".to_owned() });
             }
             inner.record = Some(record.clone());
+            inner.evidence.extend(entry.cloned());
             Ok(())
         })
     }
@@ -127,7 +135,14 @@ impl Ground for World {
         (facts, Before { epoch: 3, writer: "orders-1".to_owned(), canary_lost: 0 })
     }
 
-    async fn start(&self, experiment: &'static Experiment, token: &str) -> Result<Option<String>, CallError> {
+    async fn start(&self, experiment: &'static Experiment, token: &str) -> Result<Started, CallError> {
+        self.with(|inner| {
+            let chain = inner.record.as_ref().map(|record| record.began.as_millis());
+            let is_intention = |entry: &Entry| entry.kind == Kind::Intended && Some(entry.epoch) == chain;
+            if !inner.evidence.iter().any(is_intention) {
+                inner.unannounced.push(token.to_owned());
+            }
+        });
         let is_statement = matches!(experiment.means, Means::Sql(_));
         if self.turn() == Turn::StartRefused {
             return Err(refused("ServiceQuotaExceededException", "five experiments run"));
@@ -151,7 +166,7 @@ impl Ground for World {
         if dies || first && self.turn() == Turn::StartUnanswered {
             return Err(unanswered());
         }
-        Ok(Some(token.to_owned()))
+        Ok(Started { id: Some(token.to_owned()), certain: true })
     }
 
     async fn shown(&self, id: Option<&str>) -> Shown {
@@ -176,7 +191,9 @@ impl Ground for World {
 
     async fn seen_of(&self, record: &Record) -> Measured {
         let turn = self.turn();
-        let untouched = matches!(record.experiment.as_str(), "replica-failure" | "disk-congestion");
+        let token = record.slot.token(&ClusterId::new("orders"), record.attempt);
+        let happened = self.with(|inner| inner.started.contains_key(&token));
+        let untouched = !happened || matches!(record.experiment.as_str(), "replica-failure" | "disk-congestion");
         let episodes = u64::from(!untouched);
         let outage = if untouched { 90 } else { 1_150 };
         Measured {
