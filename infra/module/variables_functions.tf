@@ -256,6 +256,26 @@ variable "game_days" {
   }
 
   validation {
+    condition     = var.game_days == null || can(regex("^([01]?[0-9]|2[0-4])-([01]?[0-9]|2[0-4])$", var.game_days.window))
+    error_message = "game_days.window is two hours of the day in UTC, such as 8-16."
+  }
+
+  validation {
+    condition     = alltrue([for day in try(var.game_days.days, []) : contains([1, 2, 3, 4, 5, 6, 7], day)])
+    error_message = "game_days.days are days of the week, 1 for Monday to 7 for Sunday."
+  }
+
+  validation {
+    condition     = alltrue([for stretch in try(var.game_days.freezes, []) : try(timecmp(split("/", stretch)[0], split("/", stretch)[1]) < 0, false)])
+    error_message = "game_days.freezes are stretches of time, each START/END in RFC 3339 with the earlier one first, such as 2026-12-15T00:00:00Z/2027-01-05T00:00:00Z."
+  }
+
+  validation {
+    condition     = length(setsubtract(try(var.game_days.experiments, []), ["failover", "crash", "zone-unreachable", "replica-failure", "reboot-with-failover", "disk-failure", "disk-congestion"])) == 0
+    error_message = "game_days.experiments names failover, crash, zone-unreachable, replica-failure, reboot-with-failover, disk-failure or disk-congestion."
+  }
+
+  validation {
     condition     = var.game_days == null || (var.create_drills && var.backup_verification != null)
     error_message = "game_days needs the templates of create_drills, and backup_verification: nothing is broken on purpose without a backup that was opened."
   }

@@ -35,10 +35,19 @@ pub struct Key {
     pub id: String,
     /// Days after which it cannot be brought back.
     pub days: u64,
-    /// Addresses of its aliases.
-    pub aliases: Vec<String>,
+    /// Its aliases.
+    pub aliases: Vec<Alias>,
     /// Whether storage, snapshots and backups of a database open with it alone.
     pub of_database: bool,
+}
+
+/// A name of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// Terraform's address.
+    pub address: String,
+    /// Its name in KMS, by which Terraform imports it.
+    pub name: String,
 }
 
 impl Loss {
@@ -55,8 +64,21 @@ impl Loss {
 
     /// Addresses of the databases' keys and of their aliases.
     pub fn keys_of_databases(&self) -> Vec<String> {
+        self.kept().map(|(address, _)| address.to_owned()).collect()
+    }
+
+    /// What brings them back into a state that does not hold them, a line each.
+    pub fn imports(&self) -> String {
+        self.kept().map(|(address, id)| format!("terraform import '{address}' '{id}'\n")).collect()
+    }
+
+    /// Address and id of each.
+    fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
         let of_databases = self.keys.iter().filter(|key| key.of_database);
-        of_databases.flat_map(|key| std::iter::once(&key.address).chain(&key.aliases).cloned()).collect()
+        of_databases.flat_map(|key| {
+            let aliases = key.aliases.iter().map(|alias| (alias.address.as_str(), alias.name.as_str()));
+            std::iter::once((key.address.as_str(), key.id.as_str())).chain(aliases)
+        })
     }
 
     /// Lines for people. `with_keys`: whether the databases' keys go too.
@@ -66,7 +88,12 @@ impl Loss {
             None => format!("{}: destroyed without a last snapshot\n", database.address),
         });
         let keys = self.keys.iter().map(|key| key.print(with_keys));
-        databases.chain(keys).collect()
+        let lines: String = databases.chain(keys).collect();
+        let imports = self.imports();
+        if with_keys || imports.is_empty() {
+            return lines;
+        }
+        format!("{lines}what is kept comes back, before any apply, with:\n{imports}")
     }
 }
 
@@ -74,10 +101,7 @@ impl Key {
     fn print(&self, with_keys: bool) -> String {
         let Self { address, id, days, of_database, .. } = self;
         match (of_database, with_keys) {
-            (true, false) => format!(
-                "{address}: key {id} is kept and taken out of the state; \
-                 `terraform import '{address}' {id}` brings it back\n"
-            ),
+            (true, false) => format!("{address}: key {id} is kept and taken out of the state, with its alias\n"),
             (true, true) => format!("{address}: key {id} is deleted in {days} days, and every snapshot with it\n"),
             (false, _) => format!("{address}: key {id} is deleted in {days} days\n"),
         }
@@ -109,7 +133,9 @@ fn keys(gone: &[(&str, &str, &Value)]) -> Vec<Key> {
             address: address.to_owned(),
             id: id.to_owned(),
             days: values["deletion_window_in_days"].as_u64().unwrap_or(30),
-            aliases: aliases.map(|(alias, _, _)| (*alias).to_owned()).collect(),
+            aliases: aliases
+                .map(|(alias, _, values)| Alias { address: (*alias).to_owned(), name: text(values, "name").to_owned() })
+                .collect(),
             // The module's own by its name: the database may have gone in an earlier run.
             of_database: opened.contains(text(values, "arn")) || address.contains("aws_kms_key.database["),
         }
@@ -167,7 +193,7 @@ mod tests {
                 json!({ "kms_key_id": "arn:k1", "final_snapshot_identifier": "orders-final" }),
             ),
             gone("m.aws_kms_key.one[0]", "aws_kms_key", json!({ "arn": "arn:k1", "key_id": "k1" })),
-            gone("m.aws_kms_alias.one[0]", "aws_kms_alias", json!({ "target_key_id": "k1" })),
+            gone("m.aws_kms_alias.one[0]", "aws_kms_alias", json!({ "target_key_id": "k1", "name": "alias/orders" })),
             gone("m.aws_kms_key.two[0]", "aws_kms_key", json!({ "arn": "arn:k2", "key_id": "k2" })),
             gone("m.aws_kms_alias.two[0]", "aws_kms_alias", json!({ "target_key_id": "k2" })),
         ])
@@ -178,9 +204,13 @@ mod tests {
         let loss = installation();
         assert_eq!(loss.keys_of_databases(), ["m.aws_kms_key.one[0]", "m.aws_kms_alias.one[0]"]);
         let text = loss.print(false);
-        for part in
-            ["last snapshot orders-final", "key k1 is kept", "import 'm.aws_kms_key.one[0]' k1", "k2 is deleted"]
-        {
+        for part in [
+            "last snapshot orders-final",
+            "key k1 is kept",
+            "terraform import 'm.aws_kms_key.one[0]' 'k1'",
+            "terraform import 'm.aws_kms_alias.one[0]' 'alias/orders'",
+            "k2 is deleted",
+        ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(loss.print(true).contains("key k1 is deleted in 30 days, and every snapshot with it"));

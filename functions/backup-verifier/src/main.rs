@@ -65,7 +65,7 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
         None => executor::advance(&setup.verifier, &me, None, until).await,
     };
     match advanced {
-        Ok(Advanced::Nothing) => tidy(setup).await,
+        Ok(Advanced::Nothing) => tidy(setup, &me).await,
         Ok(Advanced::Waits(on)) => Ok(json!({ "waits": on })),
         Ok(Advanced::Did { run, action }) => Ok(json!({ "run": run.id, "did": action, "open": run.is_open(),
             "verified": run.recorded.then(|| run.is_verified()) })),
@@ -77,10 +77,10 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
 }
 
 /// No run is open: whatever carries our tag is left over.
-async fn tidy(setup: &Setup) -> Result<Value, Error> {
+async fn tidy(setup: &Setup, me: &Owner) -> Result<Value, Error> {
     let verifier = &setup.verifier;
     let latest = verifier.table.verification(&verifier.database).await?;
-    let deleted = executor::tidy(verifier, verifier.database.as_str(), latest.as_ref()).await;
+    let deleted = executor::tidy(verifier, me, verifier.database.as_str(), latest.as_ref()).await;
     let deleted = deleted.map_err(|error| error.what)?;
     Ok(json!({ "open": false, "deleted": deleted }))
 }

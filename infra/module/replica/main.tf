@@ -3,10 +3,10 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  key_arn = var.kms_key_id == null ? aws_kms_key.this[0].arn : var.kms_key_id
+  key_arn = var.kms_key_id == null ? aws_kms_key.database[0].arn : var.kms_key_id
 }
 
-resource "aws_kms_key" "this" {
+resource "aws_kms_key" "database" {
   count = var.kms_key_id == null ? 1 : 0
 
   description         = "Storage and backups of ${var.identifier}"

@@ -15,7 +15,7 @@ struct Root {
     /// The folder with the root module.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
-    /// Further arguments of `terraform plan`, after `--`, such as `-var` and `-state`.
+    /// Further arguments of `terraform plan`, after `--`, such as `-var`.
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -77,6 +77,11 @@ pub(crate) fn apply(wanted: &Apply) -> Outcome {
 }
 
 pub(crate) fn destroy(wanted: &Destroy) -> Outcome {
+    if let Some(state) = wanted.root.arguments.iter().find(|argument| argument.starts_with("-state")) {
+        let why =
+            "the keys would be taken out of the state of --directory: give that folder the backend of the other one";
+        return Err(format!("{state} cannot be given to destroy: {why}").into());
+    }
     let terraform = ready(&wanted.root)?;
     let file = PlanFile::new()?;
     let planned = terraform.plan(&file.0, true, &wanted.root.arguments, &mut tell)?;
@@ -91,10 +96,20 @@ pub(crate) fn destroy(wanted: &Destroy) -> Outcome {
     let kept = if wanted.with_keys { Vec::new() } else { loss.keys_of_databases() };
     let meant = Planned { remove: planned.remove.saturating_sub(kept.len()), ..planned };
     confirm(wanted.yes, meant, "destroy")?;
-    if !kept.is_empty() {
-        plan_without(&terraform, &file.0, &kept, meant, &wanted.root.arguments)?;
+    if kept.is_empty() {
+        return Ok(terraform.apply(&file.0, meant, &mut tell)?);
     }
-    Ok(terraform.apply(&file.0, meant, &mut tell)?)
+    let destroyed = plan_without(&terraform, &file.0, &kept, meant, &wanted.root.arguments)
+        .and_then(|()| Ok(terraform.apply(&file.0, meant, &mut tell)?));
+    // An apply that knows nothing of the keys would make others, and replace the databases for it.
+    destroyed.map_err(|error| {
+        let imports = loss.imports();
+        format!(
+            "{error}\nthe databases' keys are no longer in the state; to go on destroying, run `infra destroy` again; \
+                 before any apply bring them back:\n{imports}"
+        )
+        .into()
+    })
 }
 
 /// Takes `kept` out of the state, and plans the rest again: a plan holds for the state alone over which it was made.

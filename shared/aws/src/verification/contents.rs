@@ -10,7 +10,8 @@ use tokio_postgres::{Client, Error};
 use super::checks::finding;
 
 const EXTENSIONS: &str = "SELECT extname::text FROM pg_catalog.pg_extension";
-const SETTINGS: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE name = ANY ($1::text[])";
+// Not `setting`: the session bounds its own statements.
+const SETTINGS: &str = "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name = ANY ($1::text[])";
 const CANARY: &str = "SELECT (extract(epoch FROM max(at)) * 1000)::bigint FROM steadfast.canary";
 
 /// Whatever contradicts itself in the catalog. A relation without its file counts as empty, whatever the catalog says.

@@ -11,6 +11,8 @@ use super::Verifier;
 pub(super) struct Groups {
     pub(super) parameters: Option<String>,
     pub(super) options: Option<String>,
+    /// The major version that they are for.
+    major: String,
 }
 
 impl Verifier {
@@ -42,8 +44,18 @@ impl Groups {
         Self {
             parameters: own(parameters.filter_map(|group| group.db_parameter_group_name)),
             options: own(options.filter_map(|group| group.option_group_name)),
+            major: major(instance.engine_version.as_deref().unwrap_or_default()).to_owned(),
         }
     }
+
+    /// For what is restored at this version: RDS refuses the groups of another major one, and chooses its own.
+    pub(super) fn at(self, engine_version: &str) -> Self {
+        if engine_version.is_empty() || major(engine_version) == self.major { self } else { Self::default() }
+    }
+}
+
+fn major(version: &str) -> &str {
+    version.split_once('.').map_or(version, |(major, _)| major)
 }
 
 /// Default groups are named `default.FAMILY` and `default:ENGINE-VERSION`.
@@ -67,6 +79,9 @@ mod tests {
         assert_eq!(instance("default.postgres15", "default:postgres-15"), Groups::default());
         let own = instance("orders", "orders-options");
         assert_eq!((own.parameters.as_deref(), own.options.as_deref()), (Some("orders"), Some("orders-options")));
+        let own = Groups { major: "15".to_owned(), ..own };
+        assert_eq!(own.clone().at("15.4"), own);
+        assert_eq!(own.at("14.9"), Groups::default());
     }
 
     #[test]

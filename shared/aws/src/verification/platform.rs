@@ -246,7 +246,8 @@ impl Verifier {
                     .set_tags(Some(self.tags(run)));
                 settled(call.send().await.map(drop), "RestoreDBInstanceToPointInTime", &there)
             }
-            Source::Snapshot { id, .. } => {
+            Source::Snapshot { id, engine_version, .. } => {
+                let own = own.at(engine_version);
                 let call = self
                     .rds
                     .restore_db_instance_from_db_snapshot()

@@ -117,7 +117,10 @@ pub async fn advance<W: World>(
     order: Option<&Manifest>,
     until: Timestamp,
 ) -> Result<Advanced, NotDone> {
-    let seen = world.look(order).await?;
+    go_on(world, me, world.look(order).await?, until).await
+}
+
+async fn go_on<W: World>(world: &W, me: &Owner, seen: Observed, until: Timestamp) -> Result<Advanced, NotDone> {
     let action = match step::next(&seen) {
         Progress::Done => return Ok(Advanced::Nothing),
         Progress::Blocked(on) => return Ok(Advanced::Waits(on)),
@@ -149,7 +152,7 @@ pub async fn advance<W: World>(
 const ORDER_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// Takes an order as [`advance`] does, again and again while its failure passes and `until` is not near: a tick comes
-/// again within the minute, an order only the next day.
+/// again within the minute, an order only the next day. An open run is the ticks' to bring on.
 ///
 /// # Errors
 ///
@@ -162,7 +165,12 @@ pub async fn take_order<W: World>(
 ) -> Result<Advanced, NotDone> {
     let (mut pause, longest) = ORDER_PAUSES;
     loop {
-        match advance(world, me, Some(order), until).await {
+        let tried = match world.look(Some(order)).await {
+            Ok(seen) if seen.run.as_ref().is_some_and(Run::is_open) => return go_on(world, me, seen, until).await,
+            Ok(seen) => go_on(world, me, seen, until).await,
+            Err(error) => Err(error),
+        };
+        match tried {
             Err(error) if error.passes && world.now().plus(pause).plus(longest) < until => {
                 world.audit("order_is_tried_again", json!({ "error": error.what }));
                 world.pause(pause).await;
@@ -249,26 +257,40 @@ impl<W: World> Step<'_, W> {
     }
 }
 
-/// Deletes what no open run needs; returns what that was.
+/// Deletes what no open run needs; returns what that was. The intention stands in the evidence of the latest run.
 ///
 /// # Errors
 ///
-/// When RDS does not say what there is.
-pub async fn tidy<W: World>(world: &W, database: &str, latest: Option<&Run>) -> Result<Vec<String>, NotDone> {
+/// When RDS does not say what there is, or the intention cannot be written.
+pub async fn tidy<W: World>(
+    world: &W,
+    me: &Owner,
+    database: &str,
+    latest: Option<&Run>,
+) -> Result<Vec<String>, NotDone> {
     let found = world.find().await?;
+    let leaks: Vec<&Found> = janitor::leaks(&found, database, latest, world.now()).into_iter().collect();
+    if leaks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let intended = json!({ "action": "delete_leaks", "leaks": leaks });
+    world.audit("leaks", intended.clone());
+    if let Some(run) = latest {
+        let step = Step { world, me, until: world.now() };
+        step.write(run.clone(), Some(run.version), Kind::Intended, intended).await?;
+    }
     let mut deleted = Vec::new();
-    for leak in janitor::leaks(&found, database, latest, world.now()) {
+    for leak in leaks {
         match world.delete(leak).await {
             Ok(()) => deleted.push(leak.id.clone()),
             // The next tick tries again: a cluster waits for its instances.
             Err(error) => world.audit("not_deleted", json!({ "found": leak, "because": error.what })),
         }
     }
-    if !deleted.is_empty() {
-        world.audit("leaks", json!({ "deleted": deleted }));
-        if let Err(error) = world.notify(&notice::leaked(database, &deleted)).await {
-            world.audit("notice_failed", json!({ "error": error.to_string() }));
-        }
+    if !deleted.is_empty()
+        && let Err(error) = world.notify(&notice::leaked(database, &deleted)).await
+    {
+        world.audit("notice_failed", json!({ "error": error.to_string() }));
     }
     Ok(deleted)
 }

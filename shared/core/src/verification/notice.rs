@@ -38,7 +38,7 @@ pub fn leaked(database: &str, ids: &[String]) -> Notice {
 
 fn source(source: &Source) -> String {
     match source {
-        Source::Snapshot { id, taken_at } => format!("snapshot {id} (taken {})", taken_at.rfc3339()),
+        Source::Snapshot { id, taken_at, .. } => format!("snapshot {id} (taken {})", taken_at.rfc3339()),
         Source::PointInTime { to } => format!("the point in time {}", to.rfc3339()),
     }
 }
@@ -63,6 +63,11 @@ fn what_is_wrong(run: &Run) -> String {
         (Some(because), _) => {
             format!("It was given up: {because}. A backup that cannot be restored and opened is none: act now.")
         }
+        (None, true) if run.only_read > 0 => format!(
+            "Every check is done, and nothing was found. {} indexes are too large to be compared with their tables in one \
+             invocation: their pages were read, no more.",
+            run.only_read
+        ),
         (None, true) => "Every check is done, and nothing was found.".to_owned(),
         (None, false) => format!(
             "Found ({} in all): {}. Look whether production shows the same, and take a new snapshot.",

@@ -32,6 +32,9 @@ pub enum Source {
         id: String,
         /// When it was taken.
         taken_at: Timestamp,
+        /// `EngineVersion`.
+        #[serde(default)]
+        engine_version: String,
     },
     /// A point in time.
     PointInTime {
@@ -77,6 +80,9 @@ pub struct Run {
     pub findings: Vec<Finding>,
     /// How much is wrong.
     pub found: u64,
+    /// How many indexes were read page by page, and not compared with their tables.
+    #[serde(default)]
+    pub only_read: u64,
     /// Why it was given up, if it was.
     pub failed: Option<String>,
     /// Whether evidence, metric and notice are out.
@@ -139,6 +145,7 @@ impl Run {
             opened: None,
             findings: Vec::new(),
             found: 0,
+            only_read: 0,
             failed: None,
             recorded: false,
             closed_at: None,
@@ -216,6 +223,7 @@ impl Run {
         for finding in looked.findings {
             self.find(finding);
         }
+        self.only_read = self.only_read.saturating_add(looked.only_read.len() as u64);
         self.place = looked.goes_on.unwrap_or_default();
         if looked.goes_on.is_none() {
             self.done.push(check);

@@ -76,8 +76,12 @@ fn begin(seen: &Observed, manifest: &Manifest) -> Progress {
     let source = match manifest.source {
         SourceKind::PointInTime => Source::PointInTime { to: seen.production.restorable_to.unwrap_or_default() },
         SourceKind::Snapshot => newest(&seen.backups).map_or_else(
-            || Source::Snapshot { id: String::new(), taken_at: seen.now },
-            |backup| Source::Snapshot { id: backup.id.clone(), taken_at: backup.taken_at },
+            || Source::Snapshot { id: String::new(), taken_at: seen.now, engine_version: String::new() },
+            |backup| Source::Snapshot {
+                id: backup.id.clone(),
+                taken_at: backup.taken_at,
+                engine_version: backup.engine_version.clone(),
+            },
         ),
     };
     Progress::Ready(Action::Begin { manifest: Box::new(manifest.clone()), source })
