@@ -5,7 +5,7 @@ use std::time::Duration;
 use steadfast_core::evidence::{self, Entry, Kind};
 use steadfast_core::game_day::hypothesis::Measured;
 use steadfast_core::game_day::plan::{Record, Stage};
-use steadfast_core::ports::State;
+use steadfast_core::ports::{State, StateError};
 use steadfast_core::time::Timestamp;
 use steadfast_core::witness::{Outcome, WitnessReport};
 
@@ -21,23 +21,22 @@ const QUORUM: usize = 2;
 const LEDGER_LIMIT: Duration = Duration::from_secs(10);
 
 impl Scheduler {
-    pub(super) async fn measured(&self, record: &Record) -> Measured {
-        let Ok(state) = self.table.load(&self.cluster).await else { return Measured::default() };
+    pub(super) async fn measured(&self, record: &Record) -> Result<Measured, StateError> {
+        let state = self.table.load(&self.cluster).await?;
         let mut episodes = Vec::new();
         for epoch in record.epoch_before.saturating_add(1)..=latest_epoch(&state) {
-            // Evidence that cannot be read is an episode without evidence.
-            let entries = self.table.evidence(&self.cluster, epoch).await;
-            if entries.as_ref().is_ok_and(Vec::is_empty) {
-                continue;
+            let entries = self.table.evidence(&self.cluster, epoch).await?;
+            // An epoch may be that of a lease without an episode.
+            if !entries.is_empty() {
+                episodes.push(entries);
             }
-            episodes.push(entries.unwrap_or_default());
         }
         let began = self.fault_at(record).await.unwrap_or(record.began);
         let duplicated = match &self.database {
             Some(database) => database.number(&twice(began), LEDGER_LIMIT).await.ok(),
             None => None,
         };
-        read(&state, &episodes, record, began, duplicated)
+        Ok(read(&state, &episodes, record, began, duplicated))
     }
 
     async fn fault_at(&self, record: &Record) -> Option<Timestamp> {
@@ -113,8 +112,18 @@ fn outage<'e>(state: &State, entries: impl Iterator<Item = &'e Entry>, began: Ti
     }
     longest.or_else(|| {
         let seen: Vec<u64> = state.reports.iter().filter_map(|report| pause(report, began)).collect();
-        seen.iter().max().copied().filter(|_| seen.len() >= QUORUM)
+        seen.iter().max().copied().filter(|_| seen.len() >= QUORUM).or_else(|| restart(state, began))
     })
+}
+
+/// The writer was back at its place for every zone after the fault, so it was gone: at most since the fault.
+fn restart(state: &State, began: Timestamp) -> Option<u64> {
+    let back = state.reports.iter().map(|report| {
+        let writer = report.sightings.iter().find(|sighting| sighting.outcome == Outcome::Committing)?;
+        (writer.since > began).then(|| millis(writer.since.since(began)))
+    });
+    let back: Vec<u64> = back.collect::<Option<_>>()?;
+    back.iter().max().copied().filter(|_| back.len() >= QUORUM)
 }
 
 /// From the last commit on the old writer to the first on the new one; 0 for a witness that has seen the same instance
@@ -185,6 +194,13 @@ mod tests {
         assert_eq!(seen(vec![report(back, None), report(back, None), steady()]), None);
         let long_ago = Some(BEGAN.minus(Duration::from_secs(3_600)));
         assert_eq!(seen(vec![steady(), report(back, long_ago), steady()]), Some(0), "it wrote an hour before");
+    }
+
+    #[test]
+    fn a_writer_that_came_back_at_its_place_was_gone_since_the_fault_at_most() {
+        let back = |seconds| report(BEGAN.plus(Duration::from_secs(seconds)), None);
+        assert_eq!(seen(vec![back(8), back(9), back(7)]), Some(9_000));
+        assert_eq!(seen(vec![back(8)]), None, "one zone alone cannot tell");
     }
 
     #[test]

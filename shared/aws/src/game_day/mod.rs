@@ -141,7 +141,7 @@ impl Ground for Scheduler {
         }
     }
 
-    async fn seen_of(&self, record: &Record) -> Measured {
+    async fn seen_of(&self, record: &Record) -> Result<Measured, StateError> {
         self.measured(record).await
     }
 

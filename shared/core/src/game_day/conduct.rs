@@ -102,8 +102,9 @@ pub trait Ground {
     fn shown(&self, id: Option<&str>) -> impl Future<Output = Shown> + Send;
     /// Ends the experiment.
     fn stop(&self, id: Option<&str>) -> impl Future<Output = Result<(), CallError>> + Send;
-    /// What evidence, canary and ledger say of the time since it began.
-    fn seen_of(&self, record: &Record) -> impl Future<Output = Measured> + Send;
+    /// What evidence, canary and ledger say of the time since it began; while the state table does not answer, nothing is
+    /// judged.
+    fn seen_of(&self, record: &Record) -> impl Future<Output = Result<Measured, StateError>> + Send;
     /// Metrics.
     fn measure(&self, metrics: &[(Metric, u64)]);
     /// Tells people.
@@ -426,7 +427,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
     /// Measures, judges, records, reports, tells.
     async fn judge(&self, broken: Option<End>, outcome: &mut Outcome) -> Result<(), ConductError> {
         let Some(record) = &self.record else { return Ok(()) };
-        let measured = self.ground.seen_of(record).await;
+        let measured = self.ground.seen_of(record).await?;
         let judged = named(&record.experiment).map(|it| judge(&it.hypothesis, &measured, self.programme.reads_ledger));
         let findings = judged.unwrap_or_default();
         let stopped = matches!(record.stage, Stage::Stopping { .. }).then_some(End::Stopped);

@@ -74,6 +74,9 @@ pub fn judge(hypothesis: &Hypothesis, measured: &Measured, reads_ledger: bool) -
         let expectation = format!("detected within {}", seconds(limit));
         findings.insert(0, Finding { expectation, ..at_most("detection", measured.detected_ms, limit) });
     }
+    if hypothesis.moves == Some(false) {
+        findings.push(none("calls that move the writer", Some(measured.calls)));
+    }
     if let Some(moves) = hypothesis.moves {
         findings.push(Finding {
             expectation: if moves { "another instance writes" } else { "the same instance writes" }.to_owned(),
@@ -146,6 +149,14 @@ mod tests {
         ] {
             assert!(!held(&bad), "{what}");
         }
+    }
+
+    #[test]
+    fn where_nobody_may_act_no_call_is_right() {
+        let untouched = Hypothesis { moves: Some(false), ..EXPECTED };
+        let stayed = |calls| Measured { calls, moved: Some(false), ..good() };
+        let holds = |measured: &Measured| judge(&untouched, measured, true).iter().all(|finding| finding.held);
+        assert!(holds(&stayed(0)) && !holds(&stayed(1)));
     }
 
     #[test]

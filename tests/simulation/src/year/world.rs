@@ -189,14 +189,14 @@ impl Ground for World {
         Ok(())
     }
 
-    async fn seen_of(&self, record: &Record) -> Measured {
+    async fn seen_of(&self, record: &Record) -> Result<Measured, StateError> {
         let turn = self.turn();
         let token = record.slot.token(&ClusterId::new("orders"), record.attempt);
         let happened = self.with(|inner| inner.started.contains_key(&token));
         let untouched = !happened || matches!(record.experiment.as_str(), "replica-failure" | "disk-congestion");
         let episodes = u64::from(!untouched);
         let outage = if untouched { 90 } else { 1_150 };
-        Measured {
+        Ok(Measured {
             detected_ms: (!untouched).then_some(740),
             outage_ms: Some(if turn == Turn::TooSlow { 180_000 } else { outage })
                 .filter(|_| turn != Turn::NobodyCanMeasure),
@@ -206,7 +206,7 @@ impl Ground for World {
             episodes,
             evidenced: if turn == Turn::EvidenceMissing { 0 } else { episodes },
             moved: Some(!untouched),
-        }
+        })
     }
 
     fn measure(&self, _: &[(Metric, u64)]) {}
