@@ -16,7 +16,7 @@ ROTATIONS ?= 56
 # Always the whole workspace for one named target: Cargo gives dependencies the features that the selected packages
 # ask for, so another selection builds the AWS SDK once more.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-FUNCTIONS := health-prober event-router promotion-coordinator connection-drainer secret-rotator backup-verifier fis-scheduler
+FUNCTIONS := health-prober event-router promotion-coordinator connection-drainer secret-rotator backup-verifier fis-scheduler application-probe
 CARGO := cargo
 RELEASE := --locked --release --target $(HOST)
 TARGET := $(or $(CARGO_TARGET_DIR),target)

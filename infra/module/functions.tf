@@ -70,8 +70,9 @@ locals {
     STEADFAST_COORDINATOR      = lookup(local.alias_arns, "promotion-coordinator", null)
     STEADFAST_DRAINER          = lookup(local.alias_arns, "connection-drainer", null)
     STEADFAST_DATABASE         = var.database_name
+    STEADFAST_ENDPOINT         = local.database_endpoint == null ? null : "${local.database_endpoint}:${local.database_port}"
     STEADFAST_CA_FILE          = var.ca_file
-    STEADFAST_READ_WRITE_ROLES = join(",", var.read_write_roles)
+    STEADFAST_READ_WRITE_ROLES = join(",", distinct(concat(var.read_write_roles, local.application_roles)))
     STEADFAST_SUBNETS          = join(",", [for az, subnet in local.database_subnets : "${az}=${coalesce(subnet.cidr_block, "unknown")}"])
     STEADFAST_PIN_NAME         = local.pin_fqdn
     STEADFAST_PIN_ZONE         = local.zone_id

@@ -11,7 +11,10 @@ locals {
     lever = ["arn:${local.partition}:fis:${local.region}:${local.account_id}:safety-lever/*"]
   }
   game_day_values = merge(
-    { STEADFAST_TEMPLATES = join(",", [for key, template in aws_fis_experiment_template.this : "${key}=${template.id}"]) },
+    {
+      STEADFAST_TEMPLATES         = join(",", [for key, template in aws_fis_experiment_template.this : "${key}=${template.id}"])
+      STEADFAST_APPLICATION_PROBE = lookup(local.function_names, "application-probe", null)
+    },
     {
       for name, items in {
         STEADFAST_EXPERIMENTS = try(var.game_days.experiments, [])

@@ -17,17 +17,18 @@ locals {
 
   # What holds for this installation: entries of the generated files name one of these as their condition.
   holds = {
-    cluster      = local.is_cluster
-    instance     = local.is_instance
-    serverless   = local.is_cluster && local.has_serverless
-    provisioned  = local.is_cluster && !local.has_serverless
-    data_api     = local.is_cluster && local.data_api
-    pin          = local.is_cluster && var.pin_name != null
-    secondary    = local.has_secondary
-    drills       = local.create_drills
-    rotation     = var.rotation != null
-    verification = var.backup_verification != null
-    game_days    = local.game_days
+    cluster           = local.is_cluster
+    instance          = local.is_instance
+    serverless        = local.is_cluster && local.has_serverless
+    provisioned       = local.is_cluster && !local.has_serverless
+    data_api          = local.is_cluster && local.data_api
+    pin               = local.is_cluster && var.pin_name != null
+    secondary         = local.has_secondary
+    drills            = local.create_drills
+    rotation          = var.rotation != null
+    verification      = var.backup_verification != null
+    game_days         = local.game_days
+    application_probe = var.application_probe
   }
 
   tags = merge({ "steadfast:installation" = var.name }, var.tags)

@@ -4,6 +4,8 @@ locals {
   logins = {
     for function in values(local.kinds) : function.login => "steadfast_${function.login}" if function.login != null
   }
+  # The application probe's sessions are ended as those of any application: otherwise it would not show what they meet.
+  application_roles = [for login, role in local.logins : role if login == "application_probe"]
   # Passwords are changed by the master user, whose own secret RDS rotates.
   admin_secret_arn = try(coalesce(try(var.rotation.admin_secret_arn, null), local.master_user_secret_arn), null)
   rotator          = "secret-rotator"
@@ -18,7 +20,7 @@ resource "aws_secretsmanager_secret" "login" {
 
   # A deleted secret keeps its name for the recovery window, and an installation may be made again before that.
   name_prefix             = "${var.name}/${each.key}-"
-  description             = "Login of the ${each.key} on ${local.database_identifier}"
+  description             = "Login of the ${replace(each.key, "_", " ")} on ${local.database_identifier}"
   kms_key_id              = local.operations_key_arn
   recovery_window_in_days = var.secret_recovery_window_in_days
   tags                    = local.tags

@@ -55,8 +55,9 @@ variable "settings" {
 
   validation {
     condition = length(setintersection(keys(var.settings), [
-      "STEADFAST_ADMIN_SECRET_ARN", "STEADFAST_AZ", "STEADFAST_CA_FILE", "STEADFAST_CLUSTER", "STEADFAST_CLUSTER_ARN", "STEADFAST_COORDINATOR", "STEADFAST_DATABASE",
-      "STEADFAST_DRAINER", "STEADFAST_INSTANCE", "STEADFAST_PIN_NAME", "STEADFAST_PIN_ZONE", "STEADFAST_READ_WRITE_ROLES",
+      "STEADFAST_ADMIN_SECRET_ARN", "STEADFAST_APPLICATION_PROBE", "STEADFAST_AZ", "STEADFAST_CA_FILE", "STEADFAST_CLUSTER", "STEADFAST_CLUSTER_ARN",
+      "STEADFAST_COORDINATOR", "STEADFAST_DATABASE", "STEADFAST_DRAINER", "STEADFAST_ENDPOINT", "STEADFAST_INSTANCE", "STEADFAST_PIN_NAME",
+      "STEADFAST_PIN_ZONE", "STEADFAST_READ_WRITE_ROLES",
       "STEADFAST_SECRET_ARN", "STEADFAST_SUBNETS", "STEADFAST_TABLE", "STEADFAST_TOPIC_ARN",
       "STEADFAST_VERIFY_CLASS", "STEADFAST_VERIFY_SECURITY_GROUPS", "STEADFAST_VERIFY_SUBNET_GROUP",
     ])) == 0
@@ -134,7 +135,7 @@ variable "additional_functions" {
   default = {}
 
   validation {
-    condition     = length(setintersection(keys(var.additional_functions), ["health-prober", "event-router", "promotion-coordinator", "connection-drainer", "secret-rotator", "backup-verifier", "fis-scheduler"])) == 0
+    condition     = length(setintersection(keys(var.additional_functions), ["health-prober", "event-router", "promotion-coordinator", "connection-drainer", "secret-rotator", "backup-verifier", "fis-scheduler", "application-probe"])) == 0
     error_message = "additional_functions names a function that ships already."
   }
 
@@ -184,8 +185,8 @@ variable "rotation" {
   }
 
   validation {
-    condition     = length(setintersection(keys(try(var.rotation.secret_arns, {})), ["prober", "drainer"])) == 0
-    error_message = "rotation.secret_arns names prober or drainer, which are rotated by themselves: give the application's secret another name."
+    condition     = length(setintersection(keys(try(var.rotation.secret_arns, {})), ["prober", "drainer", "application_probe"])) == 0
+    error_message = "rotation.secret_arns names prober, drainer or application_probe, which are rotated by themselves: give the application's secret another name."
   }
 
   validation {
@@ -286,6 +287,12 @@ variable "game_days" {
   }
 }
 
+variable "application_probe" {
+  description = "Whether a small application runs all the time: two processes that make two transfers a second each through the protected client, with how many were acknowledged, how many failed, the longest wait and what is wrong in the books as metrics. That is 345,600 transactions a day, whose rows it deletes after two days. Its login is made by `infra bootstrap --application-probe-secret-arn`."
+  type        = bool
+  default     = false
+}
+
 variable "secret_recovery_window_in_days" {
   description = "How long a deleted secret can be brought back, in days; 0 deletes at once."
   type        = number
@@ -298,7 +305,7 @@ variable "secret_recovery_window_in_days" {
 }
 
 variable "login_passwords" {
-  description = "Passwords of the functions' logins, `prober` and `drainer`: see the examples for how to have them made anew without storing them. Written once, and again when secret_version rises."
+  description = "Passwords of the functions' logins, `prober`, `drainer` and `application_probe`: see the examples for how to have them made anew without storing them. Written once, and again when secret_version rises."
   type        = map(string)
   default     = null
   sensitive   = true
@@ -307,6 +314,11 @@ variable "login_passwords" {
   validation {
     condition     = !var.write_login_passwords || (can(var.login_passwords["prober"]) && (can(var.login_passwords["drainer"]) || !contains(["cluster", "existing-cluster"], var.deployment)))
     error_message = "login_passwords has a password for prober, and for a cluster one for drainer; or set write_login_passwords to false and write the secrets yourself."
+  }
+
+  validation {
+    condition     = !var.write_login_passwords || !var.application_probe || can(var.login_passwords["application_probe"])
+    error_message = "application_probe needs a password of that name in login_passwords; or set write_login_passwords to false and write the secrets yourself."
   }
 }
 

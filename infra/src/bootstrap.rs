@@ -11,11 +11,12 @@ use steadfast_aws::secret::Credentials;
 use crate::script;
 
 /// The schema that ships, in the order of its versions. Each may be run again.
-pub const SCHEMA: [&str; 4] = [
+pub const SCHEMA: [&str; 5] = [
     include_str!("../schema/0001_steadfast.sql"),
     include_str!("../schema/0002_ledger.sql"),
     include_str!("../schema/0003_rotation.sql"),
     include_str!("../schema/0004_verification.sql"),
+    include_str!("../schema/0005_application.sql"),
 ];
 
 /// A person waits.
@@ -95,7 +96,7 @@ impl Database for Connection {
 pub struct Login {
     /// Name and password.
     pub credentials: Credentials,
-    /// A group of the schema: `steadfast_probe` or `steadfast_drain`.
+    /// A group of the schema: `steadfast_probe`, `steadfast_drain` or `steadfast_transfer`.
     pub group: &'static str,
 }
 

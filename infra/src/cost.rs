@@ -5,6 +5,7 @@
 //! against the AWS Pricing Calculator.
 
 use serde_json::Value;
+use steadfast_aws::functions::APPLICATION_PROBE;
 
 use crate::check::Plan;
 
@@ -114,11 +115,21 @@ fn is_prober(function: &Value) -> bool {
     function["function_name"].as_str().is_some_and(|name| name.contains("health-prober"))
 }
 
-/// Probers run all the time; two overlap for their last seconds. The others run for seconds a minute at most.
+fn is_application_probe(function: &Value) -> bool {
+    function["function_name"].as_str().is_some_and(|name| name.contains(APPLICATION_PROBE.name))
+}
+
+/// Probers run all the time; two overlap for their last seconds. Of the application probe two are at work at any time.
+/// The others run for seconds a minute at most.
 fn functions(plan: &Plan) -> Vec<Line> {
     let gib_seconds = |values: &Value| {
         let gib = values["memory_size"].as_f64().unwrap_or_default() / 1_024.0;
-        gib * if is_prober(values) { SECONDS * 1.2 } else { HOURS * 60.0 * 2.0 }
+        let seconds = match (is_prober(values), is_application_probe(values)) {
+            (true, _) => SECONDS * 1.2,
+            (false, true) => SECONDS * 2.2,
+            (false, false) => HOURS * 60.0 * 2.0,
+        };
+        gib * seconds
     };
     let used = sum(plan, "aws_lambda_function", gib_seconds).round();
     let invocations = sum(plan, "aws_scheduler_schedule", |_| HOURS * 60.0) / 1e6;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use steadfast_aws::state::ModeSet;
+use steadfast_core::application::{Audit, Felt};
 use steadfast_core::evidence::Head;
 use steadfast_core::game_day::plan::{Record, Stage};
 use steadfast_core::game_day::slot::Slot;
@@ -74,6 +75,7 @@ fn week(number: u64, end: End) -> Week {
         detected_ms: measured.then_some(700),
         outage_ms: measured.then_some(1_000 + 100 * number),
         lost: measured.then_some(0),
+        application: None,
     }
 }
 
@@ -124,6 +126,7 @@ fn seen(writer: Outcome) -> Seen {
         mode_set: Some(ModeSet { reason: "after the review".to_owned(), at: NOW }),
         evidence: Vec::new(),
         game_day: None,
+        application: None,
         backup: Some(verified()),
     }
 }
@@ -175,6 +178,22 @@ fn the_weeks_of_game_days_are_a_trend() {
     let text = picture(&screen(Seen { game_day: Some(game_day()), ..seen(Outcome::Committing) }), 110, 30);
     assert!(text.contains("last game day: passed 7 days ago: failover, all 7 expectations held"), "{text}");
     assert!(text.contains("weeks: 0.7/2.7  skipped  0.7/2.9 (detected/without a commit, s)"), "{text}");
+}
+
+#[test]
+fn what_the_application_probe_felt_is_told_with_its_books() {
+    let felt = Felt { acknowledged: 118, errors: 0, longest_ms: 1_240, audit: Some(Audit::default()) };
+    let shown = |felt: &Felt| {
+        let mut game_day = game_day();
+        game_day.weeks.put(Week { application: Some(felt.clone()), ..game_day.weeks.all()[2].clone() });
+        let application = Some(felt.clone());
+        picture(&screen(Seen { application, game_day: Some(game_day), ..seen(Outcome::Committing) }), 110, 30)
+    };
+    let text = shown(&felt);
+    assert!(text.contains("last minute: 118 transfers, 0 failed, longest wait 1240 ms, books right"), "{text}");
+    assert!(text.contains("0.7/2.9/1.2 (detected/without a commit/longest transfer, s)"), "{text}");
+    let lost = Felt { audit: Some(Audit { lost: 2, ..Audit::default() }), ..felt };
+    assert!(shown(&lost).contains("2 WRONG IN ITS BOOKS"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use steadfast_aws::state::Table;
 use steadfast_aws::watched::Watched;
 use steadfast_core::game_day::catalogue;
 use steadfast_core::game_day::conduct::Programme;
+use steadfast_core::game_day::hypothesis::Sources;
 use steadfast_core::game_day::preflight::{Calendar, Demands, Freeze};
 use steadfast_core::policy::Policy;
 use steadfast_core::time::Timestamp;
@@ -45,7 +46,10 @@ impl Setup {
         let watch = Some(settings.duration(setting::WATCH_FOR, Duration::ZERO)?).filter(|watch| !watch.is_zero());
         let database = database(&settings)?;
         let config = clients::shared().await;
-        let reads_ledger = database.is_some();
+        let sources = Sources {
+            ledger: database.is_some(),
+            application: settings.optional(setting::APPLICATION_PROBE)?.is_some(),
+        };
         let me = Owner::new(FUNCTION);
         let world = Scheduler {
             cluster: cluster.clone(),
@@ -54,9 +58,10 @@ impl Setup {
             changes: Changes::new(clients::rds(&config)),
             experiments: Experiments::new(clients::fis(&config), templates),
             database: database.map(|[arn, secret, name]| DataApi::new(clients::rds_data(&config), arn, secret, name)),
+            application: sources.application,
             topic: Topic::new(clients::sns(&config), topic),
         };
-        Ok(Self { world, programme: Programme { cluster, me, deployment, demands, allowed, watch, reads_ledger } })
+        Ok(Self { world, programme: Programme { cluster, me, deployment, demands, allowed, watch, sources } })
     }
 }
 
@@ -96,6 +101,7 @@ fn demands(settings: &Settings<'_>, deployment: Deployment) -> Result<Demands, S
             Deployment::Instance => 2,
         },
         lag_max: settings.duration(setting::STEADY_LAG, STEADY_LAG)?,
+        application: settings.optional(setting::APPLICATION_PROBE)?.is_some(),
         backup_age_max: settings.duration(setting::BACKUP_AGE, BACKUP_AGE_MAX)?,
         calendar: calendar(settings)?,
     })

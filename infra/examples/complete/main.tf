@@ -5,7 +5,7 @@ provider "aws" {
 
 # Made anew at every plan, stored nowhere; written when the secrets are made, and when secret_version rises.
 ephemeral "aws_secretsmanager_random_password" "login" {
-  for_each = toset(["prober", "drainer"])
+  for_each = toset(["prober", "drainer", "application_probe"])
 
   password_length     = 40
   exclude_punctuation = true
@@ -45,6 +45,7 @@ module "steadfast" {
 
   rotation            = { schedule_expression = "cron(0 3 ? * SUN *)" }
   backup_verification = { manifest = { extensions = ["plpgsql"], tables = { "steadfast.canary" = { at_least = 1 } } } }
+  application_probe   = true
   game_days           = { freezes = ["2026-12-15T00:00:00Z/2027-01-05T00:00:00Z"] }
 
   backup_plan = { schedule = "cron(0 5 ? * * *)", delete_after_days = 35 }

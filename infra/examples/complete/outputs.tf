@@ -14,7 +14,7 @@ output "cluster_master_user_secret" {
 }
 
 output "secret_arns" {
-  description = "For `infra bootstrap --prober-secret-arn` and `--drainer-secret-arn`"
+  description = "For `infra bootstrap --prober-secret-arn`, `--drainer-secret-arn` and `--application-probe-secret-arn`"
   value       = module.steadfast.secret_arns
 }
 

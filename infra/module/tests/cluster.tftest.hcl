@@ -105,6 +105,10 @@ run "applies" {
     error_message = "a backup plan; no rotation by a function that is not there"
   }
   assert {
+    condition     = sort(keys(aws_secretsmanager_secret.login)) == tolist(["drainer", "prober"]) && aws_lambda_function.this["connection-drainer"].environment[0].variables["STEADFAST_READ_WRITE_ROLES"] == "orders_app"
+    error_message = "no application of its own unless asked for"
+  }
+  assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets) > 12
     error_message = "a dashboard"
   }
@@ -283,6 +287,10 @@ run "breaks_something_once_a_week" {
     error_message = "what, and within which bounds"
   }
   assert {
+    condition     = !contains(keys(aws_lambda_function.this["fis-scheduler"].environment[0].variables), "STEADFAST_APPLICATION_PROBE")
+    error_message = "without an application of its own"
+  }
+  assert {
     condition = alltrue([
       for template in aws_fis_experiment_template.this :
       toset([for condition in template.stop_condition : condition.value]) == toset(flatten([for action in template.action : [for parameter in action.parameter : split(",", parameter.value) if parameter.key == "alarmArns"] if action.name == "guarded"]))
@@ -292,6 +300,60 @@ run "breaks_something_once_a_week" {
   assert {
     condition     = length([for action in aws_fis_experiment_template.this["guard"].action : action if action.name == "fault"]) == 0 && length(aws_fis_experiment_template.this["guard"].target) == 0
     error_message = "the guard breaks nothing"
+  }
+}
+
+run "runs_an_application_of_its_own" {
+  variables {
+    application_probe   = true
+    login_passwords     = { prober = "of-nobody", drainer = "of-nobody", application_probe = "of-nobody" }
+    rotation            = {}
+    backup_verification = {}
+    game_days           = {}
+  }
+  assert {
+    condition     = aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_ENDPOINT"] == "orders.cluster-abc.eu-central-1.rds.amazonaws.com:5432" && aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_CLUSTER"] == "orders" && aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_TABLE"] == "orders"
+    error_message = "it is led to the writer endpoint, port included"
+  }
+  assert {
+    condition     = aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_SECRET_ARN"] == aws_secretsmanager_secret.login["application_probe"].arn && aws_secretsmanager_secret.login["application_probe"].name_prefix == "orders/application_probe-" && contains(keys(aws_secretsmanager_secret_version.login), "application_probe") && contains(keys(aws_secretsmanager_secret_rotation.login), "application_probe")
+    error_message = "with a login of its own, whose password is written and rotated"
+  }
+  assert {
+    condition     = aws_lambda_function.this["connection-drainer"].environment[0].variables["STEADFAST_READ_WRITE_ROLES"] == "orders_app,steadfast_application_probe"
+    error_message = "the drainer takes it for an application"
+  }
+  assert {
+    condition     = aws_scheduler_schedule.this["application-probe"].schedule_expression == "rate(1 minute)" && jsondecode(aws_scheduler_schedule.this["application-probe"].target[0].input).hint == "tick"
+    error_message = "a tick a minute keeps it going"
+  }
+  assert {
+    condition     = aws_lambda_function.this["fis-scheduler"].environment[0].variables["STEADFAST_APPLICATION_PROBE"] == "orders-application-probe"
+    error_message = "the scheduler knows that it is there"
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.function["application-probe"].policy).Statement :
+      statement.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["application#orders"] if anytrue([for action in flatten([statement.Action]) : startswith(action, "dynamodb:")])
+    ])
+    error_message = "it writes down what it met, and nothing else"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.function["application-probe"].policy).Statement : statement.Resource if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
+    ] == [[aws_secretsmanager_secret.login["application_probe"].arn]]
+    error_message = "and reads its own password"
+  }
+  assert {
+    condition     = alltrue([for key, alarm in jsondecode(file("./generated/alarms.json")) : contains(keys(aws_cloudwatch_metric_alarm.this), key) if alarm.when == "application_probe"]) && contains(keys(aws_cloudwatch_metric_alarm.this), "function-errors-application-probe")
+    error_message = "it has its alarms"
+  }
+  assert {
+    condition = length(setsubtract(
+      [for widget in jsondecode(file("./generated/dashboard.json")).widgets : widget.properties.title if widget.when == "application_probe"],
+      [for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : try(widget.properties.title, "")],
+    )) == 0
+    error_message = "and is on the dashboard"
   }
 }
 

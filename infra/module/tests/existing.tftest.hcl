@@ -80,6 +80,19 @@ run "an_instance_that_is_there" {
   }
 }
 
+run "an_application_on_another_port" {
+  command = plan
+  variables {
+    application_probe = true
+    login_passwords   = { prober = "of-nobody", drainer = "of-nobody", application_probe = "of-nobody" }
+    port              = 5433
+  }
+  assert {
+    condition     = aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_ENDPOINT"] == "orders.cluster-abc.eu-central-1.rds.amazonaws.com:5433"
+    error_message = "it is led to the endpoint that is there"
+  }
+}
+
 run "without_a_security_group" {
   command = plan
   variables {

@@ -28,6 +28,10 @@ run "applies" {
     error_message = "nobody is left on the old host: no drainer"
   }
   assert {
+    condition     = !contains(keys(aws_lambda_function.this), "application-probe") && !contains(keys(aws_secretsmanager_secret.login), "application_probe") && !contains(keys(aws_scheduler_schedule.this), "application-probe")
+    error_message = "no application of its own unless asked for"
+  }
+  assert {
     condition     = aws_lambda_function.this["health-prober-eu-central-1a"].environment[0].variables["STEADFAST_SUBNETS"] == "eu-central-1a=10.64.0.0/24,eu-central-1b=10.64.1.0/24,eu-central-1c=10.64.2.0/24"
     error_message = "the probers tell the hosts apart by their subnets"
   }
@@ -79,6 +83,31 @@ run "rotates_passwords_and_opens_backups" {
   assert {
     condition     = sort(keys(aws_secretsmanager_secret_rotation.login)) == tolist(["prober"]) && contains(keys(aws_lambda_function.this), "backup-verifier")
     error_message = "the prober's login is rotated, backups are opened"
+  }
+  assert {
+    condition     = !contains(keys(aws_lambda_function.this["fis-scheduler"].environment[0].variables), "STEADFAST_APPLICATION_PROBE")
+    error_message = "game days without an application of its own"
+  }
+}
+
+run "runs_an_application_of_its_own" {
+  variables {
+    application_probe   = true
+    login_passwords     = { prober = "of-nobody", application_probe = "of-nobody" }
+    backup_verification = {}
+    game_days           = {}
+  }
+  assert {
+    condition     = aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_ENDPOINT"] == "orders.abc.eu-central-1.rds.amazonaws.com:5432" && aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_INSTANCE"] == "ledger" && !contains(keys(aws_lambda_function.this["application-probe"].environment[0].variables), "STEADFAST_CLUSTER")
+    error_message = "it is led to the instance's endpoint, port included"
+  }
+  assert {
+    condition     = aws_lambda_function.this["application-probe"].environment[0].variables["STEADFAST_SECRET_ARN"] == aws_secretsmanager_secret.login["application_probe"].arn && sort(keys(aws_secretsmanager_secret_version.login)) == tolist(["application_probe", "prober"])
+    error_message = "with a login of its own"
+  }
+  assert {
+    condition     = aws_scheduler_schedule.this["application-probe"].schedule_expression == "rate(1 minute)" && jsondecode(aws_scheduler_schedule.this["application-probe"].target[0].input).hint == "tick" && aws_lambda_function.this["fis-scheduler"].environment[0].variables["STEADFAST_APPLICATION_PROBE"] == "ledger-application-probe"
+    error_message = "a tick a minute keeps it going, and the scheduler knows that it is there"
   }
 }
 

@@ -261,6 +261,14 @@ run "game_days_without_a_backup_that_was_opened" {
   expect_failures = [var.game_days]
 }
 
+run "an_application_without_a_password" {
+  command = plan
+  variables {
+    application_probe = true
+  }
+  expect_failures = [var.login_passwords]
+}
+
 run "drills_in_five_zones" {
   command = plan
   variables {

@@ -35,6 +35,9 @@ pub(crate) struct Bootstrap {
     /// ARN of the drainer's secret: its user is created with its password. A Multi-AZ DB instance has no drainer.
     #[arg(long, required_unless_present = "instance")]
     drainer_secret_arn: Option<String>,
+    /// ARN of the application probe's secret, where there is one: its user is created with its password.
+    #[arg(long)]
+    application_probe_secret_arn: Option<String>,
 }
 
 pub(crate) async fn run(wanted: Bootstrap) -> Outcome {
@@ -44,6 +47,9 @@ pub(crate) async fn run(wanted: Bootstrap) -> Outcome {
     let mut logins = vec![Login { credentials: prober, group: "steadfast_probe" }];
     if let Some(drainer) = &wanted.drainer_secret_arn {
         logins.push(Login { credentials: secret::credentials(&secrets, drainer).await?, group: "steadfast_drain" });
+    }
+    if let Some(probe) = &wanted.application_probe_secret_arn {
+        logins.push(Login { credentials: secret::credentials(&secrets, probe).await?, group: "steadfast_transfer" });
     }
     match (&wanted.cluster_arn, &wanted.instance, &wanted.ca_file) {
         (Some(cluster_arn), _, _) => bootstrap::bootstrap(&data_api(&config, cluster_arn, &wanted), &logins).await?,

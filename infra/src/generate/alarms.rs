@@ -125,7 +125,7 @@ impl Alarm {
 
 /// Every alarm by its key.
 pub(super) fn all() -> Value {
-    let alarms = [of_steadfast(), of_its_parts(), of_clusters(), of_instances()].concat();
+    let alarms = [of_steadfast(), of_practice(), of_its_parts(), of_clusters(), of_instances()].concat();
     Value::Object(alarms.iter().map(|alarm| (alarm.key.to_owned(), alarm.print())).collect::<Map<_, _>>())
 }
 
@@ -183,6 +183,13 @@ fn of_steadfast() -> Vec<Alarm> {
             .named("slow-recovery-of-instance", Warning, "A recovery took longer than five minutes.")
             .adjustable()
             .when(Condition::Instance),
+    ]
+}
+
+/// What is done while nothing is wrong.
+fn of_practice() -> Vec<Alarm> {
+    use Severity::{Critical, Warning};
+    vec![
         Alarm::ours(metric::ROTATION_FAILURES, "Sum", Crossed::From(1))
             .named("rotation-failed", Warning, "A step of a rotation failed: a password stays as it is.")
             .when(Condition::Rotation),
@@ -199,6 +206,22 @@ fn of_steadfast() -> Vec<Alarm> {
         Alarm::ours(metric::GAME_DAYS_FAILED, "Sum", Crossed::From(1))
             .named("game-day-failed", Warning, "A game day failed, or nothing was broken in a week.")
             .when(Condition::GameDays),
+        Alarm { missing: "breaching", ..Alarm::ours(metric::APPLICATION_TRANSFERS, "Sum", Crossed::Below(1)) }
+            .named(
+                "application-silent",
+                Warning,
+                "The application probe had no transfer acknowledged for three minutes: it is not at work, or waits.",
+            )
+            .for_periods(3, 3)
+            .when(Condition::ApplicationProbe),
+        Alarm::ours(metric::APPLICATION_WRONG, "Sum", Crossed::From(1))
+            .named(
+                "application-wrong",
+                Critical,
+                "The books of the application probe are not as it was told: transfers are lost, there twice, or there \
+                 though denied.",
+            )
+            .when(Condition::ApplicationProbe),
     ]
 }
 

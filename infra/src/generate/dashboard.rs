@@ -65,9 +65,9 @@ fn drawn(when: Option<Condition>, title: &str, statistic: &str, metrics: &[Value
     })
 }
 
-/// Something that happens once a week, over half a year.
-fn weekly(title: &str, metrics: &[Value]) -> Value {
-    let mut widget = drawn(Some(Condition::GameDays), title, "Maximum", metrics);
+/// The worst of each week, over half a year.
+fn weekly(when: Condition, title: &str, metrics: &[Value]) -> Value {
+    let mut widget = drawn(Some(when), title, "Maximum", metrics);
     widget["properties"]["start"] = json!("-P26W");
     widget["properties"]["view"] = json!("bar");
     widget["properties"]["period"] = json!(604_800);
@@ -152,11 +152,41 @@ fn of_episodes() -> Vec<Value> {
             "Minimum",
             &[ours(metric::BACKUP_VERIFIED)],
         ),
+        drawn(
+            Some(Condition::ApplicationProbe),
+            "Application probe: transfers, and those that failed",
+            "Sum",
+            &[metric::APPLICATION_TRANSFERS, metric::APPLICATION_ERRORS].map(ours),
+        ),
+        drawn(
+            Some(Condition::ApplicationProbe),
+            "Application probe: longest wait of a transfer, ms",
+            "Maximum",
+            &[ours(metric::APPLICATION_WAIT)],
+        ),
+        drawn(
+            Some(Condition::ApplicationProbe),
+            "Application probe: what is wrong in its books (must stay 0)",
+            "Maximum",
+            &[ours(metric::APPLICATION_WRONG)],
+        ),
         weekly(
+            Condition::Verification,
+            "Restored backups: achieved RPO and RTO, ms, week by week",
+            &[metric::BACKUP_AGE, metric::RESTORE].map(ours),
+        ),
+        weekly(
+            Condition::ApplicationProbe,
+            "Application probe: longest wait of a transfer, ms, week by week",
+            &[ours(metric::APPLICATION_WAIT)],
+        ),
+        weekly(
+            Condition::GameDays,
             "Game days: detection and longest time without a commit, ms, week by week",
             &[metric::GAME_DAY_DETECTION, metric::GAME_DAY_OUTAGE].map(ours),
         ),
         weekly(
+            Condition::GameDays,
             "Game days: weeks, those without a success, and acknowledged commits lost (must stay 0)",
             &[metric::GAME_DAYS, metric::GAME_DAYS_FAILED, metric::GAME_DAY_LOST].map(ours),
         ),

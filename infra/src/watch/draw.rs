@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use steadfast_core::application::Felt;
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::mode::Mode;
@@ -167,8 +168,21 @@ fn practice(seen: &Seen, now: Timestamp) -> Vec<Line> {
         title("Practice", Tone::Plain),
         practised("last game day", seen.game_day.as_ref().map(practice::of_game_day), now),
         Line::of("weeks: ", Tone::Quiet).with(weeks, Tone::Plain),
+        application(seen.application.as_ref()),
         practised("last backup opened", seen.backup.as_ref().map(practice::of_backup), now),
     ]
+}
+
+fn application(felt: Option<&Felt>) -> Line {
+    let line = Line::of("application, last minute: ", Tone::Quiet);
+    match felt {
+        Some(felt) => {
+            let wrong = felt.audit.map(|audit| audit.wrong());
+            let tone = if felt.errors == 0 && wrong == Some(0) { Tone::Good } else { Tone::Bad };
+            line.with(practice::of_application(felt), tone)
+        }
+        None => line.with("no probe reports", Tone::Quiet),
+    }
 }
 
 fn practised(what: &str, practised: Option<Practised>, now: Timestamp) -> Line {

@@ -1,12 +1,19 @@
 //! Looks: every part by itself, so that what fails hides nothing else.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use steadfast_aws::clock;
+use steadfast_aws::functions::APPLICATION_PROBE;
+use steadfast_core::application::felt;
 use steadfast_core::evidence::Entry;
 
 use super::Reach;
 use super::seen::Seen;
+
+/// No run of the application probe is longer.
+const RUN_AT_MOST: Duration = Duration::from_secs(APPLICATION_PROBE.timeout as u64);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Looks once. Safe to cancel: it only reads.
 pub(crate) async fn look(reach: &Reach, known: &mut Known) -> Seen {
@@ -16,9 +23,11 @@ pub(crate) async fn look(reach: &Reach, known: &mut Known) -> Seen {
         Some(at) => known.evidence(reach, at).await,
         None => Vec::new(),
     };
-    let (mode_set, game_day, backup) = tokio::join!(
+    let now = clock::now();
+    let (mode_set, game_day, application, backup) = tokio::join!(
         reach.table.mode_set(&reach.id),
         reach.table.game_day(&reach.id),
+        reach.table.application(&reach.id, now.minus(RUN_AT_MOST)),
         reach.table.verification(&reach.id),
     );
     Seen {
@@ -31,6 +40,7 @@ pub(crate) async fn look(reach: &Reach, known: &mut Known) -> Seen {
         mode_set: mode_set.ok().flatten(),
         evidence,
         game_day: game_day.ok().flatten(),
+        application: application.ok().and_then(|reports| felt(&reports, now.minus(MINUTE))),
         backup: backup.ok().flatten(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use steadfast_core::application::Felt;
 use steadfast_core::game_day::plan::Record;
 use steadfast_core::game_day::week::Week;
 use steadfast_core::time::Timestamp;
@@ -36,12 +37,27 @@ pub(crate) fn trend(record: &Record) -> String {
     let told = |week: &Week| {
         let lost = week.lost.filter(|lost| *lost > 0).map(|lost| format!(", {lost} LOST")).unwrap_or_default();
         match week.outage_ms {
-            Some(outage) => format!("{}/{}{lost}", seconds(week.detected_ms), seconds(Some(outage))),
+            Some(outage) => {
+                let waited = week.application.as_ref().map(|felt| format!("/{}", seconds(Some(felt.longest_ms))));
+                let waited = waited.unwrap_or_default();
+                format!("{}/{}{waited}{lost}", seconds(week.detected_ms), seconds(Some(outage)))
+            }
             None => week.end.to_string(),
         }
     };
     let latest: Vec<String> = weeks.iter().skip(weeks.len().saturating_sub(WEEKS)).map(told).collect();
-    format!("{} (detected/without a commit, s)", latest.join("  "))
+    let felt = if weeks.iter().any(|week| week.application.is_some()) { "/longest transfer" } else { "" };
+    format!("{} (detected/without a commit{felt}, s)", latest.join("  "))
+}
+
+/// What applications feel, in a few words.
+pub(crate) fn of_application(felt: &Felt) -> String {
+    let books = match felt.audit.map(|audit| audit.wrong()) {
+        Some(0) => "books right".to_owned(),
+        Some(wrong) => format!("{wrong} WRONG IN ITS BOOKS"),
+        None => "books not read since".to_owned(),
+    };
+    format!("{} transfers, {} failed, longest wait {} ms, {books}", felt.acknowledged, felt.errors, felt.longest_ms)
 }
 
 fn seconds(millis: Option<u64>) -> String {

@@ -1,6 +1,7 @@
 //! What one look has shown.
 
 use steadfast_aws::state::ModeSet;
+use steadfast_core::application::Felt;
 use steadfast_core::diagnosis::{Diagnosis, diagnose};
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::Entry;
@@ -31,6 +32,8 @@ pub struct Seen {
     pub evidence: Vec<Entry>,
     /// The latest game day, with the weeks before it.
     pub game_day: Option<Record>,
+    /// What the application probe felt in the last minute; None where it reports nothing.
+    pub application: Option<Felt>,
     /// The latest verification of a backup.
     pub backup: Option<Run>,
 }

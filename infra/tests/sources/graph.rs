@@ -19,10 +19,12 @@ const STRANGERS: &[(&str, &str)] = &[
     ("client", "execute"),
     ("client", "query"),
     ("executor", "run"),
+    ("plain", "query"),
     ("request", "cluster"),
     ("transaction", "commit"),
     ("transaction", "execute"),
     ("transaction", "query"),
+    ("tx", "execute"),
 ];
 
 /// Follows every call of a function's sources into the ports. Whoever has a type that implements a trait of the core

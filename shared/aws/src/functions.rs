@@ -4,6 +4,7 @@
 //! module, [`crate::settings::Settings::of`] holds the function to its settings, and tests hold it to its calls and
 //! metrics.
 
+mod application_probe;
 mod backup_verifier;
 mod connection_drainer;
 mod event_router;
@@ -17,6 +18,7 @@ use std::collections::BTreeSet;
 use steadfast_core::metric::Metric;
 use steadfast_core::topology::Deployment;
 
+pub use application_probe::APPLICATION_PROBE;
 pub use backup_verifier::BACKUP_VERIFIER;
 pub use connection_drainer::CONNECTION_DRAINER;
 pub use event_router::EVENT_ROUTER;
@@ -37,6 +39,7 @@ pub const ALL: &[&Function] = &[
     &SECRET_ROTATOR,
     &BACKUP_VERIFIER,
     &FIS_SCHEDULER,
+    &APPLICATION_PROBE,
 ];
 
 /// One function as it is deployed.

@@ -29,6 +29,8 @@ pub enum Condition {
     Verification,
     /// Something is broken on purpose once a week.
     GameDays,
+    /// An application of our own is at work.
+    ApplicationProbe,
 }
 
 /// What an action works on.

@@ -11,9 +11,11 @@
 //!    behind the [`gate`]: the same on purpose.
 //! 7. [`pin`]: a stable name for the writer, when nothing is wrong.
 //! 8. [`rotation`]: passwords that change while nobody notices, and never in an episode; [`verification`]: backups that were
-//!    opened; [`game_day`]: what is broken on purpose, once a week, and whether it went as expected.
+//!    opened; [`game_day`]: what is broken on purpose, once a week, and whether it went as expected; [`application`]: what
+//!    an application felt.
 //! 9. [`evidence`], [`metric`], [`notice`] with its [`remedy`], [`debris`]: what can be proved and told afterwards.
 
+pub mod application;
 pub mod board;
 pub mod candidate;
 pub mod classify;

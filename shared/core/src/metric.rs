@@ -111,6 +111,14 @@ metrics! {
     GAME_DAY_OUTAGE = "GameDayOutage", Milliseconds, [CLUSTER];
     /// Acknowledged canary commits that were lost on a game day: the achieved recovery point.
     GAME_DAY_LOST = "GameDayLost", Count, [CLUSTER];
+    /// Transfers of the application probe that were acknowledged.
+    APPLICATION_TRANSFERS = "ApplicationTransfers", Count, [CLUSTER];
+    /// Transfers of the application probe that failed.
+    APPLICATION_ERRORS = "ApplicationErrors", Count, [CLUSTER];
+    /// The longest time that a transfer of the application probe waited for its answer.
+    APPLICATION_WAIT = "ApplicationWait", Milliseconds, [CLUSTER];
+    /// What is wrong in the books of the application probe: transfers lost, there twice, or there though denied.
+    APPLICATION_WRONG = "ApplicationWrong", Count, [CLUSTER];
 }
 
 /// One embedded-metric-format document: each metric under its own dimensions, whose values `dimensions` holds.

@@ -32,6 +32,8 @@ pub const TABLES: &str = "CREATE TABLE effect (key uuid NOT NULL, attempt intege
 
 /// The longest that anything is waited for: a machine may stand still for seconds.
 const GENEROUS: Duration = Duration::from_secs(120);
+/// So often the nodes are brought back.
+const RECOVERIES: usize = 3;
 
 /// Why a campaign could not be carried to its end.
 #[derive(Debug, thiserror::Error)]
@@ -100,11 +102,25 @@ pub async fn campaign(
         let stall = shared.progress.longest();
         stalls.push((fault, stall));
         tell(number, fault, stall);
-        payments.cluster.recover_all().await?;
+        if let Err(error) = recovered(&payments).await {
+            tracing::error!(number, %error, "the campaign ends with what there is: a node does not come back");
+            break;
+        }
     }
     shared.stop.store(true, Ordering::Relaxed);
     let diary: Diary = workload.stop().await?;
     let truth = truth::ask(&payments).await?;
     let anomalies = checker::check(&truth.history(&diary));
     Ok(Summary::new(faults, &stalls, &diary, &truth, &injector, anomalies, began.elapsed()))
+}
+
+/// A machine that stands still for seconds is no reason to lose an hour of faults.
+async fn recovered(payments: &Payments) -> Result<(), ClusterError> {
+    for _ in 1..RECOVERIES {
+        match payments.cluster.recover_all().await {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::error!(%error, "a node does not come back; it is tried again"),
+        }
+    }
+    payments.cluster.recover_all().await
 }

@@ -268,7 +268,7 @@ impl Drop for Watchable {
 
 async fn up(config: LabConfig, port: u16) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let invoke = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let lab = Lab::start(&LabConfig { invoke, ..config.clone() }).await?;
+    let lab = Lab::start(&LabConfig { invoke, application_probe: true, ..config.clone() }).await?;
     let _watchable = Watchable::write(&config.logs, &lab)?;
     Console.say(&format!(
         "The lab is up: cluster {}, writer {}, all probers healthy, mode armed.\n\

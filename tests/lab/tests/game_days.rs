@@ -35,6 +35,9 @@ async fn a_failover_by_fis_is_followed_and_judged_by_numbers() {
     let result = game_day(&config, "failover", &config.logs.join("drill"), &Quiet).await.expect("it is conducted");
     assert_eq!((result.failures.as_slice(), result.verdict.as_str()), (&[][..], "passed"), "{result:#?}");
     assert_eq!((result.experiments_started, result.lost, result.duplicated), (1, 0, 0));
+    let felt = result.application.expect("the application probe is at work");
+    assert!(felt.acknowledged > 0 && felt.errors == 0, "{felt:?}");
+    assert_eq!(felt.audit.map(|audit| audit.wrong()), Some(0), "{felt:?}");
     assert!(result.report.is_file());
 }
 

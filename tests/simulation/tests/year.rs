@@ -32,11 +32,15 @@ fn every_week_of_the_year_ends_as_it_should() {
             | Turn::AlarmFiring
             | Turn::Unguarded
             | Turn::LeverEngaged
+            | Turn::ApplicationSilent
             | Turn::StartRefused => &[End::Skipped],
             Turn::StateUnreadable | Turn::ScheduleLost => &[End::Missed],
-            Turn::TooSlow | Turn::Doubled | Turn::EvidenceMissing | Turn::NobodyCanMeasure | Turn::ExperimentFails => {
-                &[End::Failed]
-            }
+            Turn::ApplicationFails
+            | Turn::TooSlow
+            | Turn::Doubled
+            | Turn::EvidenceMissing
+            | Turn::NobodyCanMeasure
+            | Turn::ExperimentFails => &[End::Failed],
             Turn::StopConditionFires | Turn::WritesLost => &[End::Stopped],
             // A template is started again under the same token; a statement is never sent again.
             Turn::DiesAfterIntention => &[End::Passed, End::Failed],

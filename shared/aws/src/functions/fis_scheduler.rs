@@ -37,6 +37,7 @@ pub const FIS_SCHEDULER: Function = Function {
         optional(setting::CLUSTER_ARN).when(Condition::DataApi),
         optional(setting::ADMIN_SECRET_ARN).when(Condition::DataApi),
         optional(setting::DATABASE).when(Condition::DataApi),
+        optional(setting::APPLICATION_PROBE).when(Condition::ApplicationProbe),
         optional(setting::EXPERIMENTS),
         optional(setting::WINDOW),
         optional(setting::DAYS),
@@ -52,6 +53,7 @@ pub const FIS_SCHEDULER: Function = Function {
         ),
         // What episodes wrote is read only.
         Grant::table(&["evidence#${database}#*"], &[Table::EVIDENCE]),
+        Grant::table(&["application#${database}"], &[Table::APPLICATION]).when(Condition::ApplicationProbe),
         Grant::of(&[Rds::DESCRIBE, Changes::PENDING]),
         Grant::of(&[Experiments::LOOK, Experiments::START, Experiments::STOP]),
         Grant::of(&[DataApi::RUN]).when(Condition::DataApi),

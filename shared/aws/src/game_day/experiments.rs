@@ -57,7 +57,7 @@ impl Experiments {
     /// The alarms of the stop conditions of every template, and whether the template asserts that they are OK.
     pub(super) async fn stop_alarms(&self) -> Option<Vec<(String, Guard)>> {
         let mut found = Vec::new();
-        for template in self.templates.values() {
+        for (name, template) in &self.templates {
             let answer = self.client.get_experiment_template().id(template).send().await.ok()?;
             let template = answer.experiment_template?;
             let actions = template.actions.unwrap_or_default();
@@ -66,7 +66,11 @@ impl Experiments {
             let asserted: Vec<&str> = parameters.flat_map(|arns| arns.split(',').map(str::trim)).collect();
             let conditions = template.stop_conditions.unwrap_or_default();
             let alarms = conditions.into_iter().filter(|condition| condition.source.as_deref() == Some(ALARM));
-            found.extend(alarms.filter_map(|condition| condition.value).map(|arn| {
+            let alarms: Vec<String> = alarms.filter_map(|condition| condition.value).collect();
+            if alarms.is_empty() {
+                found.push((format!("{name} has none"), Guard::Unasserted));
+            }
+            found.extend(alarms.into_iter().map(|arn| {
                 let guard = if asserted.contains(&arn.as_str()) { Guard::Asserted } else { Guard::Unasserted };
                 (arn, guard)
             }));

@@ -1,5 +1,6 @@
 //! What the preflight asks. Whatever does not answer is None, and None is a reason against it.
 
+use steadfast_core::application::last_acknowledged;
 use steadfast_core::game_day::conduct::Before;
 use steadfast_core::game_day::preflight::Facts;
 use steadfast_core::ports::State;
@@ -15,10 +16,11 @@ const REPORT_AGE_MAX_MS: u128 = 5_000;
 
 impl Scheduler {
     pub(super) async fn facts(&self) -> (Facts, Before) {
-        let (state, topology, backup, alarms, lever) = tokio::join!(
+        let (state, topology, backup, application, alarms, lever) = tokio::join!(
             self.table.load(&self.cluster),
             self.rds.describe(&self.cluster),
             self.table.verification(&self.cluster),
+            self.reports(clock::now()),
             self.experiments.stop_alarms(),
             self.experiments.lever_engaged(),
         );
@@ -39,6 +41,7 @@ impl Scheduler {
             backup_verified: backup.ok().flatten().as_ref().and_then(Run::last_verified),
             stop_alarms: alarms,
             lever_engaged: lever,
+            application_acknowledged: application.ok().and_then(|reports| last_acknowledged(&reports)),
         };
         let before = Before {
             epoch: state.as_ref().map_or(0, latest_epoch),

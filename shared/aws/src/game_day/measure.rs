@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use steadfast_core::application::{Felt, Report, felt};
 use steadfast_core::evidence::{self, Entry, Kind};
 use steadfast_core::game_day::hypothesis::Measured;
 use steadfast_core::game_day::plan::{Record, Stage};
@@ -11,6 +12,8 @@ use steadfast_core::witness::{Outcome, WitnessReport};
 
 use super::Scheduler;
 use super::look::{canary_lost, latest_epoch};
+use crate::clock;
+use crate::functions::APPLICATION_PROBE;
 
 /// A key of the ledger that was begun shortly before the experiment may be committed in it.
 const LEDGER_FROM: Duration = Duration::from_secs(60);
@@ -19,6 +22,11 @@ const BEFORE: Duration = Duration::from_secs(10);
 /// So many zones must agree on anything.
 const QUORUM: usize = 2;
 const LEDGER_LIMIT: Duration = Duration::from_secs(10);
+/// The application probe looks into its books every five seconds, and gives up after four.
+const BOOKS_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// No run of the application probe is longer: its timeout.
+const RUN_AT_MOST: Duration = Duration::from_secs(APPLICATION_PROBE.timeout as u64);
 
 impl Scheduler {
     pub(super) async fn measured(&self, record: &Record) -> Result<Measured, StateError> {
@@ -36,7 +44,30 @@ impl Scheduler {
             Some(database) => database.number(&twice(began), LEDGER_LIMIT).await.ok(),
             None => None,
         };
-        Ok(read(&state, &episodes, record, began, duplicated))
+        let application = self.felt(began).await?;
+        Ok(Measured { application, ..read(&state, &episodes, record, began, duplicated) })
+    }
+
+    /// What the application probe felt; its next look into the books is awaited, for a while.
+    async fn felt(&self, began: Timestamp) -> Result<Option<Felt>, StateError> {
+        let asked = clock::now();
+        loop {
+            let felt = felt(&self.reports(began).await?, began);
+            let is_told = felt.as_ref().is_some_and(|felt| felt.audit.is_some());
+            if !self.application || is_told || clock::now().since(asked) > BOOKS_WITHIN {
+                return Ok(felt);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Of the runs of the application probe that may have been at work then or later; empty where there is none.
+    pub(super) async fn reports(&self, at: Timestamp) -> Result<Vec<Report>, StateError> {
+        if self.application {
+            self.table.application(&self.cluster, at.minus(RUN_AT_MOST)).await
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     async fn fault_at(&self, record: &Record) -> Option<Timestamp> {
@@ -78,6 +109,7 @@ fn read(
         episodes: episodes.len() as u64,
         evidenced: episodes.iter().filter(|entries| is_complete(entries, state)).count() as u64,
         moved: writer.map(|writer| writer != record.writer_before),
+        application: None,
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Scheduler {
     pub experiments: Experiments,
     /// The database as a role that may inject faults and read the ledger; None without a Data API.
     pub database: Option<DataApi>,
+    /// Whether an application probe is asked.
+    pub application: bool,
     /// People.
     pub topic: Topic,
 }

@@ -63,6 +63,16 @@ pub const CA_FILE: Setting =
 /// The DNS server to ask.
 pub const DNS_SERVER: Setting =
     Setting { name: "STEADFAST_DNS_SERVER", wanted: "an address with a port, such as 169.254.169.253:53" };
+/// Where applications connect to.
+pub const ENDPOINT: Setting = Setting {
+    name: "STEADFAST_ENDPOINT",
+    wanted: "the endpoint of the writer with its port, such as orders.cluster-c7.eu-central-1.rds.amazonaws.com:5432",
+};
+/// The application probe that is asked for what it felt.
+pub const APPLICATION_PROBE: Setting = Setting {
+    name: "STEADFAST_APPLICATION_PROBE",
+    wanted: "the name of the application-probe function, or unset where there is none",
+};
 /// A query of the user's own.
 pub const CHECK_SQL: Setting = Setting { name: "STEADFAST_CHECK_SQL", wanted: "a query that finds a row" };
 /// How long one invocation probes.

@@ -10,14 +10,17 @@
 //! | `cluster#ID` | `verification` | the latest verification of the backups, with its version |
 //! | `cluster#ID` | `game-day` | the game day of the latest week, and what became of the weeks before, with its version |
 //! | `cluster#ID` | `witness#AZ` | the latest report of one prober |
+//! | `application#ID` | beginning and name of a run | the latest report of one run of the application probe; removed by TTL |
 //! | `evidence#ID#EPOCH` | sequence, ten digits | one entry of the chain |
 //! | `event#ID` | `seen` | an event that was handled; removed by TTL |
 
+mod application;
 mod game_day;
 pub(crate) mod items;
 mod rotation;
 mod verification;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -228,14 +231,7 @@ impl Table {
         let item = Item::new(&cluster_key(cluster), items::MODE)
             .text(items::MODE, mode.as_str())
             .body(&serde_json::json!({ "mode": mode, "reason": reason, "at": now }));
-        self.client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item.build()))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| self.write_error(&error))
+        self.put(item).await
     }
 
     /// Whether an event was handled before.
@@ -263,14 +259,7 @@ impl Table {
     /// When the table does not answer.
     pub async fn mark_handled(&self, event: &str, now: Timestamp, keep: Duration) -> Result<(), StateError> {
         let item = Item::new(&event_key(event), items::SEEN).number(TTL, now.plus(keep).as_millis() / 1_000);
-        self.client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item.build()))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| self.write_error(&error))
+        self.put(item).await
     }
 
     /// The evidence of one episode, in order.
@@ -283,14 +272,28 @@ impl Table {
         found.iter().map(|item| items::read_body(item, &self.name)).collect()
     }
 
+    /// Puts an item in the place of whatever stands there.
+    async fn put(&self, item: Item) -> Result<(), StateError> {
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item.build())).send().await;
+        put.map(|_| ()).map_err(|error| self.write_error(&error))
+    }
+
     async fn query(&self, partition: String) -> Result<Vec<items::Attributes>, StateError> {
+        self.query_from(partition, None).await
+    }
+
+    /// Every item of a partition whose sort key is not less.
+    async fn query_from(&self, partition: String, from: Option<String>) -> Result<Vec<items::Attributes>, StateError> {
+        let condition = if from.is_some() { "pk = :pk AND sk >= :from" } else { "pk = :pk" };
+        let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(partition))]);
+        values.extend(from.map(|from| (":from".to_owned(), AttributeValue::S(from))));
         let mut pages = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(partition))
+            .key_condition_expression(condition)
+            .set_expression_attribute_values(Some(values))
             .into_paginator()
             .items()
             .send();

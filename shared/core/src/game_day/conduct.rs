@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::catalogue::{Experiment, named, turn};
-use super::hypothesis::{Finding, Measured, judge};
+use super::hypothesis::{Finding, Measured, Sources, judge};
 use super::plan::{self, Experimenting, Known, Record, Stage, Step, Wake};
 use super::preflight::{Demands, Facts, Reason, reasons};
 use super::slot::Slot;
@@ -128,8 +128,8 @@ pub struct Programme {
     pub allowed: Vec<String>,
     /// How long an experiment is watched, instead of its own time.
     pub watch: Option<Duration>,
-    /// Whether the ledger can be read.
-    pub reads_ledger: bool,
+    /// Who can be asked.
+    pub sources: Sources,
 }
 
 /// What came of a wake.
@@ -428,7 +428,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
     async fn judge(&self, broken: Option<End>, outcome: &mut Outcome) -> Result<(), ConductError> {
         let Some(record) = &self.record else { return Ok(()) };
         let measured = self.ground.seen_of(record).await?;
-        let judged = named(&record.experiment).map(|it| judge(&it.hypothesis, &measured, self.programme.reads_ledger));
+        let judged = named(&record.experiment).map(|it| judge(&it.hypothesis, &measured, self.programme.sources));
         let findings = judged.unwrap_or_default();
         let stopped = matches!(record.stage, Stage::Stopping { .. }).then_some(End::Stopped);
         // What is not certain by itself is, when the cluster shows it.
@@ -444,6 +444,7 @@ impl<G: Ground + Sync> Conductor<'_, G> {
             detected_ms: measured.detected_ms,
             outage_ms: measured.outage_ms,
             lost: measured.lost,
+            application: measured.application.clone(),
         };
         let mut weeks = record.weeks.clone();
         weeks.put(week.clone());

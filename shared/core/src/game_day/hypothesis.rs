@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::application::Felt;
+
 /// What is expected of every experiment beside: nothing lost, nothing applied twice, one call at most, and evidence
 /// that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,18 @@ pub struct Measured {
     pub evidenced: u64,
     /// Whether another instance writes than before; None when no instance was seen to commit.
     pub moved: Option<bool>,
+    /// What the application probe felt since the fault; None without one.
+    #[serde(default)]
+    pub application: Option<Felt>,
+}
+
+/// Who can be asked beside evidence and canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// Whether the ledger can be read.
+    pub ledger: bool,
+    /// Whether an application probe is there.
+    pub application: bool,
 }
 
 /// One part of the hypothesis.
@@ -49,8 +63,8 @@ pub struct Finding {
 }
 
 /// Holds what was measured against what was expected. What could not be measured did not hold, but for a detection
-/// where there was nothing to detect. Nothing is expected of a ledger that this installation cannot read.
-pub fn judge(hypothesis: &Hypothesis, measured: &Measured, reads_ledger: bool) -> Vec<Finding> {
+/// where there was nothing to detect. Nothing is expected of what this installation does not have.
+pub fn judge(hypothesis: &Hypothesis, measured: &Measured, sources: Sources) -> Vec<Finding> {
     let seconds = |limit: Duration| format!("{} s", limit.as_secs_f64());
     let mut findings = vec![
         at_most("longest time without a commit", measured.outage_ms, hypothesis.outage_at_most),
@@ -66,8 +80,11 @@ pub fn judge(hypothesis: &Hypothesis, measured: &Measured, reads_ledger: bool) -
             seen: format!("{} of {} episodes", measured.evidenced, measured.episodes),
         },
     ];
-    if reads_ledger {
+    if sources.ledger {
         findings.push(none("protected transactions applied twice", measured.duplicated));
+    }
+    if sources.application {
+        findings.extend(of_application(hypothesis, measured.application.as_ref()));
     }
     if measured.episodes > 0 {
         let limit = hypothesis.detected_at_most;
@@ -91,6 +108,29 @@ pub fn judge(hypothesis: &Hypothesis, measured: &Measured, reads_ledger: bool) -
     findings
 }
 
+/// What an application with the client must not feel.
+fn of_application(hypothesis: &Hypothesis, felt: Option<&Felt>) -> [Finding; 3] {
+    let audit = felt.and_then(|felt| felt.audit);
+    let longest = felt.map(|felt| felt.longest_ms);
+    [
+        none("transfers of the application that failed", felt.map(|felt| felt.errors)),
+        at_most("longest wait of a transfer of the application", longest, hypothesis.outage_at_most),
+        Finding {
+            expectation: "the application's books are as it was told".to_owned(),
+            held: audit.is_some_and(|audit| audit.wrong() == 0),
+            seen: audit.map_or_else(
+                || "nobody looked into them since".to_owned(),
+                |audit| {
+                    let told =
+                        [(audit.lost, "lost"), (audit.duplicated, "twice"), (audit.phantom, "there though denied")];
+                    let told = told.map(|(count, what)| format!("{count} {what}")).join(", ");
+                    format!("{told}, balance {}", audit.balance)
+                },
+            ),
+        },
+    ]
+}
+
 fn at_most(what: &str, measured_ms: Option<u64>, limit: Duration) -> Finding {
     Finding {
         expectation: format!("{what} at most {} s", limit.as_secs_f64()),
@@ -110,12 +150,14 @@ fn none(what: &str, number: Option<u64>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::application::Audit;
 
     const EXPECTED: Hypothesis = Hypothesis {
         detected_at_most: Duration::from_secs(30),
         outage_at_most: Duration::from_secs(120),
         moves: Some(true),
     };
+    const ALL: Sources = Sources { ledger: true, application: true };
 
     fn good() -> Measured {
         Measured {
@@ -127,16 +169,22 @@ mod tests {
             episodes: 1,
             evidenced: 1,
             moved: Some(true),
+            application: Some(unhurt()),
         }
     }
 
+    fn unhurt() -> Felt {
+        Felt { acknowledged: 100, errors: 0, longest_ms: 1_900, audit: Some(Audit::default()) }
+    }
+
     fn held(measured: &Measured) -> bool {
-        judge(&EXPECTED, measured, true).iter().all(|finding| finding.held)
+        judge(&EXPECTED, measured, ALL).iter().all(|finding| finding.held)
     }
 
     #[test]
     fn each_number_decides_by_itself() {
         assert!(held(&good()));
+        let phantom = Audit { phantom: 1, ..Audit::default() };
         for (what, bad) in [
             ("late", Measured { detected_ms: Some(30_001), ..good() }),
             ("undetected", Measured { detected_ms: None, ..good() }),
@@ -146,6 +194,10 @@ mod tests {
             ("called twice", Measured { calls: 2, ..good() }),
             ("no evidence", Measured { evidenced: 0, ..good() }),
             ("stayed", Measured { moved: Some(false), ..good() }),
+            ("failed", Measured { application: Some(Felt { errors: 1, ..unhurt() }), ..good() }),
+            ("waited", Measured { application: Some(Felt { longest_ms: 120_001, ..unhurt() }), ..good() }),
+            ("wrong books", Measured { application: Some(Felt { audit: Some(phantom), ..unhurt() }), ..good() }),
+            ("unread books", Measured { application: Some(Felt { audit: None, ..unhurt() }), ..good() }),
         ] {
             assert!(!held(&bad), "{what}");
         }
@@ -155,7 +207,7 @@ mod tests {
     fn where_nobody_may_act_no_call_is_right() {
         let untouched = Hypothesis { moves: Some(false), ..EXPECTED };
         let stayed = |calls| Measured { calls, moved: Some(false), ..good() };
-        let holds = |measured: &Measured| judge(&untouched, measured, true).iter().all(|finding| finding.held);
+        let holds = |measured: &Measured| judge(&untouched, measured, ALL).iter().all(|finding| finding.held);
         assert!(holds(&stayed(0)) && !holds(&stayed(1)));
     }
 
@@ -166,11 +218,18 @@ mod tests {
             Measured { lost: None, ..good() },
             Measured { duplicated: None, ..good() },
             Measured { moved: None, ..good() },
+            Measured { application: None, ..good() },
         ] {
             assert!(!held(&unmeasured), "{unmeasured:?}");
         }
         let uncounted = Measured { duplicated: None, ..good() };
-        assert!(judge(&EXPECTED, &uncounted, false).iter().all(|finding| finding.held), "there is no ledger to read");
+        assert!(
+            judge(&EXPECTED, &uncounted, Sources { ledger: false, ..ALL }).iter().all(|finding| finding.held),
+            "there is no ledger to read"
+        );
+        let unfelt = Measured { application: None, ..good() };
+        let alone = Sources { application: false, ..ALL };
+        assert!(judge(&EXPECTED, &unfelt, alone).iter().all(|finding| finding.held), "there is no application probe");
         // The platform moved the writer before anybody noticed: nothing was to be detected.
         assert!(held(&Measured { detected_ms: None, calls: 0, episodes: 0, evidenced: 0, ..good() }));
     }

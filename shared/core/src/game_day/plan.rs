@@ -201,12 +201,12 @@ fn unfinished(record: &Record, known: &Known<'_>) -> Step {
             id: 920,
             says: "FIS ended it before anything was broken: an alarm is not OK".to_owned(),
         }]),
-        Experimenting::Stopped => Step::Broken(End::Stopped),
-        Experimenting::Failed => Step::Broken(End::Failed),
+        Experimenting::Stopped => ended(End::Stopped, record, experiment, known),
+        Experimenting::Failed => ended(End::Failed, record, experiment, known),
         Experimenting::Running | Experimenting::Unknown | Experimenting::Completed if known.lost > 0 && !stopping => {
             Step::Stop(format!("{} acknowledged writes are lost: nothing more is to be broken", known.lost))
         }
-        Experimenting::Completed if stopping => Step::Broken(End::Stopped),
+        Experimenting::Completed if stopping => ended(End::Stopped, record, experiment, known),
         Experimenting::Running if stopping => Step::Stop("it was to be ended and runs on".to_owned()),
         Experimenting::Running => Step::Follow,
         Experimenting::Unknown | Experimenting::Completed => watched(record, experiment, known),
@@ -218,17 +218,85 @@ fn watched(record: &Record, experiment: &Experiment, known: &Known<'_>) -> Step 
     let passed = known.now.since(record.began);
     let watch = known.watch.unwrap_or(experiment.watch);
     let over = passed >= watch && !known.open_episode;
-    let given_up = passed >= watch.saturating_mul(2);
-    if over || given_up { Step::Judge } else { Step::Follow }
+    if over || passed >= watch.saturating_mul(2) { Step::Judge } else { Step::Follow }
+}
+
+/// What was ended from outside may have broken something before: an open episode is given the same time to its end.
+fn ended(end: End, record: &Record, experiment: &Experiment, known: &Known<'_>) -> Step {
+    let watch = known.watch.unwrap_or(experiment.watch);
+    let given_up = known.now.since(record.began) >= watch.saturating_mul(2);
+    if known.open_episode && !given_up { Step::Follow } else { Step::Broken(end) }
 }
 
 /// The week as it stands when nothing was broken.
 pub fn unbroken(slot: Slot, experiment: &str, end: End, at: Timestamp, says: String) -> Week {
-    Week { slot, experiment: experiment.to_owned(), end, at, says, detected_ms: None, outage_ms: None, lost: None }
+    Week {
+        slot,
+        experiment: experiment.to_owned(),
+        end,
+        at,
+        says,
+        detected_ms: None,
+        outage_ms: None,
+        lost: None,
+        application: None,
+    }
 }
 
 /// Reasons in one sentence.
 pub fn told(reasons: &[Reason]) -> String {
     let words: Vec<String> = reasons.iter().map(|reason| format!("{} {}", reason.id, reason.says)).collect();
     words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGAN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const WATCH: Duration = Duration::from_secs(60);
+
+    fn running() -> Record {
+        Record {
+            slot: Slot::of(BEGAN),
+            experiment: "failover".to_owned(),
+            stage: Stage::Running { id: Some("EXP1".to_owned()), certain: true },
+            at: BEGAN,
+            began: BEGAN,
+            epoch_before: 3,
+            writer_before: "orders-1".to_owned(),
+            canary_lost_before: 0,
+            verdict: "running".to_owned(),
+            says: String::new(),
+            attempt: 0,
+            weeks: Weeks::default(),
+            evidence: Head::default(),
+            version: 2,
+        }
+    }
+
+    fn step(experimenting: Experimenting, open_episode: bool, after: u64) -> Step {
+        let known = Known {
+            now: BEGAN.plus(Duration::from_secs(after)),
+            wake: Wake::Sweep,
+            reasons: &[],
+            turn: None,
+            watch: Some(WATCH),
+            experimenting,
+            open_episode,
+            lost: 0,
+        };
+        next(Some(&running()), &known)
+    }
+
+    #[test]
+    fn what_was_ended_from_outside_is_judged_when_its_episode_is_over() {
+        for (shown, end) in [(Experimenting::Stopped, End::Stopped), (Experimenting::Failed, End::Failed)] {
+            assert_eq!(step(shown, true, 5), Step::Follow, "{end}");
+            assert_eq!(step(shown, false, 5), Step::Broken(end));
+            assert_eq!(step(shown, true, 120), Step::Broken(end), "an episode that does not end is given up");
+        }
+        assert_eq!(step(Experimenting::Completed, true, 61), Step::Follow);
+        assert_eq!(step(Experimenting::Completed, true, 120), Step::Judge);
+    }
 }

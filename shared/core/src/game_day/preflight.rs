@@ -9,6 +9,9 @@ use crate::mode::Mode;
 use crate::time::Timestamp;
 use crate::topology::ClusterStatus;
 
+/// The application probe reports every five seconds; one that is silent for longer than this is not at work.
+const APPLICATION_AGE_MAX: Duration = Duration::from_secs(30);
+
 /// When experiments are allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calendar {
@@ -93,6 +96,8 @@ pub struct Facts {
     pub stop_alarms: Option<Vec<(String, Guard)>>,
     /// Whether the account's safety lever is engaged.
     pub lever_engaged: Option<bool>,
+    /// When the application probe had a transfer acknowledged last.
+    pub application_acknowledged: Option<Timestamp>,
 }
 
 /// What is asked of the facts.
@@ -104,6 +109,8 @@ pub struct Demands {
     pub instances: usize,
     /// At most so much lag.
     pub lag_max: Duration,
+    /// Whether an application probe must be at work.
+    pub application: bool,
     /// A verified backup is not older.
     pub backup_age_max: Duration,
     /// When.
@@ -156,6 +163,10 @@ pub fn reasons(facts: &Facts, demands: &Demands, now: Timestamp) -> Vec<Reason> 
     });
     let lag = facts.lag_ms.filter(|lag| u128::from(*lag) > demands.lag_max.as_millis());
     object(360, lag.is_some(), &|| format!("a reader lags by {} ms", lag.unwrap_or_default()));
+    let heard = facts.application_acknowledged.filter(|at| now.since(*at) <= APPLICATION_AGE_MAX);
+    object(370, demands.application && heard.is_none(), &|| {
+        format!("the application probe had no transfer acknowledged for {} s", APPLICATION_AGE_MAX.as_secs())
+    });
     // 4xx Is somebody else at work?
     object(410, facts.changes.is_none(), &|| "pending maintenance cannot be read".to_owned());
     let changes = facts.changes.as_deref().unwrap_or_default();
@@ -201,6 +212,7 @@ mod tests {
             backup_verified: Some(now().minus(20 * HOUR)),
             stop_alarms: Some(vec![("person-called".to_owned(), Guard::Asserted)]),
             lever_engaged: Some(false),
+            application_acknowledged: Some(now().minus(Duration::from_secs(4))),
         }
     }
 
@@ -209,6 +221,7 @@ mod tests {
             witnesses: 3,
             instances: 3,
             lag_max: Duration::from_secs(1),
+            application: true,
             backup_age_max: 48 * HOUR,
             calendar: Calendar { from_hour: 9, until_hour: 16, days: vec![2, 3, 4], freezes: Vec::new() },
         }
@@ -234,6 +247,8 @@ mod tests {
             (340, Facts { instances: 2, ..whole() }),
             (350, Facts { healthy_witnesses: 2, ..whole() }),
             (360, Facts { lag_ms: Some(1_001), ..whole() }),
+            (370, Facts { application_acknowledged: None, ..whole() }),
+            (370, Facts { application_acknowledged: Some(now().minus(Duration::from_secs(31))), ..whole() }),
             (410, Facts { changes: None, ..whole() }),
             (420, Facts { changes: Some(vec!["system-update".to_owned()]), ..whole() }),
             (510, Facts { backup_verified: None, ..whole() }),
@@ -256,9 +271,12 @@ mod tests {
             ("2026-08-24T10:00:00Z", vec![110]),
             ("2026-08-28T10:00:00Z", vec![110]),
         ] {
-            let facts = Facts { backup_verified: Some(at(moment)), ..whole() };
+            let fresh = Some(at(moment));
+            let facts = Facts { backup_verified: fresh, application_acknowledged: fresh, ..whole() };
             assert_eq!(ids(&facts, &demands(), at(moment)), expected, "{moment}");
         }
+        let alone = Demands { application: false, ..demands() };
+        assert_eq!(ids(&Facts { application_acknowledged: None, ..whole() }, &alone, now()), Vec::<u16>::new());
         let night = Calendar { from_hour: 22, until_hour: 4, ..Calendar::always() };
         assert!(night.is_open(at("2026-08-26T23:00:00Z")) && night.is_open(at("2026-08-26T03:59:00Z")));
         assert!(!night.is_open(at("2026-08-26T12:00:00Z")));

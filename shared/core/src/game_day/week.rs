@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::slot::Slot;
+use crate::application::Felt;
 use crate::notice::{Notice, Severity};
 use crate::time::Timestamp;
 use crate::topology::ClusterId;
@@ -72,6 +73,9 @@ pub struct Week {
     /// Acknowledged writes that were lost: the achieved recovery point in writes.
     #[serde(default)]
     pub lost: Option<u64>,
+    /// What the application probe felt; None without one.
+    #[serde(default)]
+    pub application: Option<Felt>,
 }
 
 /// All weeks that are remembered, the oldest first, one for each slot.
@@ -145,6 +149,7 @@ mod tests {
             detected_ms: None,
             outage_ms: None,
             lost: None,
+            application: None,
         }
     }
 

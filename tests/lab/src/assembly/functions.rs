@@ -12,6 +12,9 @@ use super::{LabConfig, Resources, experiments, names};
 use crate::lambda::{FailureDestination, FunctionSpec, Settings};
 use crate::postgres::Cluster;
 
+/// The condition under which the application probe is at work.
+const APPLICATION_PROBE: &str = "application_probe";
+
 /// Where the functions find AWS, in the variables of the AWS SDK.
 pub(super) struct Endpoints {
     pub(super) emulator: String,
@@ -37,12 +40,13 @@ pub(super) struct Tick {
     pub(super) payload: String,
 }
 
-/// Everything that is scheduled: every prober, and the coordinator's sweep. Those of rotations and verifications are
-/// ticked by their own drills, step by step.
-pub(super) fn scheduled(deployment: Deployment) -> Result<Vec<Tick>, AssemblyError> {
+/// Everything that is scheduled: every prober, the coordinator's sweep, and the application probe where it is at work.
+/// Those of rotations and verifications are ticked by their own drills, step by step.
+pub(super) fn scheduled(deployment: Deployment, application_probe: bool) -> Result<Vec<Tick>, AssemblyError> {
     let mut ticks = Vec::new();
-    for (kind, function) in deployed::functions(deployment)?.into_iter().filter(|(_, function)| function.when.is_none())
-    {
+    let wanted = |when: Option<&str>| when.is_none() || (when == Some(APPLICATION_PROBE) && application_probe);
+    let functions = deployed::functions(deployment)?.into_iter();
+    for (kind, function) in functions.filter(|(_, function)| wanted(function.when.as_deref())) {
         if let (Some(expression), Some(input)) = (&function.schedule_expression, &function.schedule_input) {
             let payload = deployed::filled(input, names::CLUSTER);
             let tick = |(function, _, _)| Tick { function, expression: expression.clone(), payload: payload.clone() };
@@ -128,6 +132,7 @@ fn holds(condition: Option<&str>, config: &LabConfig, resources: &Resources) -> 
         Some("cluster" | "data_api" | "serverless") => config.deployment == Deployment::Cluster,
         Some("instance") => config.deployment == Deployment::Instance,
         Some("pin") => resources.zone.is_some(),
+        Some(APPLICATION_PROBE) => config.application_probe,
         Some(_) => false,
     }
 }
@@ -143,7 +148,9 @@ fn shared_values(config: &LabConfig, resources: &Resources, endpoints: &Endpoint
         ("STEADFAST_COORDINATOR", names::COORDINATOR.to_owned()),
         ("STEADFAST_DRAINER", names::DRAINER.to_owned()),
         ("STEADFAST_DATABASE", names::DATABASE.to_owned()),
-        ("STEADFAST_READ_WRITE_ROLES", names::APPLICATION.to_owned()),
+        ("STEADFAST_ENDPOINT", format!("{}:{}", names::writer_endpoint(config.deployment), names::PORT)),
+        ("STEADFAST_APPLICATION_PROBE", names::APPLICATION_PROBE.to_owned()),
+        ("STEADFAST_READ_WRITE_ROLES", format!("{},{}", names::APPLICATION, names::APPLICATION_PROBE_ROLE)),
         ("STEADFAST_ADMIN_SECRET_ARN", resources.master_secret_arn.clone()),
         ("STEADFAST_TEMPLATES", experiments::named(config.deployment)),
         ("STEADFAST_WATCH_FOR", format!("{}s", experiments::WATCH.as_secs())),
@@ -177,6 +184,7 @@ fn values_of_view(cluster: &Cluster, view: u8, az: Option<&str>) -> BTreeMap<&'s
 fn secret_of(resources: &Resources, login: &str) -> String {
     match login {
         "drainer" => resources.drainer_secret_arn.clone(),
+        "application_probe" => resources.application_probe_secret_arn.clone(),
         _ => resources.prober_secret_arn.clone(),
     }
 }

@@ -24,8 +24,10 @@ use aws_config::SdkConfig;
 use serde_json::{Value, json};
 use steadfast_aws::secret::Credentials;
 use steadfast_aws::state::Table;
+use steadfast_core::application;
 use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
+use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, Deployment};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -77,6 +79,8 @@ pub struct LabConfig {
     pub rotator: BTreeMap<&'static str, String>,
     /// By how much the latest restorable point in time trails the present; None: by as much as on AWS.
     pub restorable_lag: Option<Duration>,
+    /// Whether the application probe is at work.
+    pub application_probe: bool,
     /// Whether there is a private hosted zone with a name that is pinned to the writer.
     pub pin: bool,
     /// Where the Invoke API listens; port 0 for any.
@@ -97,6 +101,7 @@ impl LabConfig {
             coordinator: BTreeMap::new(),
             rotator: BTreeMap::new(),
             restorable_lag: None,
+            application_probe: false,
             pin: false,
             invoke: ANY_PORT,
         }
@@ -125,6 +130,8 @@ pub struct Lab {
     pub aws: SdkConfig,
     /// What is watched.
     pub deployment: Deployment,
+    /// Whether the application probe is at work.
+    pub application_probe: bool,
     /// Backups, and what was restored from them.
     pub vault: PostgresVault,
     /// By secret: what it is going to hold.
@@ -147,7 +154,7 @@ impl Lab {
         );
         let (emulator, cluster) = (emulator?, Arc::new(cluster?));
         let aws = resources::emulator_config(&emulator.endpoint()).await;
-        let mut resources = Resources::create(&aws, config.deployment).await?;
+        let mut resources = Resources::create(&aws, config).await?;
         if config.pin {
             resources.zone = Some(hosted_zone::create(&aws).await?);
         }
@@ -167,7 +174,7 @@ impl Lab {
         let services = Services::start(emulator.address(), lambda.address()).await?;
         let fis = experiments::start(&cluster, config.deployment, rds.address(), &aws).await?;
         let (events, rotating, wires) = (EventDelivery::default(), Mutex::default(), JoinSet::new());
-        let deployment = config.deployment;
+        let (deployment, application_probe) = (config.deployment, config.application_probe);
         let mut lab = Self {
             cluster,
             rds,
@@ -179,6 +186,7 @@ impl Lab {
             resources,
             aws,
             deployment,
+            application_probe,
             vault,
             rotating,
             emulator,
@@ -307,6 +315,27 @@ impl Lab {
         }
     }
 
+    /// Waits until the application probe has had a transfer acknowledged and its books read.
+    ///
+    /// # Errors
+    ///
+    /// [`AssemblyError::NotReady`] with the last reports.
+    pub async fn until_transferring(&self) -> Result<(), AssemblyError> {
+        let (began, asked) = (Instant::now(), steadfast_aws::clock::now());
+        loop {
+            let reports = self.table.application(&self.cluster_id(), asked.minus(READY_LIMIT)).await?;
+            let is_at_work = |at: &Timestamp| *at > asked;
+            let audited = reports.iter().filter_map(|report| report.audit).any(|audit| is_at_work(&audit.at));
+            if audited && application::last_acknowledged(&reports).as_ref().is_some_and(is_at_work) {
+                return Ok(());
+            }
+            if began.elapsed() > READY_LIMIT {
+                return Err(AssemblyError::NotReady { limit: READY_LIMIT, seen: format!("{reports:?}") });
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// The emulator, for faults.
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
@@ -396,7 +425,7 @@ impl Lab {
 
     /// A schedule's first tick may be a minute away; a deployment sends the first one itself.
     async fn first_ticks(&self) -> Result<(), AssemblyError> {
-        for tick in functions::scheduled(self.deployment)? {
+        for tick in functions::scheduled(self.deployment, self.application_probe)? {
             self.lambda.invoke_async(&tick.function, tick.payload.into_bytes()).await?;
         }
         Ok(())

@@ -26,6 +26,8 @@ pub const MASTER: &str = "bank_master";
 pub const APPLICATION: &str = "bank_app";
 /// The prober's role.
 pub const PROBER_ROLE: &str = "steadfast_prober";
+/// Login of the application probe.
+pub const APPLICATION_PROBE_ROLE: &str = "steadfast_application_probe";
 /// The drainer's role.
 pub const DRAINER_ROLE: &str = "steadfast_drainer";
 /// The state table.
@@ -55,6 +57,8 @@ pub const VERIFIER: &str = "backup-verifier";
 pub const ROTATOR: &str = "secret-rotator";
 /// The scheduler of game days.
 pub const SCHEDULER: &str = "fis-scheduler";
+/// The application probe.
+pub const APPLICATION_PROBE: &str = "application-probe";
 /// The prober's crate; its functions carry the zone as a suffix.
 pub const PROBER: &str = "health-prober";
 

@@ -18,7 +18,7 @@ use steadfast_core::topology::Deployment;
 use steadfast_infra::bootstrap::{self, Connection, DataApi, Login};
 
 use super::error::{AssemblyError, call};
-use super::{events, functions, names};
+use super::{LabConfig, events, functions, names};
 use crate::postgres::Cluster;
 
 /// ARNs and URLs of what was made.
@@ -40,6 +40,8 @@ pub struct Resources {
     pub prober_secret_arn: String,
     /// Secret of the drainer.
     pub drainer_secret_arn: String,
+    /// Secret of the application probe.
+    pub application_probe_secret_arn: String,
     /// Secret of the application.
     pub application_secret_arn: String,
 }
@@ -56,14 +58,14 @@ pub async fn emulator_config(endpoint: &str) -> SdkConfig {
 
 impl Resources {
     /// Makes everything, for a fresh emulator.
-    pub(super) async fn create(aws: &SdkConfig, deployment: Deployment) -> Result<Self, AssemblyError> {
+    pub(super) async fn create(aws: &SdkConfig, config: &LabConfig) -> Result<Self, AssemblyError> {
         create_table(&aws_sdk_dynamodb::Client::new(aws)).await?;
         events::create_rule(aws).await?;
         let sqs = aws_sdk_sqs::Client::new(aws);
         let (notices_url, notices_arn) = create_queue(&sqs, "steadfast-notices").await?;
         let (ticks_url, ticks_arn) = create_queue(&sqs, "steadfast-ticks").await?;
         let (failures_url, _) = create_queue(&sqs, "steadfast-failures").await?;
-        create_schedules(&aws_sdk_scheduler::Client::new(aws), &ticks_arn, deployment).await?;
+        create_schedules(&aws_sdk_scheduler::Client::new(aws), &ticks_arn, config).await?;
         let topic_arn = create_topic(&aws_sdk_sns::Client::new(aws), &notices_arn).await?;
         let secrets = aws_sdk_secretsmanager::Client::new(aws);
         Ok(Self {
@@ -75,6 +77,12 @@ impl Resources {
             master_secret_arn: create_secret(&secrets, "lab/master", names::MASTER).await?,
             prober_secret_arn: create_secret(&secrets, "lab/prober", names::PROBER_ROLE).await?,
             drainer_secret_arn: create_secret(&secrets, "lab/drainer", names::DRAINER_ROLE).await?,
+            application_probe_secret_arn: create_secret(
+                &secrets,
+                "lab/application-probe",
+                names::APPLICATION_PROBE_ROLE,
+            )
+            .await?,
             application_secret_arn: create_secret(&secrets, "lab/application", names::APPLICATION).await?,
         })
     }
@@ -118,6 +126,8 @@ pub(super) async fn bootstrap(
         .retry_config(RetryConfig::disabled())
         .build();
     let prober = Login { credentials: credentials(aws, &resources.prober_secret_arn).await?, group: "steadfast_probe" };
+    let probe = credentials(aws, &resources.application_probe_secret_arn).await?;
+    let probe = Login { credentials: probe, group: "steadfast_transfer" };
     match deployment {
         Deployment::Cluster => {
             let drainer = credentials(aws, &resources.drainer_secret_arn).await?;
@@ -128,14 +138,14 @@ pub(super) async fn bootstrap(
                 admin_secret_arn: resources.master_secret_arn.clone(),
                 name: names::DATABASE.to_owned(),
             };
-            Ok(bootstrap::bootstrap(&database, &[prober, drainer]).await?)
+            Ok(bootstrap::bootstrap(&database, &[prober, drainer, probe]).await?)
         }
         Deployment::Instance => {
             let connector = Connector::new(cluster.ca_file(), Resolver::new(Some(cluster.resolver_address(0)))?)?;
             let (host, port) = (names::writer_endpoint(deployment), names::PORT);
             let master = credentials(aws, &resources.master_secret_arn).await?;
             let database = Connection::open(&connector, host, port, names::DATABASE, &master).await?;
-            Ok(bootstrap::bootstrap(&database, &[prober]).await?)
+            Ok(bootstrap::bootstrap(&database, &[prober, probe]).await?)
         }
     }
 }
@@ -236,13 +246,13 @@ fn secret_text(username: &str, password: &str) -> String {
 async fn create_schedules(
     client: &aws_sdk_scheduler::Client,
     queue_arn: &str,
-    deployment: Deployment,
+    config: &LabConfig,
 ) -> Result<(), AssemblyError> {
     let built = |error: aws_sdk_scheduler::error::BuildError| AssemblyError::Call {
         action: "CreateSchedule",
         cause: error.to_string(),
     };
-    for tick in functions::scheduled(deployment)? {
+    for tick in functions::scheduled(config.deployment, config.application_probe)? {
         let function = tick.function;
         let payload: serde_json::Value = serde_json::from_str(&tick.payload).unwrap_or_default();
         let input = json!({ "function": function, "payload": payload }).to_string();

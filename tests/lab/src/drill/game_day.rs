@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use steadfast_aws::clock;
+use steadfast_core::application::Felt;
 use steadfast_core::evidence;
 use steadfast_core::game_day::catalogue::{self, Experiment};
 use steadfast_core::game_day::conduct::Outcome;
@@ -63,6 +64,8 @@ pub struct GameDayResult {
     pub lost: u64,
     /// Transfers that are there more than once.
     pub duplicated: u64,
+    /// What the application probe felt.
+    pub application: Option<Felt>,
     /// What is wrong; empty when it passed.
     pub failures: Vec<String>,
     /// The page.
@@ -90,6 +93,9 @@ impl GameDay {
     pub(super) async fn carry_out(&self, lab: &Lab, timeline: &Timeline<'_>) -> Result<bool, DrillError> {
         verify_backup(lab).await?;
         lab.until_healthy().await?;
+        if lab.application_probe {
+            lab.until_transferring().await?;
+        }
         let ordered_at = clock::now();
         let order = json!({ "cluster": names::CLUSTER, "order": "game_day", "experiment": self.experiment.name });
         let answer = lab.invoke(names::SCHEDULER, &order).await?;
@@ -179,7 +185,8 @@ pub async fn game_day(
     let experiment = catalogue::named(experiment).ok_or_else(unknown)?;
     let game_day = GameDay { experiment, conducted: RefCell::default() };
     let plan = DrillPlan::new(scenario(experiment)?, output);
-    let mut run = one_run(lab, &plan, 1, progress, Course::GameDay(&game_day)).await?;
+    let lab = LabConfig { application_probe: true, ..lab.clone() };
+    let mut run = one_run(&lab, &plan, 1, progress, Course::GameDay(&game_day)).await?;
     run.expectations = game_day.judged();
     let result = finished(&plan, &game_day, run)?;
     result::write_json(&output.join(FILE), &result)?;
@@ -191,7 +198,7 @@ fn finished(plan: &DrillPlan, game_day: &GameDay, run: RunResult) -> Result<Game
     let started = conducted.as_ref().map_or(0, |conducted| conducted.started);
     let broken_chain = conducted.as_ref().and_then(|conducted| conducted.broken_chain.clone());
     let (week, measured) = conducted.map(|it| (it.outcome.week, it.outcome.measured)).unwrap_or_default();
-    let detected_ms = measured.and_then(|measured| measured.detected_ms);
+    let detected_ms = measured.as_ref().and_then(|measured| measured.detected_ms);
     let mut drill = DrillResult::new(plan, vec![run], None);
     let end = week.as_ref().map(|week| week.end);
     let says = week.map_or_else(|| "the scheduler has not judged it".to_owned(), |week| week.says);
@@ -213,6 +220,7 @@ fn finished(plan: &DrillPlan, game_day: &GameDay, run: RunResult) -> Result<Game
         outage_s: run.map_or(0.0, |run| run.outage_s),
         lost: drill.summary.lost,
         duplicated: drill.summary.duplicated,
+        application: measured.and_then(|measured| measured.application),
         failures: drill.failures,
         report,
     })

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use steadfast_core::evidence::Entry;
 use steadfast_core::game_day::conduct::{Outcome, Programme, conduct};
+use steadfast_core::game_day::hypothesis::Sources;
 use steadfast_core::game_day::plan::{Record, Wake};
 use steadfast_core::game_day::preflight::{Calendar, Demands, Freeze};
 use steadfast_core::game_day::slot::Slot;
@@ -131,12 +132,13 @@ fn programme(freezes: Vec<Freeze>) -> Programme {
             witnesses: 3,
             instances: 3,
             lag_max: Duration::from_secs(1),
+            application: true,
             backup_age_max: 48 * HOUR,
             calendar: Calendar { from_hour: 8, until_hour: 18, days: Vec::new(), freezes },
         },
         allowed: Vec::new(),
         watch: None,
-        reads_ledger: true,
+        sources: Sources { ledger: true, application: true },
     }
 }
 

@@ -49,6 +49,10 @@ pub enum Turn {
     Doubled,
     /// An episode has no evidence.
     EvidenceMissing,
+    /// The application probe is silent.
+    ApplicationSilent,
+    /// Transfers of the application probe fail.
+    ApplicationFails,
     /// The longest time without a commit cannot be told.
     NobodyCanMeasure,
     /// An episode is open on Monday, and closed when an operator orders it again on Wednesday.
@@ -108,8 +112,8 @@ pub(super) const YEAR: [Turn; 52] = {
         T::NobodyCanMeasure,
         T::Quiet,
         T::SkippedThenDone,
-        T::Quiet,
-        T::Quiet,
+        T::ApplicationSilent,
+        T::ApplicationFails,
         T::Quiet,
     ]
 };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use steadfast_core::application::{Audit, Felt};
 use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::game_day::catalogue::{Experiment, Means};
 use steadfast_core::game_day::conduct::{Before, Ground, Shown, Started};
@@ -24,6 +25,8 @@ use super::{DAY, HOUR};
 /// For so long an experiment runs, and an episode of it is open.
 const RUNS: Duration = Duration::from_secs(60);
 const EPISODE: Duration = Duration::from_secs(20);
+/// So old is the latest report of the application probe.
+const REPORTS_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct World {
     inner: Mutex<Inner>,
@@ -131,6 +134,7 @@ impl Ground for World {
             backup_verified: Some(now.minus(if is(Turn::StaleBackup) { 9 * DAY } else { 8 * HOUR })),
             stop_alarms: Some(vec![("person-called".to_owned(), guard)]),
             lever_engaged: Some(is(Turn::LeverEngaged)),
+            application_acknowledged: Some(now.minus(if is(Turn::ApplicationSilent) { HOUR } else { REPORTS_EVERY })),
         };
         (facts, Before { epoch: 3, writer: "orders-1".to_owned(), canary_lost: 0 })
     }
@@ -206,6 +210,12 @@ impl Ground for World {
             episodes,
             evidenced: if turn == Turn::EvidenceMissing { 0 } else { episodes },
             moved: Some(!untouched),
+            application: Some(Felt {
+                acknowledged: 120,
+                errors: if turn == Turn::ApplicationFails { 2 } else { 0 },
+                longest_ms: outage,
+                audit: Some(Audit { at: record.at, ..Audit::default() }),
+            }),
         })
     }
 
