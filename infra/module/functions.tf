@@ -164,7 +164,11 @@ resource "aws_lambda_function" "this" {
   dynamic "vpc_config" {
     for_each = local.kinds[each.value.kind].in_vpc ? [each.value.az] : []
     content {
-      subnet_ids         = vpc_config.value == null ? values(local.function_subnet_ids) : [local.function_subnet_ids[vpc_config.value]]
+      subnet_ids = (
+        vpc_config.value != null ? [local.function_subnet_ids[vpc_config.value]]
+        : each.key == "application-probe" ? local.application_probe_subnet_ids
+        : values(local.function_subnet_ids)
+      )
       security_group_ids = [aws_security_group.functions[0].id]
     }
   }

@@ -17,6 +17,10 @@ locals {
     } : {
     for position, az in var.azs : az => try(coalescelist(var.function_subnet_ids, var.subnet_ids)[position], null)
   }
+  # Where functions share the database's subnets, a drill on one of them would cut the application off with it.
+  application_probe_subnet_ids = [
+    for az, id in local.function_subnet_ids : id if !(local.game_days && az == local.drill_zone && id == local.database_subnets[az].id)
+  ]
   route_table_ids = local.create_vpc ? [aws_route_table.private[0].id] : var.route_table_ids
 }
 

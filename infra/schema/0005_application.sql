@@ -24,19 +24,22 @@ CREATE INDEX IF NOT EXISTS application_transfer_key ON steadfast.application_tra
 
 CREATE INDEX IF NOT EXISTS application_transfer_at ON steadfast.application_transfer (at);
 
--- Deletes up to `most` transfers that are older than the ledger keeps its rows at least, each with its row there; returns
--- how many. Whose keys are others' is left to steadfast.prune.
+-- Deletes up to `most` transfers that are older than the ledger keeps its rows at least, each with its row there, and
+-- the probe's own processes; returns how many transfers. A row of the ledger must be as old by each of its times, as
+-- for steadfast.prune: whoever writes a transfer under another's key removes nothing that is still asked for.
 CREATE OR REPLACE FUNCTION steadfast.forget_transfers(most integer DEFAULT 5000) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  horizon timestamptz := clock_timestamp() - interval '48 hours';
   forgotten uuid[];
 BEGIN
-  forgotten := ARRAY(SELECT t.key FROM steadfast.application_transfer t
-    WHERE t.at < clock_timestamp() - interval '48 hours' ORDER BY t.at LIMIT most);
-  DELETE FROM steadfast.ledger WHERE key = ANY (forgotten);
-  DELETE FROM steadfast.application_transfer WHERE key = ANY (forgotten)
-    AND at < clock_timestamp() - interval '48 hours';
+  horizon := least(horizon, (SELECT min(oldest) FROM steadfast.client));
+  forgotten := ARRAY(SELECT t.key FROM steadfast.application_transfer t WHERE t.at < horizon ORDER BY t.at LIMIT most);
+  DELETE FROM steadfast.ledger l WHERE l.key = ANY (forgotten)
+    AND l.key < steadfast.key_at(horizon) AND l.at < horizon AND coalesce(l.asked, l.at) < horizon;
+  DELETE FROM steadfast.application_transfer t WHERE t.key = ANY (forgotten) AND t.at < horizon;
+  DELETE FROM steadfast.client c WHERE c.application = 'application-probe' AND c.oldest IS NULL AND c.seen < horizon;
   RETURN coalesce(array_length(forgotten, 1), 0);
 END $$;
 
@@ -50,7 +53,8 @@ END $$;
 
 GRANT steadfast_application TO steadfast_transfer;
 
-GRANT SELECT, INSERT ON steadfast.application_transfer TO steadfast_transfer;
+-- When a transfer was made is the server's to say.
+GRANT SELECT, INSERT (key, run, number, source, target, amount) ON steadfast.application_transfer TO steadfast_transfer;
 
 GRANT SELECT, UPDATE (balance) ON steadfast.application_account TO steadfast_transfer;
 

@@ -101,7 +101,7 @@ fn databases(plan: &Plan, load: Load) -> Vec<Line> {
     }
     let clusters = count(plan, "aws_rds_cluster");
     lines.push(line("Aurora storage", clusters * load.storage_gib, "GiB", 0.1));
-    lines.push(line("Aurora requests", clusters * load.million_requests, "million", 0.2));
+    lines.push(line("Aurora requests", clusters * (load.million_requests + transfers(plan)), "million", 0.2));
     lines.push(line(
         "RDS storage with standby",
         sum(plan, "aws_db_instance", |values| values["allocated_storage"].as_f64().unwrap_or_default()),
@@ -146,7 +146,7 @@ fn counted(plan: &Plan) -> Vec<Line> {
         |values: &Value| if values["vpc_endpoint_type"] == "Interface" { zones(values) * HOURS } else { 0.0 };
     let health = |values: &Value| if values["type"] == "CALCULATED" { 0.5 } else { 1.0 };
     // Ours have one name for each zone, or one; with fifteen metrics they are about so many.
-    let metrics = count(plan, "aws_lambda_function").min(1.0) * 22.0;
+    let metrics = count(plan, "aws_lambda_function").min(1.0) * 22.0 + application_probes(plan) * 4.0;
     vec![
         line("interface endpoints", sum(plan, "aws_vpc_endpoint", endpoint), "zone hours", 0.01),
         line("keys", count(plan, "aws_kms_key"), "", 1.0),
@@ -160,11 +160,22 @@ fn counted(plan: &Plan) -> Vec<Line> {
     ]
 }
 
-/// Each prober writes its report once a second; the coordinator reads every minute.
+/// Each prober writes its report once a second; the coordinator reads every minute. The reports of the application probe
+/// grow to 6 KiB, two of them every five seconds.
 fn state(plan: &Plan) -> Vec<Line> {
     let reports = sum(plan, "aws_lambda_function", |values| if is_prober(values) { SECONDS / 1e6 } else { 0.0 });
+    let felt = application_probes(plan) * SECONDS * 2.2 / 5.0 * 3.5 / 1e6;
     // With point-in-time recovery and less than a GiB stored, writes are all that counts.
-    vec![line("state table writes", reports, "million", 0.625)]
+    vec![line("state table writes", reports + felt, "million", 0.625)]
+}
+
+/// Four transfers a second write about ten blocks each, ledger, indexes and their end after two days included.
+fn transfers(plan: &Plan) -> f64 {
+    application_probes(plan) * SECONDS * 4.4 * 10.0 / 1e6
+}
+
+fn application_probes(plan: &Plan) -> f64 {
+    sum(plan, "aws_lambda_function", |values| if is_application_probe(values) { 1.0 } else { 0.0 })
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn the_weeks_of_game_days_are_a_trend() {
 
 #[test]
 fn what_the_application_probe_felt_is_told_with_its_books() {
-    let felt = Felt { acknowledged: 118, errors: 0, longest_ms: 1_240, audit: Some(Audit::default()) };
+    let felt = Felt { acknowledged: 118, errors: 0, longest_ms: 1_240, silent_ms: 900, audit: Some(Audit::default()) };
     let shown = |felt: &Felt| {
         let mut game_day = game_day();
         game_day.weeks.put(Week { application: Some(felt.clone()), ..game_day.weeks.all()[2].clone() });

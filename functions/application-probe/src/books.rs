@@ -2,10 +2,12 @@
 //! fencing epoch, and no node with a lower one is asked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use steadfast_aws::clock;
 use steadfast_client::{Client, HoldError};
 use steadfast_core::application::{Audit, Report};
+use tokio::time::timeout;
 
 /// Transfers and rows of the ledger that nobody asks for any more are deleted, so many at most each time.
 const FORGET: &str = "SELECT steadfast.forget_transfers()";
@@ -21,7 +23,7 @@ pub(crate) enum BooksError {
 
 /// Looks into the books for what this report says of its run. Safe to cancel.
 pub(crate) async fn audit(client: &Client, report: &Report) -> Result<Audit, BooksError> {
-    let at = clock::now();
+    let (at, epoch) = (clock::now(), client.epoch());
     let session = client.session().await?;
     let counted = "SELECT number, count(*) FROM steadfast.application_transfer WHERE run = $1 GROUP BY number";
     let rows = session.plain().query(counted, &[&report.run]).await?;
@@ -29,12 +31,14 @@ pub(crate) async fn audit(client: &Client, report: &Report) -> Result<Audit, Boo
     let rows: BTreeMap<u64, u64> = rows.iter().map(|row| (number(row.get(0)), number(row.get(1)))).collect();
     let summed = "SELECT coalesce(sum(balance), 0)::bigint FROM steadfast.application_account";
     let balance: i64 = session.plain().query_one(summed, &[]).await?.get(0);
-    Ok(report.audit(at, &rows, balance))
+    Ok(report.audit(at, epoch, &rows, balance))
 }
 
-/// Deletes what is old.
-pub(crate) async fn forget(client: &Client) {
-    if let Err(error) = client.unprotected(FORGET, &[]).await {
-        tracing::warn!(%error, "old transfers stay until the next run");
+/// Deletes what is old, for so long at most: the next run goes on.
+pub(crate) async fn forget(client: &Client, limit: Duration) {
+    match timeout(limit, client.unprotected(FORGET, &[])).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "old transfers stay until the next run"),
+        Err(_) => tracing::warn!("old transfers are not deleted in time"),
     }
 }

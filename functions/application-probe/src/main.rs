@@ -13,6 +13,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use steadfast_aws::{log, startup};
 use steadfast_core::hint::{self, Hint};
+use steadfast_core::time::Timestamp;
 
 use setup::Setup;
 
@@ -30,7 +31,8 @@ async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error
         log::audit(FUNCTION, "ignored", &json!({ "cluster": cluster }));
         return Ok(json!({ "ignored": "not a tick for this cluster", "mine": setup.cluster }));
     }
-    let summary = run::run(setup, &event.context.request_id).await?;
+    let until = Timestamp::from_millis(event.context.deadline).minus(setup::MARGIN);
+    let summary = run::run(setup, &event.context.request_id, until).await?;
     log::audit(FUNCTION, "ended", &json!(summary));
     Ok(json!(summary))
 }

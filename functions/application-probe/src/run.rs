@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
+use steadfast_aws::functions::APPLICATION_PROBE;
 use steadfast_aws::{clock, log};
 use steadfast_client::Client;
 use steadfast_core::application::{Answer, Report};
@@ -22,8 +23,10 @@ const PACE: Duration = Duration::from_millis(500);
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// A look into the books must not hold a report up.
 const LOOK_LIMIT: Duration = Duration::from_secs(4);
-/// Runs that ended longer ago were looked after by others.
-const BEFORE: Duration = Duration::from_secs(600);
+/// So far back others are looked after, and as far as reports are kept when the oldest of them was not.
+const BEFORE: [Duration; 2] = [Duration::from_secs(900), Duration::from_secs(24 * 3_600)];
+/// No run is longer: the function's timeout.
+const RUN_AT_MOST: Duration = Duration::from_secs(APPLICATION_PROBE.timeout as u64);
 
 /// What came of a run.
 #[derive(Debug, Serialize)]
@@ -47,22 +50,33 @@ struct Kept {
     waiting: Option<Instant>,
 }
 
-/// Transfers until the run is over, and reports.
-pub(crate) async fn run(setup: &Setup, id: &str) -> Result<Summary, BeginError> {
+/// Transfers until the run is over, and reports; ends at `until` whatever still waits.
+pub(crate) async fn run(setup: &Setup, request: &str, until: Timestamp) -> Result<Summary, BeginError> {
     let began = clock::now();
-    let kept = Mutex::new(Kept { report: Report::new(id, began), waiting: None });
+    // Lambda may deliver one event twice, under one request id.
+    let name = format!("{request}@{}", began.as_millis());
+    let kept = Mutex::new(Kept { report: Report::new(name, began), waiting: None });
     let run = Run { setup, client: setup.client().await?, kept };
-    tokio::select! {
-        () = run.transfers(Instant::now() + setup.run_for) => {}
-        () = run.reports() => {}
+    if timeout(until.since(began), run.work(began)).await.is_err() {
+        tracing::warn!("the invocation is over before the run is");
     }
-    run.report().await;
-    run.look_after_others(began).await;
-    books::forget(&run.client).await;
     Ok(run.summary())
 }
 
 impl Run<'_> {
+    async fn work(&self, began: Timestamp) {
+        tokio::select! {
+            () = self.transfers(Instant::now() + self.setup.run_for) => {}
+            () = self.reports() => {}
+        }
+        self.kept().report.ended = Some(clock::now());
+        // Where the books cannot be read there is nothing to be done for others either.
+        if self.report().await {
+            self.look_after_others(began).await;
+            books::forget(&self.client, LOOK_LIMIT).await;
+        }
+    }
+
     async fn transfers(&self, until: Instant) {
         let id = self.kept().report.run.clone();
         while Instant::now() < until {
@@ -80,11 +94,12 @@ impl Run<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.report().await;
+            let _is_read = self.report().await;
         }
     }
 
-    async fn report(&self) {
+    /// Whether the books could be read.
+    async fn report(&self) -> bool {
         let interval = {
             let mut kept = self.kept();
             let waiting = kept.waiting.map(|since| since.elapsed()).unwrap_or_default();
@@ -99,11 +114,14 @@ impl Run<'_> {
             ],
         );
         let report = self.kept().report.clone();
-        if let Some(audited) = self.audited(report).await {
+        let audited = self.audited(report).await;
+        let is_read = audited.is_some();
+        if let Some(audited) = audited {
             self.kept().report.audit = audited.audit;
         }
         let report = self.kept().report.clone();
         said(self.setup.table.report_application(&self.setup.cluster, &report).await);
+        is_read
     }
 
     /// The report with what its books say; None when they cannot be read now.
@@ -126,17 +144,34 @@ impl Run<'_> {
         None
     }
 
-    /// Runs that ended without a last look into their books, since there was no writer or they were ended.
+    /// Runs whose books nobody has looked into since their end, or only at a writer before this one.
     async fn look_after_others(&self, began: Timestamp) {
-        let reports = match self.setup.table.application(&self.setup.cluster, began.minus(BEFORE)).await {
-            Ok(reports) => reports,
-            Err(error) => return tracing::warn!(%error, "the runs before stay as they are"),
+        let epoch = self.client.epoch();
+        let recent = began.minus(BEFORE[0]);
+        let is_due = |report: &Report| {
+            let is_left = report.began < began && report.is_left(clock::now(), RUN_AT_MOST);
+            let is_older = report.began >= recent && report.begun > 0 && report.is_audited_before(epoch);
+            is_left && (report.is_unaudited() || is_older)
         };
-        for report in reports.into_iter().filter(|report| report.began < began && report.is_unaudited()) {
-            if let Some(audited) = self.audited(report).await {
-                said(self.setup.table.report_application(&self.setup.cluster, &audited).await);
+        for report in self.before(began).await.into_iter().filter(is_due) {
+            let Some(audited) = self.audited(report).await else { return };
+            said(self.setup.table.report_application(&self.setup.cluster, &audited).await);
+        }
+    }
+
+    /// The reports before, as far back as books may be unread.
+    async fn before(&self, began: Timestamp) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for back in BEFORE {
+            match self.setup.table.application(&self.setup.cluster, began.minus(back)).await {
+                Ok(found) => reports = found,
+                Err(error) => tracing::warn!(%error, "runs before stay as they are"),
+            }
+            if !reports.first().is_some_and(Report::is_unaudited) {
+                break;
             }
         }
+        reports
     }
 
     fn begin(&self, at: Instant) -> u64 {

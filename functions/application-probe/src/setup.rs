@@ -14,9 +14,11 @@ use steadfast_core::topology::{ClusterId, Deployment};
 
 /// A run begins transfers for this long: two overlap, whenever the schedule comes within its minute.
 const RUN_FOR: Duration = Duration::from_secs(130);
-/// How long one call is held while there is no writer: longer than any failover that is as promised, so that what fails
-/// is no impatience of ours. The timeout of the function leaves as much after the last transfer has begun.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long one call is held while there is no writer: longer than any experiment of the catalogue allows, so that what
+/// fails is no impatience of ours. The timeout of the function leaves as much after the last transfer has begun.
+const PATIENCE: Duration = Duration::from_secs(310);
+/// Left of the invocation's time when all work ends.
+pub(crate) const MARGIN: Duration = Duration::from_secs(5);
 
 /// What an environment keeps between invocations.
 pub(crate) struct Setup {
@@ -101,7 +103,17 @@ fn endpoint(settings: &Settings<'_>) -> Result<Endpoint, SettingError> {
 
 #[cfg(test)]
 mod tests {
+    use steadfast_core::game_day::catalogue::CATALOGUE;
+
     use super::*;
+
+    #[test]
+    fn nobody_is_less_patient_than_what_is_promised() {
+        let allowed = CATALOGUE.iter().map(|experiment| experiment.hypothesis.outage_at_most);
+        assert!(allowed.max().is_some_and(|allowed| allowed < PATIENCE));
+        let timeout = Duration::from_secs(u64::from(APPLICATION_PROBE.timeout));
+        assert!(RUN_FOR + PATIENCE + 2 * MARGIN < timeout, "the last transfer would be cut off");
+    }
 
     #[test]
     fn an_endpoint_has_a_host_and_a_port() {

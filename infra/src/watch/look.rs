@@ -40,7 +40,7 @@ pub(crate) async fn look(reach: &Reach, known: &mut Known) -> Seen {
         mode_set: mode_set.ok().flatten(),
         evidence,
         game_day: game_day.ok().flatten(),
-        application: application.ok().and_then(|reports| felt(&reports, now.minus(MINUTE))),
+        application: application.ok().and_then(|reports| felt(&reports, now.minus(MINUTE), now)),
         backup: backup.ok().flatten(),
     }
 }

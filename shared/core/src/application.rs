@@ -38,6 +38,8 @@ pub struct Interval {
 pub struct Audit {
     /// When they were asked for: whatever was acknowledged before is in it.
     pub at: Timestamp,
+    /// The fencing epoch of the writer that was asked.
+    pub epoch: i64,
     /// Transfers that were acknowledged and are not there.
     pub lost: u64,
     /// Transfers that are there more than once.
@@ -63,6 +65,8 @@ pub struct Report {
     pub run: String,
     /// When it began.
     pub began: Timestamp,
+    /// When it had written all that it would; None while it is at work, and for good if it died.
+    pub ended: Option<Timestamp>,
     /// How many transfers were begun; they are numbered from 1.
     pub begun: u64,
     /// Transfers that were denied.
@@ -86,6 +90,7 @@ impl Report {
         Self {
             run: run.into(),
             began,
+            ended: None,
             begun: 0,
             denied: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -132,16 +137,27 @@ impl Report {
     }
 
     /// Holds what stands in the books, by number and how often, against what was answered when they were asked for.
-    pub fn audit(&self, at: Timestamp, rows: &BTreeMap<u64, u64>, balance: i64) -> Audit {
+    pub fn audit(&self, at: Timestamp, epoch: i64, rows: &BTreeMap<u64, u64>, balance: i64) -> Audit {
         let acknowledged =
             (1..=self.begun).filter(|number| !self.denied.contains(number) && !self.open.contains(number));
         Audit {
             at,
+            epoch,
             lost: acknowledged.filter(|number| !rows.contains_key(number)).count() as u64,
             duplicated: rows.values().map(|count| count.saturating_sub(1)).sum(),
             phantom: rows.keys().filter(|number| self.denied.contains(number)).count() as u64,
             balance,
         }
+    }
+
+    /// Whether nobody writes this report any more: the run has ended, or is past the longest that one can be.
+    pub fn is_left(&self, now: Timestamp, run_at_most: Duration) -> bool {
+        self.ended.is_some() || now.since(self.began) > run_at_most
+    }
+
+    /// Whether the books were asked for under an older epoch: another writer may lack what that one held.
+    pub fn is_audited_before(&self, epoch: i64) -> bool {
+        self.audit.is_none_or(|audit| audit.epoch < epoch)
     }
 
     /// Whether the books were not asked for since something was answered.
@@ -160,24 +176,34 @@ pub struct Felt {
     pub errors: u64,
     /// The longest time that one waited, in milliseconds.
     pub longest_ms: u64,
+    /// How long ago one was acknowledged when this was asked for, in milliseconds.
+    pub silent_ms: u64,
     /// What is wrong in the books: the sums over all runs, and the latest balance. None while those of a run were not
     /// looked into since.
     pub audit: Option<Audit>,
 }
 
-/// What was felt since `from`; None when nobody reported.
-pub fn felt(reports: &[Report], from: Timestamp) -> Option<Felt> {
+/// What was felt from `from` until `now`; None when nobody reported.
+pub fn felt(reports: &[Report], from: Timestamp, now: Timestamp) -> Option<Felt> {
     let concerned: Vec<&Report> = reports.iter().filter(|report| since(report, from).next().is_some()).collect();
     if concerned.is_empty() {
         return None;
     }
-    let mut felt = Felt { audit: audited(&concerned, from), ..Felt::default() };
+    let last = last_acknowledged(reports).unwrap_or(from);
+    let silent_ms = millis(now.since(last));
+    let mut felt = Felt { silent_ms, audit: audited(&concerned, from), ..Felt::default() };
     for interval in concerned.iter().flat_map(|report| since(report, from)) {
         felt.acknowledged += interval.acknowledged;
         felt.errors += interval.errors;
         felt.longest_ms = felt.longest_ms.max(interval.longest_ms);
     }
     Some(felt)
+}
+
+/// How much is wrong in the books of all runs that were looked into; None when none was.
+pub fn wrong(reports: &[Report]) -> Option<u64> {
+    let audits = reports.iter().filter_map(|report| report.audit);
+    audits.map(|audit| audit.wrong()).reduce(u64::saturating_add)
 }
 
 /// When a transfer was acknowledged last, to the length of an interval.
@@ -191,11 +217,14 @@ fn since(report: &Report, from: Timestamp) -> impl Iterator<Item = &Interval> {
 }
 
 fn audited(reports: &[&Report], from: Timestamp) -> Option<Audit> {
-    let audits: Vec<Audit> =
-        reports.iter().map(|report| report.audit.filter(|audit| audit.at > from)).collect::<Option<_>>()?;
+    let audits: Vec<Audit> = reports
+        .iter()
+        .map(|report| report.audit.filter(|audit| audit.at > from && !report.is_unaudited()))
+        .collect::<Option<_>>()?;
     let latest = audits.iter().max_by_key(|audit| audit.at)?;
     Some(Audit {
         at: latest.at,
+        epoch: latest.epoch,
         balance: latest.balance,
         lost: audits.iter().map(|audit| audit.lost).sum(),
         duplicated: audits.iter().map(|audit| audit.duplicated).sum(),
@@ -242,8 +271,8 @@ mod tests {
 
     #[test]
     fn the_books_are_held_against_every_answer() {
-        let audit = |there: &[(u64, u64)], balance| run().audit(at(5), &rows(there), balance);
-        let right = Audit { at: at(5), ..Audit::default() };
+        let audit = |there: &[(u64, u64)], balance| run().audit(at(5), 7, &rows(there), balance);
+        let right = Audit { at: at(5), epoch: 7, ..Audit::default() };
         // What nobody has answered yet may be there or not.
         for there in [vec![(1, 1), (2, 1)], vec![(1, 1), (2, 1), (4, 1), (5, 1)]] {
             assert_eq!(audit(&there, 0), right);
@@ -261,19 +290,19 @@ mod tests {
         assert_eq!(report.close(at(10), Duration::from_secs(6)).longest_ms, 6_000);
         report.settle(5, Duration::from_secs(7), Answer::Acknowledged);
         report.close(at(15), Duration::ZERO);
-        let felt = felt(&[report], at(5)).expect("it reported");
-        assert_eq!((felt.acknowledged, felt.errors, felt.longest_ms), (1, 0, 7_000));
+        let felt = felt(&[report], at(5), at(17)).expect("it reported");
+        assert_eq!((felt.acknowledged, felt.errors, felt.longest_ms, felt.silent_ms), (1, 0, 7_000, 2_000));
     }
 
     #[test]
     fn books_of_a_run_that_nobody_looked_into_since_tell_nothing() {
         let looked = |at: Timestamp| Report { audit: Some(Audit { at, lost: 1, ..Audit::default() }), ..run() };
-        let of = |reports: &[Report]| felt(reports, at(3)).and_then(|felt| felt.audit).map(|audit| audit.lost);
+        let of = |reports: &[Report]| felt(reports, at(3), at(20)).and_then(|felt| felt.audit).map(|audit| audit.lost);
         assert_eq!(of(&[looked(at(6))]), Some(1));
         assert_eq!(of(&[looked(at(6)), looked(at(5))]), Some(2));
         assert_eq!(of(&[looked(at(6)), looked(at(2))]), None);
         assert_eq!(of(&[looked(at(6)), run()]), None);
-        assert_eq!(felt(&[run()], at(5)), None, "it was over before");
+        assert_eq!(felt(&[run()], at(5), at(20)), None, "it was over before");
     }
 
     #[test]
@@ -286,6 +315,28 @@ mod tests {
         report.settle(5, SHORT, Answer::Acknowledged);
         report.close(at(15), Duration::ZERO);
         assert!(report.is_unaudited());
-        assert_eq!(last_acknowledged(&[report]), Some(at(15)));
+        assert_eq!(last_acknowledged(std::slice::from_ref(&report)), Some(at(15)));
+        assert_eq!(
+            felt(&[report], at(3), at(20)).and_then(|felt| felt.audit),
+            None,
+            "the latest answer is not looked for"
+        );
+    }
+
+    #[test]
+    fn a_run_is_left_when_it_has_ended_or_must_have() {
+        let limit = Duration::from_secs(480);
+        assert!(!run().is_left(at(480), limit) && run().is_left(at(481), limit));
+        assert!(Report { ended: Some(at(9)), ..run() }.is_left(at(10), limit));
+        let looked = Report { audit: Some(Audit { epoch: 7, ..Audit::default() }), ..run() };
+        assert!(run().is_audited_before(7) && looked.is_audited_before(8) && !looked.is_audited_before(7));
+    }
+
+    #[test]
+    fn what_is_wrong_anywhere_counts() {
+        let looked = |lost| Report { audit: Some(Audit { lost, ..Audit::default() }), ..run() };
+        assert_eq!(wrong(&[run()]), None);
+        assert_eq!(wrong(&[run(), looked(0)]), Some(0));
+        assert_eq!(wrong(&[looked(2), looked(0)]), Some(2));
     }
 }

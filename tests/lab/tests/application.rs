@@ -36,7 +36,7 @@ async fn books_that_are_wrong_are_noticed() {
     let lab = Lab::start(&config).await.expect("the lab starts");
     lab.until_transferring().await.expect("it transfers");
     let all = reports(&lab).await;
-    let before = felt(&all, all[0].began).expect("it reports");
+    let before = felt(&all, all[0].began, steadfast_aws::clock::now()).expect("it reports");
     assert_eq!((before.errors, before.audit.map(|audit| audit.wrong())), (0, Some(0)), "{before:?}");
     let admin = lab.cluster.admin_to(lab.cluster.writer(), names::DATABASE).await.expect("the writer answers");
     let first = "WHERE number = 1 AND run = (SELECT run FROM steadfast.application_transfer ORDER BY at DESC LIMIT 1)";

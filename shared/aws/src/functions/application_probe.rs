@@ -16,13 +16,13 @@ pub const APPLICATION_PROBE: Function = Function {
     per_zone: false,
     in_vpc: true,
     login: Some("application_probe"),
-    // It begins transfers for 130 s, and the last one may wait for 180 s.
-    timeout: 330,
+    // It begins transfers for 130 s, and the last one may wait for 310 s.
+    timeout: 480,
     memory: 256,
     // It is called again within the minute.
     retries: 0,
     event_age: 60,
-    concurrency: 6,
+    concurrency: 8,
     schedule: Some(Schedule { expression: "rate(1 minute)", hint: "tick" }),
     settings: &[
         required(setting::CLUSTER).when(Condition::Cluster),

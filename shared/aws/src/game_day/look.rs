@@ -1,6 +1,6 @@
 //! What the preflight asks. Whatever does not answer is None, and None is a reason against it.
 
-use steadfast_core::application::last_acknowledged;
+use steadfast_core::application::{last_acknowledged, wrong};
 use steadfast_core::game_day::conduct::Before;
 use steadfast_core::game_day::preflight::Facts;
 use steadfast_core::ports::State;
@@ -41,7 +41,8 @@ impl Scheduler {
             backup_verified: backup.ok().flatten().as_ref().and_then(Run::last_verified),
             stop_alarms: alarms,
             lever_engaged: lever,
-            application_acknowledged: application.ok().and_then(|reports| last_acknowledged(&reports)),
+            application_acknowledged: application.as_deref().ok().and_then(last_acknowledged),
+            application_wrong: application.as_deref().ok().and_then(wrong),
         };
         let before = Before {
             epoch: state.as_ref().map_or(0, latest_epoch),

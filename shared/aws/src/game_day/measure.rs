@@ -52,7 +52,7 @@ impl Scheduler {
     async fn felt(&self, began: Timestamp) -> Result<Option<Felt>, StateError> {
         let asked = clock::now();
         loop {
-            let felt = felt(&self.reports(began).await?, began);
+            let felt = felt(&self.reports(began).await?, began, clock::now());
             let is_told = felt.as_ref().is_some_and(|felt| felt.audit.is_some());
             if !self.application || is_told || clock::now().since(asked) > BOOKS_WITHIN {
                 return Ok(felt);

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::Felt;
 
+/// When it is judged, the application must be at work again.
+const SILENT_AT_MOST: Duration = Duration::from_secs(30);
+
 /// What is expected of every experiment beside: nothing lost, nothing applied twice, one call at most, and evidence
 /// that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +112,13 @@ pub fn judge(hypothesis: &Hypothesis, measured: &Measured, sources: Sources) -> 
 }
 
 /// What an application with the client must not feel.
-fn of_application(hypothesis: &Hypothesis, felt: Option<&Felt>) -> [Finding; 3] {
+fn of_application(hypothesis: &Hypothesis, felt: Option<&Felt>) -> [Finding; 4] {
     let audit = felt.and_then(|felt| felt.audit);
     let longest = felt.map(|felt| felt.longest_ms);
     [
         none("transfers of the application that failed", felt.map(|felt| felt.errors)),
         at_most("longest wait of a transfer of the application", longest, hypothesis.outage_at_most),
+        at_most("time since the application's latest transfer", felt.map(|felt| felt.silent_ms), SILENT_AT_MOST),
         Finding {
             expectation: "the application's books are as it was told".to_owned(),
             held: audit.is_some_and(|audit| audit.wrong() == 0),
@@ -174,7 +178,7 @@ mod tests {
     }
 
     fn unhurt() -> Felt {
-        Felt { acknowledged: 100, errors: 0, longest_ms: 1_900, audit: Some(Audit::default()) }
+        Felt { acknowledged: 100, errors: 0, longest_ms: 1_900, silent_ms: 4_000, audit: Some(Audit::default()) }
     }
 
     fn held(measured: &Measured) -> bool {
@@ -196,6 +200,7 @@ mod tests {
             ("stayed", Measured { moved: Some(false), ..good() }),
             ("failed", Measured { application: Some(Felt { errors: 1, ..unhurt() }), ..good() }),
             ("waited", Measured { application: Some(Felt { longest_ms: 120_001, ..unhurt() }), ..good() }),
+            ("silent", Measured { application: Some(Felt { silent_ms: 30_001, ..unhurt() }), ..good() }),
             ("wrong books", Measured { application: Some(Felt { audit: Some(phantom), ..unhurt() }), ..good() }),
             ("unread books", Measured { application: Some(Felt { audit: None, ..unhurt() }), ..good() }),
         ] {

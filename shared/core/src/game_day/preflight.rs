@@ -98,6 +98,8 @@ pub struct Facts {
     pub lever_engaged: Option<bool>,
     /// When the application probe had a transfer acknowledged last.
     pub application_acknowledged: Option<Timestamp>,
+    /// How much is wrong in its books.
+    pub application_wrong: Option<u64>,
 }
 
 /// What is asked of the facts.
@@ -167,6 +169,10 @@ pub fn reasons(facts: &Facts, demands: &Demands, now: Timestamp) -> Vec<Reason> 
     object(370, demands.application && heard.is_none(), &|| {
         format!("the application probe had no transfer acknowledged for {} s", APPLICATION_AGE_MAX.as_secs())
     });
+    object(380, demands.application && facts.application_wrong != Some(0), &|| match facts.application_wrong {
+        Some(wrong) => format!("{wrong} wrong in the books of the application probe"),
+        None => "nobody has looked into the books of the application probe".to_owned(),
+    });
     // 4xx Is somebody else at work?
     object(410, facts.changes.is_none(), &|| "pending maintenance cannot be read".to_owned());
     let changes = facts.changes.as_deref().unwrap_or_default();
@@ -213,6 +219,7 @@ mod tests {
             stop_alarms: Some(vec![("person-called".to_owned(), Guard::Asserted)]),
             lever_engaged: Some(false),
             application_acknowledged: Some(now().minus(Duration::from_secs(4))),
+            application_wrong: Some(0),
         }
     }
 
@@ -249,6 +256,8 @@ mod tests {
             (360, Facts { lag_ms: Some(1_001), ..whole() }),
             (370, Facts { application_acknowledged: None, ..whole() }),
             (370, Facts { application_acknowledged: Some(now().minus(Duration::from_secs(31))), ..whole() }),
+            (380, Facts { application_wrong: None, ..whole() }),
+            (380, Facts { application_wrong: Some(1), ..whole() }),
             (410, Facts { changes: None, ..whole() }),
             (420, Facts { changes: Some(vec!["system-update".to_owned()]), ..whole() }),
             (510, Facts { backup_verified: None, ..whole() }),
@@ -276,7 +285,10 @@ mod tests {
             assert_eq!(ids(&facts, &demands(), at(moment)), expected, "{moment}");
         }
         let alone = Demands { application: false, ..demands() };
-        assert_eq!(ids(&Facts { application_acknowledged: None, ..whole() }, &alone, now()), Vec::<u16>::new());
+        assert_eq!(
+            ids(&Facts { application_acknowledged: None, application_wrong: None, ..whole() }, &alone, now()),
+            Vec::<u16>::new()
+        );
         let night = Calendar { from_hour: 22, until_hour: 4, ..Calendar::always() };
         assert!(night.is_open(at("2026-08-26T23:00:00Z")) && night.is_open(at("2026-08-26T03:59:00Z")));
         assert!(!night.is_open(at("2026-08-26T12:00:00Z")));

@@ -135,6 +135,7 @@ impl Ground for World {
             stop_alarms: Some(vec![("person-called".to_owned(), guard)]),
             lever_engaged: Some(is(Turn::LeverEngaged)),
             application_acknowledged: Some(now.minus(if is(Turn::ApplicationSilent) { HOUR } else { REPORTS_EVERY })),
+            application_wrong: Some(0),
         };
         (facts, Before { epoch: 3, writer: "orders-1".to_owned(), canary_lost: 0 })
     }
@@ -214,6 +215,7 @@ impl Ground for World {
                 acknowledged: 120,
                 errors: if turn == Turn::ApplicationFails { 2 } else { 0 },
                 longest_ms: outage,
+                silent_ms: 3_000,
                 audit: Some(Audit { at: record.at, ..Audit::default() }),
             }),
         })
