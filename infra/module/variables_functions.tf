@@ -288,7 +288,7 @@ variable "game_days" {
 }
 
 variable "application_probe" {
-  description = "Whether a small application runs all the time: two processes that make two transfers a second each through the protected client, with how many were acknowledged, how many failed, the longest wait and what is wrong in the books as metrics. That is 345,600 transactions a day, whose rows it deletes after two days. Its login is made by `infra bootstrap --application-probe-secret-arn`."
+  description = "Whether a small application runs all the time: two processes that make two transfers a second each through the protected client, with how many were acknowledged, how many failed, the longest wait and what is wrong in the books as metrics. That is about 375,000 transactions a day, whose rows it deletes after two days. Its login is made by `infra bootstrap --application-probe-secret-arn`."
   type        = bool
   default     = false
 }
