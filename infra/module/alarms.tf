@@ -106,10 +106,10 @@ resource "aws_cloudwatch_composite_alarm" "this" {
 
 # An ERROR line is a defect.
 resource "aws_cloudwatch_log_metric_filter" "defects" {
-  for_each = aws_cloudwatch_log_group.function
+  for_each = local.function_names
 
   name           = "${var.name}-defects"
-  log_group_name = each.value.name
+  log_group_name = aws_cloudwatch_log_group.function[each.key].name
   pattern        = "{ $.level = \"ERROR\" }"
 
   metric_transformation {

@@ -90,16 +90,16 @@ resource "aws_route_table" "private" {
 }
 
 resource "aws_route_table_association" "database" {
-  for_each = aws_subnet.database
+  for_each = toset(local.create_vpc ? local.azs : [])
 
-  subnet_id      = each.value.id
+  subnet_id      = aws_subnet.database[each.key].id
   route_table_id = aws_route_table.private[0].id
 }
 
 resource "aws_route_table_association" "function" {
-  for_each = aws_subnet.function
+  for_each = toset(local.create_vpc ? local.azs : [])
 
-  subnet_id      = each.value.id
+  subnet_id      = aws_subnet.function[each.key].id
   route_table_id = aws_route_table.private[0].id
 }
 

@@ -24,9 +24,9 @@ resource "aws_sns_topic" "this" {
 }
 
 resource "aws_sns_topic_policy" "this" {
-  for_each = aws_sns_topic.this
+  for_each = var.create ? local.topic_names : {}
 
-  arn = each.value.arn
+  arn = aws_sns_topic.this[each.key].arn
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -36,14 +36,14 @@ resource "aws_sns_topic_policy" "this" {
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
         Action    = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:Publish", "sns:SetTopicAttributes", "sns:Subscribe"]
-        Resource  = each.value.arn
+        Resource  = aws_sns_topic.this[each.key].arn
       },
       {
         Sid       = "AlarmsAndBackups"
         Effect    = "Allow"
         Principal = { Service = ["cloudwatch.amazonaws.com", "backup.amazonaws.com"] }
         Action    = "sns:Publish"
-        Resource  = each.value.arn
+        Resource  = aws_sns_topic.this[each.key].arn
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
       },
       {
@@ -51,7 +51,7 @@ resource "aws_sns_topic_policy" "this" {
         Effect    = "Deny"
         Principal = "*"
         Action    = "sns:Publish"
-        Resource  = each.value.arn
+        Resource  = aws_sns_topic.this[each.key].arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]

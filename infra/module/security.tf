@@ -79,11 +79,11 @@ resource "aws_vpc_security_group_egress_rule" "functions_to_endpoints" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "functions_to_gateways" {
-  for_each = aws_vpc_endpoint.gateway
+  for_each = local.create_endpoints ? local.gateway_services : toset([])
 
   security_group_id = aws_security_group.functions[0].id
   description       = "AWS through the ${each.key} gateway"
-  prefix_list_id    = each.value.prefix_list_id
+  prefix_list_id    = aws_vpc_endpoint.gateway[each.key].prefix_list_id
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
