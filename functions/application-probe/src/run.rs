@@ -25,8 +25,6 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 const LOOK_LIMIT: Duration = Duration::from_secs(4);
 /// So far back others are looked after, and as far as reports are kept when the oldest of them was not.
 const BEFORE: [Duration; 2] = [Duration::from_secs(900), Duration::from_secs(24 * 3_600)];
-/// No run is longer: the function's timeout.
-const RUN_AT_MOST: Duration = Duration::from_secs(APPLICATION_PROBE.timeout as u64);
 
 /// What came of a run.
 #[derive(Debug, Serialize)]
@@ -149,7 +147,7 @@ impl Run<'_> {
         let epoch = self.client.epoch();
         let recent = began.minus(BEFORE[0]);
         let is_due = |report: &Report| {
-            let is_left = report.began < began && report.is_left(clock::now(), RUN_AT_MOST);
+            let is_left = report.began < began && report.is_left(clock::now(), APPLICATION_PROBE.limit());
             let is_older = report.began >= recent && report.begun > 0 && report.is_audited_before(epoch);
             is_left && (report.is_unaudited() || is_older)
         };

@@ -41,15 +41,13 @@ impl Setup {
         let table = settings.text(setting::TABLE)?;
         let topic = settings.text(setting::TOPIC_ARN)?;
         let templates = templates(&settings)?;
-        let demands = demands(&settings, deployment)?;
+        let application = settings.optional(setting::APPLICATION_PROBE)?.is_some();
+        let demands = demands(&settings, deployment, application)?;
         let allowed = experiments(&settings)?;
         let watch = Some(settings.duration(setting::WATCH_FOR, Duration::ZERO)?).filter(|watch| !watch.is_zero());
         let database = database(&settings)?;
         let config = clients::shared().await;
-        let sources = Sources {
-            ledger: database.is_some(),
-            application: settings.optional(setting::APPLICATION_PROBE)?.is_some(),
-        };
+        let sources = Sources { ledger: database.is_some(), application };
         let me = Owner::new(FUNCTION);
         let world = Scheduler {
             cluster: cluster.clone(),
@@ -58,7 +56,7 @@ impl Setup {
             changes: Changes::new(clients::rds(&config)),
             experiments: Experiments::new(clients::fis(&config), templates),
             database: database.map(|[arn, secret, name]| DataApi::new(clients::rds_data(&config), arn, secret, name)),
-            application: sources.application,
+            application,
             topic: Topic::new(clients::sns(&config), topic),
         };
         Ok(Self { world, programme: Programme { cluster, me, deployment, demands, allowed, watch, sources } })
@@ -92,7 +90,7 @@ fn optional_list(settings: &Settings<'_>, wanted: Setting) -> Result<Vec<String>
     if settings.optional(wanted)?.is_none() { Ok(Vec::new()) } else { settings.list(wanted) }
 }
 
-fn demands(settings: &Settings<'_>, deployment: Deployment) -> Result<Demands, SettingError> {
+fn demands(settings: &Settings<'_>, deployment: Deployment, application: bool) -> Result<Demands, SettingError> {
     let policy = Policy::of(deployment);
     Ok(Demands {
         witnesses: policy.quorum,
@@ -101,7 +99,7 @@ fn demands(settings: &Settings<'_>, deployment: Deployment) -> Result<Demands, S
             Deployment::Instance => 2,
         },
         lag_max: settings.duration(setting::STEADY_LAG, STEADY_LAG)?,
-        application: settings.optional(setting::APPLICATION_PROBE)?.is_some(),
+        application,
         backup_age_max: settings.duration(setting::BACKUP_AGE, BACKUP_AGE_MAX)?,
         calendar: calendar(settings)?,
     })

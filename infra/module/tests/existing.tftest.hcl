@@ -93,6 +93,22 @@ run "an_application_on_another_port" {
   }
 }
 
+run "an_application_is_not_cut_off_with_the_zone_of_a_drill" {
+  command = plan
+  variables {
+    application_probe   = true
+    login_passwords     = { prober = "of-nobody", drainer = "of-nobody", application_probe = "of-nobody" }
+    game_days           = {}
+    create_drills       = true
+    backup_verification = {}
+    rotation            = { admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:admin-AbCdEf" }
+  }
+  assert {
+    condition     = aws_lambda_function.this["application-probe"].vpc_config[0].subnet_ids == setsubtract(toset(var.subnet_ids), [var.subnet_ids[0]])
+    error_message = "it shares the database's subnets, and stays out of the one that is cut off"
+  }
+}
+
 run "without_a_security_group" {
   command = plan
   variables {

@@ -11,8 +11,6 @@ use steadfast_core::evidence::Entry;
 use super::Reach;
 use super::seen::Seen;
 
-/// No run of the application probe is longer.
-const RUN_AT_MOST: Duration = Duration::from_secs(APPLICATION_PROBE.timeout as u64);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Looks once. Safe to cancel: it only reads.
@@ -27,7 +25,7 @@ pub(crate) async fn look(reach: &Reach, known: &mut Known) -> Seen {
     let (mode_set, game_day, application, backup) = tokio::join!(
         reach.table.mode_set(&reach.id),
         reach.table.game_day(&reach.id),
-        reach.table.application(&reach.id, now.minus(RUN_AT_MOST)),
+        reach.table.application(&reach.id, now.minus(APPLICATION_PROBE.limit())),
         reach.table.verification(&reach.id),
     );
     Seen {

@@ -14,6 +14,7 @@ mod promotion_coordinator;
 mod secret_rotator;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use steadfast_core::metric::Metric;
 use steadfast_core::topology::Deployment;
@@ -121,6 +122,11 @@ impl Function {
     pub fn services(&self) -> BTreeSet<&'static str> {
         let calls = self.grants.iter().flat_map(|grant| grant.calls.iter().copied().flatten());
         calls.filter_map(|call| call.action.split_once(':')).map(|(service, _)| service).collect()
+    }
+
+    /// The longest that one invocation can be.
+    pub const fn limit(&self) -> Duration {
+        Duration::from_secs(self.timeout as u64)
     }
 
     /// The IAM actions that it is granted.

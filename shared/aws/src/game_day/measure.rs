@@ -25,8 +25,6 @@ const LEDGER_LIMIT: Duration = Duration::from_secs(10);
 /// The application probe looks into its books every five seconds, and gives up after four.
 const BOOKS_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// No run of the application probe is longer: its timeout.
-const RUN_AT_MOST: Duration = Duration::from_secs(APPLICATION_PROBE.timeout as u64);
 
 impl Scheduler {
     pub(super) async fn measured(&self, record: &Record) -> Result<Measured, StateError> {
@@ -64,7 +62,7 @@ impl Scheduler {
     /// Of the runs of the application probe that may have been at work then or later; empty where there is none.
     pub(super) async fn reports(&self, at: Timestamp) -> Result<Vec<Report>, StateError> {
         if self.application {
-            self.table.application(&self.cluster, at.minus(RUN_AT_MOST)).await
+            self.table.application(&self.cluster, at.minus(APPLICATION_PROBE.limit())).await
         } else {
             Ok(Vec::new())
         }

@@ -26,7 +26,7 @@ pub struct Hypothesis {
 pub struct Measured {
     /// From the fault to the opening of the first episode, in milliseconds.
     pub detected_ms: Option<u64>,
-    /// The longest time between two acknowledged commits of the application probe or the canary, in milliseconds.
+    /// The longest time between two acknowledged commits of the canary, in milliseconds.
     pub outage_ms: Option<u64>,
     /// Acknowledged writes that are not there, by canary and ledger.
     pub lost: Option<u64>,
