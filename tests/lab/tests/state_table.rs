@@ -131,7 +131,7 @@ async fn modes(table: &Table, cluster: &ClusterId) {
     }
 }
 
-/// An older run of a prober does not write over a newer one.
+/// An older run of a prober does not write over a newer one, nor a report that comes late over one of its own run.
 async fn reports(table: &Table, cluster: &ClusterId) {
     let report = |run: u64, at: u64| WitnessReport {
         az: Az::new("az-a"),
@@ -144,7 +144,10 @@ async fn reports(table: &Table, cluster: &ClusterId) {
     table.report(cluster, &report(2, 10)).await.expect("nothing stands there");
     assert!(superseded(&table.report(cluster, &report(1, 20)).await), "an older run");
     table.report(cluster, &report(2, 11)).await.expect("the same run");
-    table.report(cluster, &report(3, 12)).await.expect("a newer run");
+    table.report(cluster, &report(2, 11)).await.expect("the same report, sent again");
+    assert!(superseded(&table.report(cluster, &report(2, 10)).await), "a late report of the same run");
+    table.report(cluster, &report(3, 9)).await.expect("a newer run, by a clock that is behind");
+    table.report(cluster, &report(3, 12)).await.expect("the newer run");
     let reports = table.load(cluster).await.expect("loads").reports;
     assert_eq!(reports, [report(3, 12)]);
 }

@@ -1,6 +1,7 @@
 //! Many runs, on all cores, until there are enough.
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::chaos;
+use crate::invariant::Invariant;
 use crate::run::{Report, run};
 
 /// How many runs, from which seed on.
@@ -84,10 +86,19 @@ impl Summary {
             *self.met.entry(what.clone()).or_default() += count;
         }
         if let Some(first) = report.violations.first() {
-            self.violations += 1;
-            let replay = format!("make sim SEED={seed}");
-            self.broken.push(Broken { seed, violation: first.to_string(), replay });
+            self.add_broken(seed, first.to_string());
         }
+    }
+
+    fn add_broken(&mut self, seed: u64, violation: String) {
+        self.violations += 1;
+        self.broken.push(Broken { seed, violation, replay: format!("make sim SEED={seed}") });
+    }
+
+    /// A run that panicked: the message has gone to standard error.
+    fn add_panic(&mut self, seed: u64) {
+        self.seeds += 1;
+        self.add_broken(seed, format!("{}: it panicked", Invariant::NoError));
     }
 
     fn merge(&mut self, other: Self) {
@@ -124,7 +135,10 @@ pub fn campaign(plan: Campaign) -> Summary {
                         break;
                     }
                     let seed = plan.from.wrapping_add(nth);
-                    mine.add(seed, &run(chaos::plan(seed)));
+                    match catch_unwind(|| run(chaos::plan(seed))) {
+                        Ok(report) => mine.add(seed, &report),
+                        Err(_) => mine.add_panic(seed),
+                    }
                 }
                 if let Ok(mut total) = total.lock() {
                     total.merge(mine);

@@ -39,7 +39,44 @@ pub fn plan(seed: u64) -> Plan {
         }
     }
     plan.pins = dice.happens(500);
+    if dice.happens(120) { of_an_instance(plan) } else { plan }
+}
+
+/// The same plan for a Multi-AZ DB instance: without what only clusters have.
+fn of_an_instance(mut plan: Plan) -> Plan {
+    plan.scenario.deployment = Deployment::Instance;
+    plan.scenario.gated = false;
+    // Aurora alone pauses.
+    plan.asleep = None;
+    // A standby that dies with the writer leaves nobody to take over.
+    plan.unmended = false;
+    plan.scenario.timeline.retain(|event| !is_of_clusters(&event.fault));
+    for event in &mut plan.scenario.timeline {
+        event.fault = renamed(event.fault);
+    }
     plan
+}
+
+fn is_of_clusters(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Lag(..)
+            | Fault::Cut(Place::Reader(_), View::Zone(_) | View::Everyone | View::Clients)
+            | Fault::Operator(OperatorDeed::SwitchesOver)
+            | Fault::Platform(PlatformDeed::PausesCluster | PlatformDeed::SwitchesBlueGreen)
+    )
+}
+
+fn renamed(fault: Fault) -> Fault {
+    let Fault::Fail(Service::Rds, trouble, Some(action)) = fault else {
+        return fault;
+    };
+    let action = match action {
+        "FailoverDBCluster" => "RebootDBInstance",
+        "DescribeDBClusters" => "DescribeDBInstances",
+        other => other,
+    };
+    Fault::Fail(Service::Rds, trouble, Some(action))
 }
 
 fn ms(dice: &mut Dice, low: u64, high: u64) -> Duration {
@@ -57,7 +94,18 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
             policy.push((threshold, ms(dice, 2_000, 60_000)));
         }
     }
-    let mode = if dice.happens(900) { Mode::Armed } else { Mode::Shadow };
+    for (threshold, most) in
+        [(Threshold::SilentAfter, 5_000), (Threshold::StalledAfter, 8_000), (Threshold::LagMax, 60_000)]
+    {
+        if dice.happens(60) {
+            policy.push((threshold, ms(dice, 500, most)));
+        }
+    }
+    let mode = match dice.between(0, 99) {
+        0..=89 => Mode::Armed,
+        90..=97 => Mode::Shadow,
+        _ => Mode::Paused,
+    };
     let count = dice.between(1, 4);
     let mut timeline: Vec<Event> = (0..count).map(|nth| event(dice, nth == 0)).collect();
     if dice.happens(200) {
@@ -82,8 +130,13 @@ fn scenario(seed: u64, dice: &mut Dice) -> Scenario {
         name: format!("seed-{seed}"),
         why: "By chance.".to_owned(),
         deployment: Deployment::Cluster,
-        readers: if dice.happens(900) { 2 } else { 1 },
-        gated: true,
+        readers: match dice.between(0, 99) {
+            0..=2 => 0,
+            3..=12 => 1,
+            13..=95 => 2,
+            _ => 4,
+        },
+        gated: dice.happens(900),
         mode,
         platform,
         policy,
@@ -208,7 +261,7 @@ fn any_place(dice: &mut Dice) -> Place {
 fn any_fault(dice: &mut Dice) -> Fault {
     let place = any_place(dice);
     let zone = Zone(u8::try_from(dice.between(0, 2)).unwrap_or(0));
-    match dice.between(0, 26) {
+    match dice.between(0, 28) {
         0 => Fault::KillHost(place),
         1 => Fault::KillPostgres(place),
         2 => Fault::Freeze(place),
@@ -230,6 +283,8 @@ fn any_fault(dice: &mut Dice) -> Fault {
         26 => Fault::RefuseWrites(place),
         25 => Fault::RotatePassword(if dice.happens(700) { Role::Prober } else { Role::Application }),
         20..=21 => Fault::Platform(platform_deed(dice)),
+        27 => Fault::Delay(zone, ms(dice, 1, 3_000)),
+        28 => Fault::Linger(place),
         _ => Fault::Operator(operator_deed(dice)),
     }
 }
@@ -252,8 +307,17 @@ fn service_fault(dice: &mut Dice) -> Fault {
     if trouble == Trouble::Stale {
         return Fault::Fail(Service::Rds, trouble, None);
     }
-    let the_call_alone = service == Service::Rds && dice.happens(500);
-    Fault::Fail(service, trouble, the_call_alone.then_some("FailoverDBCluster"))
+    let action = if dice.happens(500) { one_action(dice, service) } else { None };
+    Fault::Fail(service, trouble, action)
+}
+
+fn one_action(dice: &mut Dice, service: Service) -> Option<&'static str> {
+    let actions: &[&'static str] = match service {
+        Service::Rds => &["FailoverDBCluster", "FailoverDBCluster", "DescribeDBClusters", "DescribeDBInstances"],
+        Service::StateTable => &["GetItem", "PutItem", "Query", "TransactWriteItems"],
+        Service::Notifier | Service::Invocations => &[],
+    };
+    dice.one_of(actions).copied()
 }
 
 fn delivery(dice: &mut Dice) -> Delivery {
@@ -286,6 +350,8 @@ fn platform_deed(dice: &mut Dice) -> PlatformDeed {
         PlatformDeed::KeepsEndpoint,
         PlatformDeed::StopsCluster,
         PlatformDeed::LosesKey,
+        PlatformDeed::PausesCluster,
+        PlatformDeed::SwitchesBlueGreen,
     ];
     dice.one_of(&all).copied().unwrap_or(PlatformDeed::FailsOver)
 }

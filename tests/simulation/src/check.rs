@@ -9,7 +9,7 @@ use steadfast_core::mode::Mode;
 use steadfast_core::ports::State;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterStatus, InstanceId, Owner, Topology};
-use steadfast_core::witness::Outcome;
+use steadfast_core::witness::{Outcome, WitnessReport};
 use steadfast_scenario::Milestone;
 
 use crate::invariant::Invariant;
@@ -58,6 +58,11 @@ const CALLED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 const CALLS_MAX: usize = 6;
 /// How many episodes may promote for failures of one kind within an hour; no run is longer.
 const PROMOTIONS_MAX: usize = 2;
+
+/// Whether a server stands behind the outcome, alive or not.
+fn is_an_answer(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Unreachable | Outcome::Silent | Outcome::Unresolved | Outcome::Unknown)
+}
 
 /// What lies between the description and the call at most: the description's age as a fact, and what the lease had
 /// over the time limit of the call.
@@ -290,8 +295,12 @@ impl World {
             self.clock(0).minus(self.policy.report_age_max).minus(self.policy.clock_skew_max.saturating_mul(2));
         // Between reading and calling lies the write of the intention, and the lease bounds what it may take.
         let oldest = oldest.minus(Duration::from_secs(4));
+        // Who sees no server at all says nothing of one. A Multi-AZ instance has no other that could show it.
+        let alone = self.is_multi_az();
+        let sees = |report: &WitnessReport| alone || report.sightings.iter().any(|seen| is_an_answer(seen.outcome));
         let against = state.reports.iter().filter(|report| {
             report.at >= oldest
+                && sees(report)
                 && report.sighting(&episode.old_writer).is_some_and(|sighting| {
                     !matches!(sighting.outcome, Outcome::Committing | Outcome::Reading | Outcome::Unknown)
                 })
@@ -324,6 +333,15 @@ impl World {
         let intention = self.last_intention("evict", "demoted", demoted.as_str());
         if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
             self.violate(Invariant::EvidenceFirst, "an eviction is ordered and no evidence says so");
+        }
+    }
+
+    /// A coordinator has the gate opened. That harms nobody, so that it needs no lease; but it is written down.
+    pub(crate) fn check_resume(&mut self) {
+        let epoch = self.table.episode.as_ref().map_or(0, |episode| episode.epoch);
+        let mut entries = self.table.evidence.range((epoch, 0)..=(epoch, u64::MAX));
+        if !entries.any(|(_, entry)| is_intention(entry, "resume")) {
+            self.violate(Invariant::EvidenceFirst, "a gate is opened and no evidence says so");
         }
     }
 

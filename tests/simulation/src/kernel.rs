@@ -21,6 +21,9 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskId(pub(crate) u64);
 
+/// No run takes a hundredth of this.
+const STEPS_MAX: u64 = 50_000_000;
+
 type Deed = Box<dyn FnOnce(&mut World) + Send>;
 
 enum Job {
@@ -137,15 +140,16 @@ impl Handle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs until nothing is left to happen or `is_over` says so.
-    pub(crate) fn run(&self, is_over: impl Fn(&World) -> bool) {
+    /// Runs until nothing is left to happen or `is_over` says so. False when it was given up: then virtual time
+    /// may stand still, and would for ever.
+    pub(crate) fn run(&self, is_over: impl Fn(&World) -> bool) -> bool {
         let mut tasks: BTreeMap<TaskId, Task> = BTreeMap::new();
-        loop {
+        for _ in 0..STEPS_MAX {
             let (ended, next) = {
                 let mut world = self.world();
                 tasks.extend(world.agenda.spawned.drain(..));
                 if is_over(&world) {
-                    return;
+                    return true;
                 }
                 (std::mem::take(&mut world.agenda.ended), world.agenda.next())
             };
@@ -153,11 +157,12 @@ impl Handle {
                 tasks.remove(&task);
             }
             match next {
-                None => return,
+                None => return true,
                 Some(Job::Do(deed)) => deed(&mut self.world()),
                 Some(Job::Poll(id)) => poll(&mut tasks, id),
             }
         }
+        false
     }
 }
 

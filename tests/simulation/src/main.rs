@@ -146,6 +146,12 @@ fn one(mut plan: Plan) -> bool {
         let seen = judgement.instead.map_or_else(|| "held".to_owned(), |seen| format!("FAILED: {seen}"));
         say(&format!("{}: {seen}", judgement.expectation));
     }
+    for line in &report.missed {
+        say(&format!(
+            "line {line}: FAILED: its fault never began; name a milestone that is reached, or an instance there"
+        ));
+    }
+    held &= report.missed.is_empty();
     say(&format!("evidence hash {}, {} violations", report.hash, report.violations.len()));
     held && report.violations.is_empty()
 }

@@ -189,4 +189,16 @@ pub enum Flaw {
     DrainsBlindly,
     /// The drainer says that the gate is closed, and lets go of it.
     HollowGate,
+    /// The state table takes episodes and drops the intentions among their evidence.
+    ForgetsEvidence,
+    /// Every call to the control plane is made twice.
+    CallsTwice,
+    /// Coordinators are told what the second zone sees as the word of all zones.
+    EchoesOneWitness,
+    /// Probers report a commit that stands still as acknowledged.
+    StallsAreCommits,
+    /// Coordinators and the state table take every mode for armed.
+    DeafToMode,
+    /// No coordinator is ever woken.
+    NobodyWakes,
 }

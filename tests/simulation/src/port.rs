@@ -9,6 +9,7 @@ use steadfast_core::episode::Episode;
 use steadfast_core::evidence::Entry;
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
+use steadfast_core::mode::Mode;
 use steadfast_core::notice::{Notice, Severity};
 use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::ports::{
@@ -17,15 +18,16 @@ use steadfast_core::ports::{
 use steadfast_core::switchover::Quiesced;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, Deployment, InstanceId, Owner, Topology};
+use steadfast_core::witness::WitnessReport;
 use steadfast_scenario::Service;
 
 use crate::check::Knowledge;
 use crate::invariant::Invariant;
 use crate::kernel::{Handle, Micros, Sleep, TaskId};
-use crate::plan::When;
+use crate::plan::{Flaw, When};
 use crate::world::platform::Asker;
 use crate::world::quiesce::Reply;
-use crate::world::service::Told;
+use crate::world::service::{Meeting, Told};
 use crate::world::table::{Condition, superseded, unavailable};
 use crate::world::{World, micros};
 
@@ -77,6 +79,22 @@ impl Port {
             known.state = Some(state.clone());
             known.reads_since = known.reads_since.saturating_add(1);
         });
+    }
+
+    /// The state as the coordinator is told it in this world.
+    fn as_told(&self, mut state: State) -> State {
+        match self.world().plan.flaw {
+            Some(Flaw::DeafToMode) => state.mode = Mode::Armed,
+            Some(Flaw::EchoesOneWitness) => {
+                if let Some(echoed) = state.reports.get(1).cloned() {
+                    for report in &mut state.reports {
+                        *report = WitnessReport { az: report.az.clone(), ..echoed.clone() };
+                    }
+                }
+            }
+            Some(_) | None => {}
+        }
+        state
     }
 
     fn known(&self) -> Knowledge {
@@ -136,6 +154,29 @@ impl Port {
             (Told::Answer | Told::SecondAnswer | Told::Nothing, _) => Err(Failure::Unanswered),
         }
     }
+
+    /// A transaction carries a token: its second attempt is answered as the first would have been.
+    async fn transact(
+        &self,
+        deed: impl FnOnce(&mut World) -> Result<(), StateError> + Send + 'static,
+    ) -> Result<(), StateError> {
+        let first: Arc<Mutex<Option<Result<(), StateError>>>> = Arc::default();
+        let kept = Arc::clone(&first);
+        let written = self.request(Service::StateTable, "TransactWriteItems", move |world| {
+            let result = deed(world);
+            if let Ok(mut kept) = kept.lock() {
+                *kept = Some(result.clone());
+            }
+            result
+        });
+        match written.await {
+            Ok(result) => result,
+            Err(Failure::Repeated) => {
+                first.lock().map_or(None, |mut kept| kept.take()).unwrap_or_else(|| Err(superseded()))
+            }
+            Err(failure) => Err(state_error(&failure)),
+        }
+    }
 }
 
 /// An error of the state table. What a second attempt meets is told by the caller.
@@ -184,7 +225,7 @@ impl StateTable for Port {
         match state {
             Ok(state) => {
                 self.learn_state(&state);
-                Ok(state)
+                Ok(self.as_told(state))
             }
             // A read that is tried again is read again.
             Err(Failure::Repeated) => {
@@ -218,28 +259,12 @@ impl StateTable for Port {
     ) -> Result<(), StateError> {
         let condition = Condition::from(under);
         let (episode, entries) = (episode.clone(), entries.to_vec());
-        let written = self
-            .request(Service::StateTable, "TransactWriteItems", move |world| {
-                world.commit_episode(&condition, episode, seen_version, entries)
-            })
-            .await;
-        match written {
-            Ok(result) => result,
-            // A transaction carries a token: its second attempt is answered as the first would have been.
-            Err(Failure::Repeated) => Ok(()),
-            Err(failure) => Err(state_error(&failure)),
-        }
+        self.transact(move |world| world.commit_episode(&condition, episode, seen_version, entries)).await
     }
 
     async fn write_pin(&self, _: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
         let next = next.clone();
-        let written =
-            self.request(Service::StateTable, "TransactWriteItems", move |world| world.write_pin(seen, next)).await;
-        match written {
-            Ok(result) => result,
-            Err(Failure::Repeated) => Ok(()),
-            Err(failure) => Err(state_error(&failure)),
-        }
+        self.transact(move |world| world.write_pin(seen, next)).await
     }
 }
 
@@ -264,13 +289,14 @@ impl ControlPlane for Port {
             Deployment::Cluster => "DescribeDBClusters",
             Deployment::Instance => "DescribeDBInstances",
         };
-        let seen = self
-            .request(Service::Rds, action, |world| {
-                let view = world.view();
-                world.topology(&view)
-            })
-            .await
-            .map_err(|failure| call_error(action, &failure))?;
+        let beside = self.describe_instances_beside();
+        let seen = self.request(Service::Rds, action, |world| {
+            let view = world.view();
+            world.topology(&view)
+        });
+        let seen = seen.await.map_err(|failure| call_error(action, &failure));
+        self.await_instances(asked_at, beside).await?;
+        let seen = seen?;
         self.learn(|known| {
             known.topology = Some(seen.clone());
             (known.asked_at, known.reads_since) = (asked_at, 0);
@@ -283,6 +309,9 @@ impl ControlPlane for Port {
         let (me, name) = (self.me.clone(), target.clone());
         let now = self.now();
         let call = self.world().check_call(&me, now, &known, &name);
+        if self.world().plan.flaw == Some(Flaw::CallsTwice) {
+            self.world().check_call(&me, now, &known, &name);
+        }
         let deployment = self.deployment();
         let action = deployment.failover_action();
         let called = self
@@ -344,9 +373,36 @@ impl Drainer for Port {
 
     async fn resume(&self, _: &ClusterId, _: u64, hold: &str) -> Result<(), CallError> {
         let hold = hold.to_owned();
+        self.world().check_resume();
         self.request(Service::Invocations, "Invoke", move |world| world.start_resume(&hold))
             .await
             .map_err(|failure| call_error("Invoke", &failure))
+    }
+}
+
+impl Port {
+    /// How the members' description fares, which is asked for at the same time as the cluster's.
+    fn describe_instances_beside(&self) -> Option<Meeting> {
+        let mut world = self.world();
+        (!world.is_multi_az()).then(|| world.meet(Service::Rds, "DescribeDBInstances"))
+    }
+
+    async fn await_instances(&self, asked_at: Micros, beside: Option<Meeting>) -> Result<(), CallError> {
+        let Some(meeting) = beside else {
+            return Ok(());
+        };
+        let gone = self.world().agenda.now().saturating_sub(asked_at);
+        let left = meeting.answers.saturating_sub(gone);
+        if left > 0 {
+            Sleep::new(&self.handle, self.task, left).await;
+        }
+        let failure = match meeting.told {
+            Told::Answer | Told::SecondAnswer => return Ok(()),
+            Told::Refused(code) => Failure::Refused(code),
+            Told::Broken => Failure::Broken,
+            Told::Nothing => Failure::Unanswered,
+        };
+        Err(call_error("DescribeDBInstances", &failure))
     }
 }
 

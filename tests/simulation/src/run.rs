@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use steadfast_core::episode::RecoveredBy;
 use steadfast_core::evidence::Entry;
 
-use crate::invariant::Violation;
+use crate::invariant::{Invariant, Violation};
 use crate::kernel::Handle;
 use crate::plan::Plan;
 use crate::world::{MS, World};
@@ -45,6 +45,8 @@ pub struct Report {
     pub detected_ms: Option<u64>,
     /// Acknowledged transactions that are not in the ledger.
     pub lost: u64,
+    /// Lines of the scenario whose fault never began, or found no instance.
+    pub missed: Vec<usize>,
     /// Who writes when the play is over, before everything is mended: 0 is the writer of the start.
     pub writer: Option<usize>,
     /// Whether an episode is open then.
@@ -65,8 +67,12 @@ pub struct Report {
 pub fn run(plan: Plan) -> Report {
     let handle = Handle::new(|root| World::new(plan, root));
     handle.world().begin();
-    handle.run(World::is_over);
-    report(&mut handle.world())
+    let ended = handle.run(World::is_over);
+    let mut world = handle.world();
+    if !ended {
+        world.violate(Invariant::NoError, "the run does not end");
+    }
+    report(&mut world)
 }
 
 fn report(world: &mut World) -> Report {
@@ -87,6 +93,7 @@ fn report(world: &mut World) -> Report {
         outage_ms: curtain.outage / MS,
         detected_ms: first.zip(opened).map(|(first, opened)| opened.saturating_sub(first) / MS),
         lost: world.watch.lost,
+        missed: curtain.missed,
         writer: curtain.writer,
         open: curtain.open,
         recovered_by: curtain.recovered_by,

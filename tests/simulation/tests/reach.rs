@@ -34,7 +34,7 @@ const SITUATIONS: [&str; 22] = [
     "prober beside its successor",
     "prober invoked twice by one tick",
     "prober superseded by its successor",
-    "late report of an earlier run refused",
+    "late report refused",
     // Passwords that are rotated, and clusters that had paused themselves.
     "prober reads a rotated password",
     "instance resumes for whoever connects",

@@ -75,3 +75,23 @@ fn no_decision_is_kept_for_a_scenario_that_is_gone() {
         assert!(name.as_ref().is_some_and(|name| known.contains(name)), "{name:?} belongs to no scenario; delete it");
     }
 }
+
+#[test]
+fn every_fault_of_every_scenario_begins() {
+    let missed: Vec<String> = scenarios()
+        .into_iter()
+        .filter_map(|scenario| {
+            let missed = run(Plan::of(scenario.clone())).missed;
+            (!missed.is_empty()).then(|| format!("{}: lines {missed:?}", scenario.name))
+        })
+        .collect();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn a_fault_that_waits_for_what_never_comes_is_told() {
+    let text =
+        "# Nobody calls for a reader.\nat 0s kill-postgres reader-1\nafter called freeze writer\nexpect lost 0\n";
+    let scenario = steadfast_scenario::parse("nobody-calls", text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(run(Plan::of(scenario)).missed, [3]);
+}

@@ -194,22 +194,27 @@ impl Table {
             .map_err(|error| self.write_error(&error))
     }
 
-    /// Writes a witness report, unless a newer run of the same prober has reported.
+    /// Writes a witness report, unless a newer run of the same prober has reported, or this run has since: a request
+    /// that lay in a queue must not bring back what was seen before a failover.
     ///
     /// # Errors
     ///
-    /// [`StateError::Superseded`] when a newer run has taken over.
+    /// [`StateError::Superseded`] when something newer stands there. A run that writes one report after the other
+    /// learns from it that a newer run has taken over.
     pub async fn report(&self, cluster: &ClusterId, report: &WitnessReport) -> Result<(), StateError> {
         let item = Item::new(&cluster_key(cluster), &items::witness_sort_key(&report.az))
             .number("run", report.run.as_millis())
+            .number("at", report.at.as_millis())
             .body(report);
         self.client
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item.build()))
-            .condition_expression("attribute_not_exists(pk) OR #run <= :run")
+            .condition_expression("attribute_not_exists(pk) OR #run < :run OR (#run = :run AND #at <= :at)")
             .expression_attribute_names("#run", "run")
+            .expression_attribute_names("#at", "at")
             .expression_attribute_values(":run", AttributeValue::N(report.run.as_millis().to_string()))
+            .expression_attribute_values(":at", AttributeValue::N(report.at.as_millis().to_string()))
             .send()
             .await
             .map(|_| ())

@@ -193,7 +193,7 @@ impl World {
             return;
         };
         self.clients.in_flight.insert((nth, key.0, key.1), life);
-        if self.is_gate_closed(nth) {
+        if self.plan.scenario.gated && self.is_gate_closed(nth) {
             self.clients.queued.insert((nth, key.0, key.1));
         }
         self.try_commit(nth, life, key, row, slot);
@@ -239,6 +239,9 @@ impl World {
 
     /// How many protected transactions are inside on this instance.
     pub(crate) fn inside(&self, nth: Nth) -> usize {
+        if !self.plan.scenario.gated {
+            return 0;
+        }
         let life = self.instances.get(nth).map_or(0, |instance| instance.life);
         let on_it = |(key, at): &(&(Nth, u64, u32), &u64)| key.0 == nth && **at == life;
         self.clients.in_flight.iter().filter(on_it).filter(|(key, _)| !self.clients.queued.contains(key)).count()

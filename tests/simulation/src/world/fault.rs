@@ -1,5 +1,6 @@
 //! The timeline: faults begin, end, and what they do to paths, clocks and deliveries.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use steadfast_core::mode::Mode;
@@ -37,6 +38,8 @@ pub(crate) struct Faults {
     ending: Vec<(u64, Milestone, Duration)>,
     /// Events that have yet to begin, and faults that have yet to end by themselves.
     pub(crate) to_come: usize,
+    /// Lines of those that have begun.
+    begun: BTreeSet<usize>,
     /// When the first one began.
     pub(crate) first: Option<Micros>,
     /// Whether the play is over: nothing begins any more.
@@ -79,6 +82,7 @@ impl Faults {
             waiting: Vec::new(),
             ending: Vec::new(),
             to_come: plan.scenario.timeline.len().saturating_add(ends),
+            begun: BTreeSet::new(),
             first: None,
             stopped: false,
         }
@@ -128,6 +132,9 @@ impl World {
         self.faults.first.get_or_insert(now);
         self.faults.ids = self.faults.ids.saturating_add(1);
         let active = Active { id: self.faults.ids, fault: event.fault, instance: self.place_of(event.fault) };
+        if active.instance.is_some() || active.fault.place().is_none() {
+            self.faults.begun.insert(event.line);
+        }
         self.note(|| format!("FAULT   {:?}", active.fault));
         self.count(|| {
             let name = format!("{:?}", active.fault);
@@ -147,6 +154,13 @@ impl World {
             }
             End::Until(milestone, delay) => self.faults.ending.push((active.id, milestone, delay)),
         }
+    }
+
+    /// Lines of the scenario whose fault has not begun, or found no instance.
+    pub(crate) fn missed_faults(&self) -> Vec<usize> {
+        let lines = self.plan.scenario.timeline.iter().map(|event| event.line);
+        // What was drawn by chance stands on no line, and may come to nothing.
+        lines.filter(|line| *line > 0 && !self.faults.begun.contains(line)).collect()
     }
 
     fn fault_ends(&mut self, id: u64) {
@@ -207,7 +221,8 @@ impl World {
         let mut ails = self.faults.active.iter().filter(|active| active.instance == Some(0)).peekable();
         // An episode about another instance waits for the platform, which has moved the role here.
         let about_it = self.table.episode.as_ref().is_some_and(|open| self.nth(&open.old_writer) == Some(0));
-        ails.peek().is_some() && ails.all(cured) && self.platform.writer == 0 && about_it
+        let reader = self.instances.len() > 1;
+        ails.peek().is_some() && ails.all(cured) && self.platform.writer == 0 && about_it && reader
     }
 
     fn place_of(&self, fault: Fault) -> Option<Nth> {

@@ -1,19 +1,17 @@
 //! Functions as Lambda runs them: started late, twice, again after a failure, and killed anywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
 use steadfast_core::executor::{Executor, Outcome, Patience};
-use steadfast_core::hint;
 use steadfast_core::ports::StateError;
-use steadfast_core::route::{self};
 use steadfast_core::switchover::{NotReady, Ordered};
 use steadfast_core::topology::Owner;
 use steadfast_scenario::Service;
 
 use super::{MS, Micros, SECOND, World, micros};
 use crate::kernel::TaskId;
+use crate::plan::Flaw;
 use crate::port::Port;
 
 /// The coordinator's time limit, as deployed.
@@ -34,7 +32,6 @@ pub(crate) struct Functions {
     /// Coordinators that run, by task.
     pub(crate) running: BTreeMap<TaskId, Invocation>,
     orders: u64,
-    handled: BTreeSet<String>,
 }
 
 /// One invocation of the coordinator.
@@ -67,6 +64,9 @@ impl World {
 
     /// Lambda accepts an event for the coordinator.
     pub(crate) fn invoke_coordinator(&mut self, why: &'static str) {
+        if self.plan.flaw == Some(Flaw::NobodyWakes) {
+            return;
+        }
         self.invoke(&Invocation { why, tries: 0, order: None });
     }
 
@@ -169,21 +169,6 @@ impl World {
         if let Some(delay) = RETRIES.get(failed.tries) {
             let again = Invocation { why: "retry", tries: failed.tries + 1, order: failed.order };
             self.agenda.after(*delay, move |world| world.start_coordinator(again));
-        }
-    }
-
-    /// The router: the real parsing and routing, and its memory of events.
-    pub(crate) fn route(&mut self, event: &Value) {
-        let hint = hint::parse(event);
-        let envelope = hint::envelope(event);
-        let id = envelope.id.clone().unwrap_or_default();
-        if route::stale(&hint, &envelope, self.clock(0)).is_some() || !self.functions.handled.insert(id) {
-            return;
-        }
-        let route = route::choose(&hint, &self.names.cluster, self.plan.scenario.deployment);
-        self.note(|| format!("router: {hint:?} wakes: {}", route.wakes));
-        if route.wakes {
-            self.wake_coordinator("event");
         }
     }
 }

@@ -11,6 +11,7 @@ mod password;
 pub(crate) mod platform;
 mod prober;
 pub(crate) mod quiesce;
+mod router;
 pub(crate) mod service;
 mod stable;
 mod supervise;
@@ -38,6 +39,7 @@ use instance::{Instance, Storage};
 use password::Passwords;
 use platform::Platform;
 use prober::Probers;
+use router::Router;
 use service::Services;
 use stable::StableName;
 use supervise::Supervision;
@@ -91,6 +93,7 @@ pub(crate) struct World {
     pub(crate) table: Table,
     pub(crate) services: Services,
     pub(crate) probers: Probers,
+    pub(crate) router: Router,
     pub(crate) functions: Functions,
     pub(crate) drainers: Drainers,
     pub(crate) clients: Clients,
@@ -122,9 +125,10 @@ impl World {
             dns: Dns::new(zones),
             stable: StableName::default(),
             passwords: Passwords::default(),
-            table: Table::new(plan.scenario.mode),
+            table: Table::new(&plan),
             services: Services::default(),
             probers: Probers::default(),
+            router: Router::default(),
             functions: Functions::default(),
             drainers: Drainers::default(),
             clients: Clients::new(&plan),

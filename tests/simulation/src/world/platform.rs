@@ -442,7 +442,7 @@ impl World {
             let delay = self.dice.between(low, late);
             self.count_if(delay > 60 * SECOND, "event late by more than a minute");
             let event = event.clone();
-            self.agenda.after(delay, move |world| world.route(&event));
+            self.agenda.after(delay, move |world| world.route(event));
         }
     }
 }

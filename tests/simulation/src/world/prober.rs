@@ -12,6 +12,7 @@ use super::instance::{Commit, Run};
 use super::password::Version;
 use super::service::Told;
 use super::{MS, Micros, Nth, SECOND, World, micros};
+use crate::plan::Flaw;
 
 /// Between two probes while somebody commits.
 const PACE: Micros = 500 * MS;
@@ -235,6 +236,8 @@ impl World {
         };
         // What was true when the probe was sent may have ended before its limits had.
         let committed = (outcome == Outcome::Committing && self.can_commit(nth)).then(|| self.canary(zone, nth));
+        let flawed = self.plan.flaw == Some(Flaw::StallsAreCommits) && outcome == Outcome::Stalled;
+        let (outcome, committed) = if flawed { (Outcome::Committing, Some(0)) } else { (outcome, committed) };
         let outcome = if outcome == Outcome::Committing && committed.is_none() { Outcome::Refused } else { outcome };
         let lag = if committed.is_some() && !self.is_multi_az() && self.lag_is_due(run) {
             self.lags(nth)
@@ -380,13 +383,15 @@ impl World {
             self.count(|| "report written again later".to_owned());
             self.agenda.after(later, move |world| {
                 let taken = world.table.report(again);
-                world.count_if(!taken, "late report of an earlier run refused");
+                world.count_if(!taken, "late report refused");
             });
         }
         let back = meeting.answers.saturating_sub(arrives);
         let told = matches!(meeting.told, Told::Answer | Told::SecondAnswer);
         self.agenda.after(arrives, move |world| {
-            if !world.table.report(report) && told {
+            // The real one writes its reports one after the other, so that only a newer run can be in its way.
+            let newer_run = world.table.reports.get(&report.az).is_some_and(|known| known.run > report.run);
+            if !world.table.report(report) && newer_run && told {
                 world.agenda.after(back, move |world| world.supersede(run));
             }
         });

@@ -74,7 +74,8 @@ impl World {
         };
         let arrives = self.dice.between(low * MS / 2, high * MS / 2);
         let back = self.dice.between(low * MS / 2, high * MS / 2);
-        let Some(trouble) = self.trouble_of(service, action) else {
+        let lasting = self.lasting_trouble_of(service, action);
+        let Some(trouble) = lasting.or_else(|| self.passing_trouble_of(service)) else {
             return Meeting { arrives: Some(arrives), answers: arrives + back, told: Told::Answer };
         };
         self.note(|| format!("trouble {service:?} {action}: {trouble:?}"));
@@ -88,16 +89,19 @@ impl World {
             | Trouble::ErrorAfterEffect
             | Trouble::Stale => format!("trouble {service:?} {trouble:?}"),
         });
-        self.meet_trouble(service, trouble, arrives, back)
+        // A second attempt meets what lasts once more.
+        let retried = lasting.is_none() && service != Service::Rds && self.dice.happens(500);
+        self.meet_trouble(trouble, retried, arrives, back)
     }
 
-    fn trouble_of(&mut self, service: Service, action: &str) -> Option<Trouble> {
-        let met = self.services.troubles.iter().find(|(_, which, trouble, only)| {
+    fn lasting_trouble_of(&self, service: Service, action: &str) -> Option<Trouble> {
+        let mut met = self.services.troubles.iter().filter(|(_, which, trouble, only)| {
             *which == service && *trouble != Trouble::Stale && only.is_none_or(|only| only == action)
         });
-        if let Some((_, _, trouble, _)) = met {
-            return Some(*trouble);
-        }
+        met.next().map(|(_, _, trouble, _)| *trouble)
+    }
+
+    fn passing_trouble_of(&mut self, service: Service) -> Option<Trouble> {
         let chance = match service {
             Service::StateTable => self.plan.noise.state_table,
             Service::Rds => self.plan.noise.rds,
@@ -119,8 +123,7 @@ impl World {
         self.dice.one_of(&all).copied()
     }
 
-    fn meet_trouble(&mut self, service: Service, trouble: Trouble, arrives: Micros, back: Micros) -> Meeting {
-        let retried = service != Service::Rds && self.dice.happens(500);
+    fn meet_trouble(&mut self, trouble: Trouble, retried: bool, arrives: Micros, back: Micros) -> Meeting {
         match trouble {
             Trouble::Throttle => Meeting { arrives: None, answers: arrives + back, told: Told::Refused("Throttling") },
             Trouble::Denied => Meeting { arrives: None, answers: arrives + back, told: Told::Refused("AccessDenied") },

@@ -36,7 +36,7 @@ enum Phase {
 pub(crate) struct Supervision {
     phase: Phase,
     quiet_since: Option<Micros>,
-    /// Whether we were armed and had called nothing when all but the first writer was mended.
+    /// Whether we were armed, had called nothing and might call when all but the first writer was mended.
     untouched: bool,
     /// What stood there when the play was over, before everything was mended.
     pub(crate) curtain: Option<Curtain>,
@@ -47,6 +47,7 @@ pub(crate) struct Supervision {
 pub(crate) struct Curtain {
     pub(crate) writer: Option<Nth>,
     pub(crate) open: bool,
+    pub(crate) missed: Vec<usize>,
     pub(crate) recovered_by: Option<RecoveredBy>,
     pub(crate) rules: BTreeMap<u16, u64>,
     pub(crate) people: Vec<u16>,
@@ -108,6 +109,7 @@ impl World {
         self.supervision.curtain = Some(Curtain {
             writer,
             open: episode.is_some_and(|episode| episode.closed.is_none()),
+            missed: self.missed_faults(),
             recovered_by: episode.and_then(|episode| episode.closed.as_ref()).map(|closed| closed.by),
             rules: self.watch.rules.clone(),
             people: self.watch.people.clone(),
@@ -124,7 +126,8 @@ impl World {
         if self.plan.unmended {
             self.note(|| "the play is over; what ails the first writer lasts".to_owned());
             self.supervision.phase = Phase::Lasting(self.agenda.now());
-            self.supervision.untouched = self.watch.called.is_empty() && self.table.mode == Mode::Armed;
+            self.supervision.untouched =
+                self.watch.called.is_empty() && self.table.mode == Mode::Armed && self.may_intend_again();
             self.mend_all_but_the_first_writer();
         } else {
             self.mend();
@@ -149,6 +152,14 @@ impl World {
             self.check_lasting();
         }
         self.mend();
+    }
+
+    /// Whether the open episode has room for one more call. An intention counts as a call even if it never became
+    /// one: whoever adopts it cannot know.
+    fn may_intend_again(&self) -> bool {
+        let open = self.table.episode.as_ref().filter(|episode| episode.closed.is_none());
+        let standing = open.and_then(|episode| episode.promotion.as_ref());
+        standing.is_none_or(|promotion| promotion.number < self.policy.calls_lost_max)
     }
 
     fn check_lasting(&mut self) {

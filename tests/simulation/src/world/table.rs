@@ -15,11 +15,13 @@ use steadfast_scenario::Milestone;
 
 use super::World;
 use crate::invariant::Invariant;
-use crate::plan::Flaw;
+use crate::plan::{Flaw, Plan};
 
 /// What it holds.
 pub(crate) struct Table {
     pub(crate) mode: Mode,
+    /// Whether it checks everything but the mode, by a flaw.
+    forgets_mode: bool,
     pub(crate) lease: Option<Lease>,
     pub(crate) episode: Option<Episode>,
     pub(crate) reports: BTreeMap<Az, WitnessReport>,
@@ -59,9 +61,10 @@ pub(crate) fn unavailable(cause: &str) -> StateError {
 }
 
 impl Table {
-    pub(super) fn new(mode: Mode) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         let (reports, evidence) = (BTreeMap::new(), BTreeMap::new());
-        Self { mode, lease: None, episode: None, reports, pin: None, evidence, opened: 0 }
+        let (mode, forgets_mode) = (plan.scenario.mode, plan.flaw == Some(Flaw::DeafToMode));
+        Self { mode, forgets_mode, lease: None, episode: None, reports, pin: None, evidence, opened: 0 }
     }
 
     /// All of it.
@@ -76,9 +79,9 @@ impl Table {
         }
     }
 
-    /// A report, unless a newer run of the same prober has reported. Says whether it was taken.
+    /// A report, unless a newer one of the same prober stands there. Says whether it was taken.
     pub(crate) fn report(&mut self, report: WitnessReport) -> bool {
-        let newer = self.reports.get(&report.az).is_some_and(|known| known.run > report.run);
+        let newer = self.reports.get(&report.az).is_some_and(|known| (known.run, known.at) > (report.run, report.at));
         if !newer {
             self.reports.insert(report.az.clone(), report);
         }
@@ -93,7 +96,7 @@ impl Table {
         };
         match condition {
             Condition::Held(lease) => stands(lease),
-            Condition::Armed(lease) => stands(lease) && self.mode == Mode::Armed,
+            Condition::Armed(lease) => stands(lease) && (self.mode == Mode::Armed || self.forgets_mode),
             Condition::Changing { seen, .. } => self.lease == *seen,
         }
     }
@@ -134,7 +137,10 @@ impl World {
             let kind = entry.kind;
             let intends_promotion = is_intention(&entry, self.plan.scenario.deployment.failover_action());
             let intends_eviction = is_intention(&entry, "evict");
-            self.table.evidence.insert((entry.epoch, entry.seq), entry);
+            let forgotten = kind == Kind::Intended && self.plan.flaw == Some(Flaw::ForgetsEvidence);
+            if !forgotten {
+                self.table.evidence.insert((entry.epoch, entry.seq), entry);
+            }
             match kind {
                 Kind::Opened => {
                     self.table.opened = self.table.opened.saturating_add(1);
@@ -166,7 +172,8 @@ impl World {
             );
         }
         let call = self.plan.scenario.deployment.failover_action();
-        let intends = entries.iter().any(|entry| is_intention(entry, call) || is_intention(entry, "evict"));
+        let effects = [call, "evict", "quiesce"];
+        let intends = entries.iter().any(|entry| effects.iter().any(|effect| is_intention(entry, effect)));
         if intends && self.table.mode != Mode::Armed {
             let mode = self.table.mode;
             self.violate(Invariant::HandsOff, format!("an effect is intended in mode {mode:?}"));
