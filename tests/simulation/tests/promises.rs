@@ -98,7 +98,7 @@ fn broken_in(name: &str, flaw: Flaw) -> BTreeSet<Invariant> {
     report.violations.iter().map(|violation| violation.invariant).collect()
 }
 
-/// Tries invariants 3 and 11: the chain of what is left does not verify.
+/// The chain of what is left does not verify either.
 #[test]
 fn a_table_that_drops_intentions_is_found_out() {
     let broken = broken_in("kill-host", Flaw::ForgetsEvidence);
@@ -107,21 +107,18 @@ fn a_table_that_drops_intentions_is_found_out() {
     assert!(broken.contains(&Invariant::EvidenceFirst), "{broken:?}");
 }
 
-/// Tries invariant 2.
 #[test]
 fn a_call_that_is_made_twice_is_found_out() {
     let broken = broken_in("kill-host", Flaw::CallsTwice);
     assert!(broken.contains(&Invariant::OneCall), "{broken:?}");
 }
 
-/// Tries invariant 5.
 #[test]
 fn a_promotion_on_the_word_of_one_zone_is_found_out() {
     let broken = broken_in("writer-cut-from-one-zone", Flaw::EchoesOneWitness);
     assert!(broken.contains(&Invariant::Quorum), "{broken:?}");
 }
 
-/// Tries invariant 7.
 #[test]
 fn a_recovery_that_no_commit_proved_is_found_out() {
     let text = "# The new writer stalls.\nat 0s kill-host writer\nafter called stall-commits target\nexpect lost 0\n";
@@ -131,14 +128,12 @@ fn a_recovery_that_no_commit_proved_is_found_out() {
     assert!(broken.contains(&Invariant::Proof), "{broken:?}");
 }
 
-/// Tries invariant 9.
 #[test]
 fn whoever_does_not_hear_of_the_mode_is_found_out() {
     let broken = broken_in("shadow-mode-only-watches", Flaw::DeafToMode);
     assert!(broken.contains(&Invariant::HandsOff), "{broken:?}");
 }
 
-/// Tries invariant 10.
 #[test]
 fn a_cluster_that_nobody_cares_for_is_found_out() {
     let plan = Plan { flaw: Some(Flaw::NobodyWakes), unmended: true, ..Plan::of(scenario("kill-host")) };
