@@ -9,6 +9,7 @@ use steadfast_aws::clock;
 use steadfast_core::episode::Episode;
 use steadfast_core::evidence::{self, Entry};
 use steadfast_core::time::Timestamp;
+use steadfast_scenario::Event;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -59,6 +60,7 @@ pub(super) async fn run(
     let folder = lab.cluster.ca_file().parent().unwrap_or(logs);
     let unwritable = |source| DrillError::Write { path: folder.to_owned(), source };
     let lateness = Lateness::begin(folder).map_err(unwritable)?;
+    let by_timeline = matches!(course, Course::Scenario);
     let played = match course {
         Course::Scenario => play(lab, plan, before, &timeline, &workload, progress).await,
         Course::GameDay(game_day) => game_day.carry_out(lab, &timeline).await,
@@ -99,6 +101,9 @@ pub(super) async fn run(
     let mut result = run.result(over::stays_open(&plan.scenario));
     let shown = run.shown(&result, logged, people);
     result.expectations = judged(plan, &shown);
+    if by_timeline {
+        result.expectations.extend(timeline.missed().map(|event| never_began(plan, event)));
+    }
     result.told = Some(run.told(number, &result, &timeline.journal()));
     progress.say(&format!(
         "  writes stood still for {:.2} s; {} acknowledged, {} lost, {} twice, {} in doubt",
@@ -153,6 +158,12 @@ fn judged(plan: &DrillPlan, shown: &Shown) -> Vec<Judged> {
         Judged { held: judged.held.filter(|_| own), ..judged }
     };
     plan.scenario.expectations.iter().map(judge).collect()
+}
+
+/// A fault that waited for what never came: the run has not tried what the scenario is about.
+fn never_began(plan: &DrillPlan, event: &Event) -> Judged {
+    let own = plan.platform() == plan.scenario.platform;
+    Judged { expectation: format!("`{event}` begins"), held: own.then_some(false), seen: "it never began".to_owned() }
 }
 
 /// Any moment within a second: a fault does not know the probers' pace, and must not always meet

@@ -104,6 +104,11 @@ impl<'l> Timeline<'l> {
         })
     }
 
+    /// The events that have not begun.
+    pub(super) fn missed(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(|entry| entry.standing.get() == Standing::Waiting).map(|entry| &entry.event)
+    }
+
     /// Begins every fault at its moment and ends it at its end. Returns when all have begun and those
     /// with an end have ended; what lasts longer is ended by [`Self::end_all`].
     ///
