@@ -65,7 +65,8 @@ impl fmt::Display for Stretch {
 /// The first line, and those behind it up to one that is more than brackets.
 fn telling(text: &str) -> String {
     let mut head = String::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    let lines = text.trim_start_matches(|c: char| c == ',' || c.is_whitespace()).lines();
+    for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
         if !head.is_empty() {
             head.push(' ');
         }
