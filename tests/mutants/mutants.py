@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = "target/sim/mutants.json"
 RULES = "shared/core/src/rules.rs"
 PACKAGES = ["steadfast-core", "steadfast-simulation"]
 # A mutant that makes a test run for ever shows by the processor's time, which other work on the machine does not
@@ -322,7 +323,7 @@ def killed_by(programs, number):
 
 def main():
     parser = argparse.ArgumentParser(description="Which mutants of the decision core do the tests catch?")
-    parser.add_argument("--output", type=Path, default=ROOT / "target/sim/mutants.json")
+    parser.add_argument("--output", type=Path, help=f"where the result goes; {OUTPUT} unless --only is given")
     parser.add_argument("--only", type=int, help="the number of one mutant")
     parser.add_argument("--list", action="store_true", help="list the mutants and end")
     arguments = parser.parse_args()
@@ -352,10 +353,14 @@ def main():
             survivors.append(mutant)
     result = {"mutants": tried, "killed": tried - len(survivors), "survivors": survivors,
               "seconds": round(time.monotonic() - began, 1)}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=2) + "\n")
+    # One mutant must not pass for all of them in the file that a full run has written.
+    output = arguments.output or (None if arguments.only else ROOT / OUTPUT)
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(result, indent=2) + "\n")
     shutil.rmtree(tree, ignore_errors=True)
-    print(f"{tried} mutants, {result['killed']} killed, {len(survivors)} survived; see {arguments.output}")
+    see = f"; see {output}" if output else ""
+    print(f"{tried} mutants, {result['killed']} killed, {len(survivors)} survived{see}")
     sys.exit(1 if survivors else 0)
 
 

@@ -125,7 +125,7 @@ async fn an_expectation_that_does_not_hold_fails_the_drill_by_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_lab_cannot_do_is_refused_before_anything_starts() {
     let config = support::config("unable");
-    let text = "# The lab cannot skew a clock.\nat 0s coordinator ahead 900ms\n";
+    let text = "# The lab cannot skew a clock.\nat 0s coordinator ahead 900ms\nexpect lost 0\n";
     let scenario = parse("unable", text).unwrap_or_else(|errors| panic!("{errors}"));
     let error = drill(&config, &DrillPlan::new(scenario, &config.logs), &Quiet).await.expect_err("refused");
     assert!(matches!(&error, DrillError::Unable(told) if told.starts_with("unable.txt:2: ")), "{error}");
@@ -139,7 +139,7 @@ async fn every_scenario_is_drilled_although_one_cannot_be_and_another_does_not_h
     let read = |name: &str, text: &str| parse(name, text).unwrap_or_else(|errors| panic!("{errors}"));
     let scenarios = vec![
         read("elsewhere", "# Not for the lab.\nonly simulation: it is\nexpect calls 0\n"),
-        read("unable", "# The lab cannot skew a clock.\nat 0s coordinator ahead 900ms\n"),
+        read("unable", "# The lab cannot skew a clock.\nat 0s coordinator ahead 900ms\nexpect lost 0\n"),
         read("missed", "# It does not hold.\nat 0s kill-postgres writer\nexpect calls 1\nexpect writer same\n"),
     ];
     let output = config.logs.join("drill");

@@ -40,6 +40,8 @@ pub(crate) fn blank(name: &str) -> Scenario {
 ///
 /// Everything that is wrong with it, by line.
 pub fn parse(name: &str, text: &str) -> Result<Scenario, ParseErrors> {
+    // Some editors put a byte order mark there.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut draft = Draft::new(name);
     let head = draft.read_why(text);
     for (number, line) in (1..).zip(text.lines()).skip(head) {

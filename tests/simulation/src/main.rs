@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use steadfast_core::time::Timestamp;
-use steadfast_scenario::Interpreter;
+use steadfast_scenario::{Interpreter, LoadError};
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
 use steadfast_simulation::judge::judge;
 use steadfast_simulation::plan::Plan;
@@ -27,13 +27,13 @@ enum Command {
     /// Run many seeds on all cores; fails when one breaks a promise
     Run {
         /// How many
-        #[arg(long, default_value_t = 30_000)]
+        #[arg(long, default_value_t = 30_000, value_parser = at_least_one)]
         seeds: u64,
         /// The first one; by default it follows from the time of day, so that every call tries others
         #[arg(long)]
         from: Option<u64>,
         /// Stop after this many seconds
-        #[arg(long)]
+        #[arg(long, value_parser = at_least_one)]
         seconds: Option<u64>,
         /// Where the summary goes
         #[arg(long, default_value = "target/sim/summary.json")]
@@ -45,7 +45,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Explain an evidence file or events line by line: what came in, which rule it met, what follows
+    /// Explain an evidence file or events line by line: what came in, which rule it met, what follows; fails when
+    /// evidence does not verify
     Explain {
         /// The file: evidence of the lab or of production, or events as EventBridge delivers them
         file: PathBuf,
@@ -86,6 +87,15 @@ fn main() -> ExitCode {
             say_error(&error);
             ExitCode::from(2)
         }
+    }
+}
+
+/// A campaign that tries nothing would report that nothing was broken.
+fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("nothing would be tried; write 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}; write a whole number, 1 or more")),
     }
 }
 
@@ -157,7 +167,7 @@ fn one(mut plan: Plan) -> bool {
 }
 
 fn scenario(path: &Path) -> Result<bool, String> {
-    let text = read(path)?;
+    let text = read(path).map_err(|error| misnamed(path).unwrap_or(error))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let scenario = steadfast_scenario::parse(&name, &text).map_err(|errors| errors.to_string())?;
     match scenario.keeps_out(Interpreter::Simulation) {
@@ -166,12 +176,23 @@ fn scenario(path: &Path) -> Result<bool, String> {
     }
 }
 
+/// What to write instead of a scenario that is not there.
+fn misnamed(path: &Path) -> Option<String> {
+    let name = path.file_stem()?.to_string_lossy();
+    match steadfast_scenario::find(path.parent()?, &name) {
+        Err(unknown @ LoadError::Unknown { .. }) => Some(unknown.to_string()),
+        // The folder holds other things than scenarios, or the file is there after all.
+        Ok(_) | Err(LoadError::Unreadable { .. } | LoadError::Stranger { .. } | LoadError::Wrong(_)) => None,
+    }
+}
+
+/// Whether the evidence verifies.
 fn explained(path: &Path) -> Result<bool, String> {
-    let lines = explain::explain(&read(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
-    for line in lines {
+    let explanation = explain::explain(&read(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+    for line in explanation.lines {
         say(&line);
     }
-    Ok(true)
+    Ok(explanation.verifies)
 }
 
 /// Whether the evidence verifies.

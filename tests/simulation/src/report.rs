@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(report("{\"source\":\"aws.rds\"}"), Err(ExplainError::NoEvidence));
         assert!(matches!(
             report(&EVIDENCE.replacen("\"kind\":\"opened\"", "\"kind\":1", 1)),
-            Err(ExplainError::Unread(_))
+            Err(ExplainError::Hole(_))
         ));
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn refused(statements: &str) -> Option<String> {
-        let scenario = parse("tried", &format!("# why\n{statements}\n")).expect("a scenario");
+        let scenario = parse("tried", &format!("# why\n{statements}\nexpect lost 0\n")).expect("a scenario");
         check(&scenario).err().map(|error| error.to_string())
     }
 

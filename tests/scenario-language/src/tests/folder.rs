@@ -68,7 +68,8 @@ fn a_file_that_would_be_passed_over_is_refused() {
 
 #[test]
 fn one_scenario_is_found_by_its_name_whatever_lies_beside_it() {
-    let files = [("kill-host.txt", "# why\nat 0s kill-host writer\n"), ("broken.txt", "at 0s explode\n")];
+    let files =
+        [("kill-host.txt", "# why\nat 0s kill-host writer\nexpect lost 0\n"), ("broken.txt", "at 0s explode\n")];
     let folder = Folder::with("found", &files);
     assert_eq!(find(&folder.0, "kill-host").expect("found").name, "kill-host");
     assert!(matches!(find(&folder.0, "broken"), Err(LoadError::Wrong(_))));

@@ -107,7 +107,8 @@ fn a_fault_that_is_over_at_once_cannot_end() {
 fn what_can_never_happen_is_refused() {
     for (statements, line, problem) in [
         ("after opened freeze writer", 1, "every line waits for a milestone, so nothing begins"),
-        ("", 1, "nothing happens and nothing is expected"),
+        ("", 1, "expects nothing"),
+        ("at 0s freeze writer", 1, "expects nothing"),
         ("at 0s freeze writer until opened\nexpect episodes 0", 2, "is never reached: no episode is expected"),
         (
             "at 0s freeze writer\nafter called freeze target\nexpect calls at most 0",
@@ -154,7 +155,8 @@ fn a_scenario_without_a_reason_is_refused() {
             "{told}"
         );
     }
-    let scenario = parse("kept", "\n# One.\n#\n#   Two # three.\n\n# no more\nat 0s freeze writer").expect("a reason");
+    let scenario = parse("kept", "\n# One.\n#\n#   Two # three.\n\n# no more\nat 0s freeze writer\nexpect lost 0")
+        .expect("a reason");
     assert_eq!(scenario.why, "One.\n\nTwo # three.");
     assert_eq!(scenario.timeline.first().map(|event| event.line), Some(7));
 }
@@ -162,11 +164,28 @@ fn a_scenario_without_a_reason_is_refused() {
 #[test]
 fn a_multi_az_instance_runs_where_the_scenario_says() {
     use crate::scenario::Interpreter;
-    let scenario = parse("multi-az", "# why\ndeployment multi-az\nat 0s kill-host writer\n").expect("a scenario");
+    let scenario =
+        parse("multi-az", "# why\ndeployment multi-az\nat 0s kill-host writer\nexpect lost 0\n").expect("a scenario");
     assert_eq!(scenario.keeps_out(Interpreter::Lab), None);
     assert_eq!(scenario.keeps_out(Interpreter::Simulation), None);
     assert!(scenario.to_string().contains("\ndeployment multi-az\n"), "{scenario}");
-    let cluster = parse("cluster", "# why\nonly lab: it is real\nat 0s kill-host writer\n").expect("a scenario");
+    let cluster =
+        parse("cluster", "# why\nonly lab: it is real\nat 0s kill-host writer\nexpect lost 0\n").expect("a scenario");
     assert_eq!(cluster.keeps_out(Interpreter::Simulation), Some("it is real"));
     assert_eq!(cluster.keeps_out(Interpreter::Lab), None);
+}
+
+#[test]
+fn a_scenario_that_expects_nothing_is_refused_with_what_to_add() {
+    let expected = "refused.txt:1: `refused`: expects nothing; add at least one line such as `expect lost 0`";
+    for statements in ["", "mode shadow", "at 0s kill-host writer\nlasts 30s"] {
+        assert_eq!(told(statements), [expected], "{statements}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_the_reason_is_passed_over() {
+    let text = "# why\nat 0s freeze writer\nexpect lost 0\n";
+    assert_eq!(parse("marked", &format!("\u{feff}{text}")), parse("marked", text));
+    assert!(parse("marked", text).is_ok());
 }

@@ -41,10 +41,18 @@ impl Chains {
     /// The entries of each, in their order.
     pub(super) fn into_entries(self) -> Vec<Vec<Entry>> {
         let sorted = |mut episode: Episode| {
-            episode.entries.sort_by_key(|entry| entry.seq);
+            episode.sort();
             episode.entries
         };
         self.episodes.into_iter().map(sorted).collect()
+    }
+
+    /// Whether no entry is missing or was changed.
+    pub(super) fn verify(&mut self) -> bool {
+        self.episodes.iter_mut().all(|episode| {
+            episode.sort();
+            evidence::verify(&episode.entries).is_ok()
+        })
     }
 
     /// All of them in words.
@@ -54,9 +62,13 @@ impl Chains {
 }
 
 impl Episode {
-    fn explain(&mut self) -> Vec<String> {
-        // The number is part of what is hashed; where an entry stands in a file means nothing.
+    /// The number is part of what is hashed; where an entry stands in a file means nothing.
+    fn sort(&mut self) {
         self.entries.sort_by_key(|entry| entry.seq);
+    }
+
+    fn explain(&mut self) -> Vec<String> {
+        self.sort();
         let zero = self.zero();
         let mut lines = vec![format!(
             "episode {} of cluster {}; seconds count from {}",

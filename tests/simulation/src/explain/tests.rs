@@ -8,7 +8,7 @@ const EVIDENCE: &str = include_str!("examples/evidence.json");
 const EVENTS: &str = include_str!("examples/events.jsonl");
 
 fn as_reviewed(name: &str, text: &str) {
-    let told = explain(text).expect("explains").join("\n") + "\n";
+    let told = told(text) + "\n";
     let path = format!("{}/src/explain/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::fs::read_to_string(&path).unwrap_or_default() != told {
         std::fs::write(&path, &told).expect("writes");
@@ -21,7 +21,7 @@ fn entries() -> Vec<Entry> {
 }
 
 fn told(text: &str) -> String {
-    explain(text).expect("explains").join("\n")
+    explain(text).expect("explains").lines.join("\n")
 }
 
 #[test]
@@ -79,6 +79,102 @@ fn what_was_tampered_with_is_named() {
 }
 
 #[test]
+fn evidence_that_does_not_verify_is_no_success() {
+    assert!(explain(EVIDENCE).expect("explains").verifies);
+    assert!(explain(EVENTS).expect("explains").verifies, "there is none");
+    let tampered = explain(&EVIDENCE.replacen("orders-3", "orders-9", 1)).expect("explains");
+    assert!(!tampered.verifies, "{:?}", tampered.lines);
+}
+
+/// As `aws dynamodb query` prints it.
+fn queried() -> String {
+    let stored = |entry: Entry| {
+        json!({ "pk": { "S": format!("evidence#{}#{}", entry.cluster, entry.epoch) },
+            "sk": { "S": format!("{:010}", entry.seq) }, "body": { "S": json!(entry).to_string() } })
+    };
+    let items: Vec<Value> = entries().into_iter().map(stored).collect();
+    let (count, items) = (items.len(), serde_json::to_string_pretty(&items).expect("serialises"));
+    format!("{{\n  \"Items\": {},\n  \"Count\": {count}\n}}\n", items.replace('\n', "\n  "))
+}
+
+/// How many entries are told, and what is said of what was not read.
+fn told_and_unread(text: &str) -> (usize, Vec<String>) {
+    let lines = explain(text).expect("explains").lines;
+    let is_entry = |line: &&String| {
+        line.starts_with("  ") && line.trim_start().split(' ').next().is_some_and(|seq| seq.parse::<u64>().is_ok())
+    };
+    let unread = lines.iter().filter(|line| line.contains("was not read")).cloned().collect();
+    (lines.iter().filter(is_entry).count(), unread)
+}
+
+#[test]
+fn of_an_answer_that_is_cut_short_every_whole_item_is_told() {
+    let text = queried();
+    let cut = &text[..text.len() - 200];
+    let (told, unread) = told_and_unread(cut);
+    assert_eq!(told, entries().len() - 1, "{unread:?}");
+    assert_eq!(unread.len(), 2, "{unread:?}");
+    let head = "line 1 was not read: \"{ \"Items\": [\" and what follows, to line 2: what begins in line 1 is cut off; \
+                export it again, or complete it";
+    assert_eq!(unread[0], head);
+    assert!(unread[1].contains("is cut off"), "{unread:?}");
+    assert!(matches!(evidence(cut), Err(ExplainError::Hole(_))));
+}
+
+#[test]
+fn of_an_answer_with_damage_in_its_midst_all_but_the_damaged_item_is_told() {
+    let text = queried().replacen("\"sk\": {", "\"sk\" {", 1);
+    let (told, unread) = told_and_unread(&text);
+    assert_eq!(told, entries().len() - 1, "{unread:?}");
+    assert_eq!(unread.len(), 1, "{unread:?}");
+}
+
+#[test]
+fn what_a_terminal_or_a_log_puts_around_an_answer_costs_nothing_of_it() {
+    let prompt = "$ aws dynamodb query --expression-attribute-values '{\":pk\":{\"S\":\"evidence#orders#3\"}}'";
+    for text in [queried(), serde_json::to_string_pretty(&entries()).expect("serialises"), EVIDENCE.to_owned()] {
+        for before in [prompt, "ops@host:~$ cat evidence.json", "[root@host ~]$ cat evidence.json"] {
+            let (told, unread) = told_and_unread(&format!("{before}\n{text}"));
+            assert_eq!((told, unread.len()), (entries().len(), 1), "{unread:?}");
+            let excerpt: String = before.chars().take(30).collect();
+            assert!(unread[0].starts_with(&format!("line 1 was not read: \"{excerpt}")), "{unread:?}");
+        }
+        let (told, unread) = told_and_unread(&format!("{text}\n\nops@host:~$ logout\nConnection closed.\n"));
+        assert_eq!((told, unread.len()), (entries().len(), 1), "{unread:?}");
+        assert!(unread[0].contains("\"ops@host:~$ logout\" and what follows, to line "), "{unread:?}");
+        let (told, unread) = told_and_unread(&format!("2026-03-02T03:12:08 [INFO] {text}"));
+        assert_eq!((told, unread.len()), (entries().len(), 0), "a prefix on its line: {unread:?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    assert_eq!(told(&format!("\u{feff}{EVIDENCE}")), told(EVIDENCE));
+    assert_eq!(evidence(&format!("\u{feff}{EVIDENCE}")), evidence(EVIDENCE));
+    assert_eq!(explain("\u{feff}\n"), Err(ExplainError::Empty));
+}
+
+#[test]
+fn an_empty_list_is_called_so() {
+    for (text, missing) in [
+        ("[]", "line 1: the list has no entries"),
+        ("\n{\"Items\":[],\"Count\":0}", "line 2: there are no items: the list `Items` has no entries"),
+        ("{\"Events\":[]}", "line 1: there are no events: the list `Events` has no entries"),
+        ("{\"events\":[]}", "line 1: there are no log lines: the list `events` has no entries"),
+    ] {
+        assert_eq!(explain(text), Err(ExplainError::NoEntries(vec![missing.to_owned()])), "{text}");
+        assert!(told(&format!("{text}\n{EVIDENCE}")).ends_with(missing), "{text}");
+    }
+}
+
+#[test]
+fn a_single_item_is_read_like_one_of_many() {
+    let entry = json!(entries().remove(0)).to_string();
+    let item = json!({ "pk": { "S": "evidence#orders#1" }, "sk": { "S": "0000000001" }, "body": { "S": entry } });
+    assert_eq!(told(&json!({ "Item": item }).to_string()), told(&entry));
+}
+
+#[test]
 fn entries_that_stand_there_twice_are_told_once() {
     let text = told(&format!("{EVIDENCE}\n{EVIDENCE}"));
     assert_eq!(text.matches("the chain verifies").count(), 2, "{text}");
@@ -100,7 +196,7 @@ fn a_text_that_is_cut_off_anywhere_is_told_as_far_as_it_goes() {
         for end in (0..text.len()).step_by(53).filter(|end| text.is_char_boundary(*end)) {
             let whole_lines = text[..end].matches('\n').count();
             match explain(&text[..end]) {
-                Ok(lines) => assert!(lines.len() > whole_lines / 2, "{end}: {lines:?}"),
+                Ok(Explanation { lines, .. }) => assert!(lines.len() > whole_lines / 2, "{end}: {lines:?}"),
                 Err(_) => assert_eq!(whole_lines, 0, "nothing told of {end} bytes"),
             }
         }
@@ -111,8 +207,9 @@ fn a_text_that_is_cut_off_anywhere_is_told_as_far_as_it_goes() {
 fn a_text_with_nothing_in_it_is_an_error_that_says_what_to_give() {
     assert_eq!(explain(" \n\n"), Err(ExplainError::Empty));
     let error = explain("hello\n{broken").expect_err("nothing to read").to_string();
-    assert!(error.contains("line 1 was not read: there is no JSON in it"), "{error}");
-    assert!(error.contains("line 2 was not read: no JSON:"), "{error}");
+    let complaint = "line 1 was not read: \"hello\" and what follows, to line 2: what begins in line 2 is no JSON in \
+                     line 2: key must be a string; export it again, or complete it";
+    assert_eq!(error.lines().nth(1), Some(complaint), "{error}");
     assert!(explain("[1, 2]").expect_err("no object").to_string().contains("line 1, item 2"));
 }
 
@@ -140,7 +237,7 @@ fn every_shape_the_core_knows_is_told() {
     for file in std::fs::read_dir(folder).expect("the folder") {
         let path = file.expect("a file").path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            let lines = explain(&std::fs::read_to_string(&path).expect("reads")).expect("explains");
+            let lines = explain(&std::fs::read_to_string(&path).expect("reads")).expect("explains").lines;
             assert!(lines.iter().all(|line| line.contains(" -> ")), "{}: {lines:?}", path.display());
             told += 1;
         }
