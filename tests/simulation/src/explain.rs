@@ -1,9 +1,9 @@
 //! What happened and why, in words: evidence, events and the functions' own log lines, as anybody
 //! can export them.
 //!
-//! Read as JSON values and lists, over any number of lines and with other text around them: evidence as the lab and the state table hold
-//! it (`aws dynamodb query` included), audit lines of the functions, and events of any shape. Every
-//! recorded decision is made again from its recorded facts with the rules of this build.
+//! Read as JSON values and lists, over any number of lines and with other text around them: evidence as the lab and
+//! the state table hold it (`aws dynamodb query` included), audit lines of the functions, and events of any shape.
+//! Every recorded decision is made again from its recorded facts with the rules of this build.
 
 mod chain;
 mod decision;
