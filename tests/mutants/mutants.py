@@ -330,6 +330,8 @@ def main():
     mutants = Mutants()
     mutants.rules()
     mutants.checks()
+    if arguments.only is not None and not 1 <= arguments.only <= len(mutants.all):
+        parser.error(f"--only {arguments.only}: there is no such mutant; name one from 1 to {len(mutants.all)}, see --list")
     if arguments.list:
         for mutant in mutants.all:
             print(f"{mutant['number']:>4} {mutant['file']}: {mutant['what']} -> {mutant['mutation']}")

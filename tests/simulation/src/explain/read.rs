@@ -112,7 +112,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The text from the beginning of its line on, but for a value that stands before it.
-    fn from_line(&self, at: usize) -> &'t str {
+    fn line_from(&self, at: usize) -> &'t str {
         let before = self.text.get(self.ended..at).unwrap_or_default();
         let begins = before.rfind('\n').map_or(self.ended, |end| self.ended + end + 1);
         self.text.get(begins..).unwrap_or_default()
@@ -172,7 +172,7 @@ impl<'t> Reader<'t> {
     }
 
     fn note(&mut self, line: usize, at: usize) -> &mut Stretch {
-        let text = if self.stretch.is_none() { self.from_line(at) } else { "" };
+        let text = if self.stretch.is_none() { self.line_from(at) } else { "" };
         let stretch = self.stretch.get_or_insert_with(|| Stretch::new(line, text));
         stretch.reaches(line);
         stretch
