@@ -103,7 +103,7 @@ fn broken_in(name: &str, flaw: Flaw) -> BTreeSet<Invariant> {
 fn a_table_that_drops_intentions_is_found_out() {
     let broken = broken_in("kill-host", Flaw::ForgetsEvidence);
     assert!(broken.contains(&Invariant::EvidenceFirst) && broken.contains(&Invariant::NoError), "{broken:?}");
-    let broken = broken_in("planned-switchover", Flaw::ForgetsEvidence);
+    let broken = broken_in("no-healthy-candidate", Flaw::ForgetsEvidence);
     assert!(broken.contains(&Invariant::EvidenceFirst), "{broken:?}");
 }
 
