@@ -130,7 +130,7 @@ pure: ## The core depends on no runtime, no AWS crate and no driver, also when b
 deny: ## Licences, bans and sources of all dependencies; advisories where the network allows
 	$(CARGO) deny --locked check licenses bans sources
 
-fuzz: ## Feed the parsers arbitrary input, guided by coverage: TIME=60s for each of three targets
+fuzz: ## Feed the parsers arbitrary input, guided by coverage: TIME=60s for each of four targets
 	@shared/core/fuzz/run '$(TIME)'
 
 lab: build ## Run the lab until Ctrl-C, for `cargo lambda invoke` and manual drills

@@ -17,7 +17,7 @@ use steadfast_core::hint::{self, Hint};
 use steadfast_core::metric;
 use steadfast_core::ports::Clock as _;
 use steadfast_core::rotation::executor::{self, Which};
-use steadfast_core::rotation::{Blocked, Step, blocked};
+use steadfast_core::rotation::{Blocked, Request, Step, blocked};
 use steadfast_core::time::Timestamp;
 
 use setup::Setup;
@@ -28,22 +28,12 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event| handle(&setup, event))).await
 }
 
-/// What Secrets Manager sends.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Request {
-    step: Step,
-    secret_id: String,
-    client_request_token: String,
-}
-
 async fn handle(setup: &Setup, event: LambdaEvent<Value>) -> Result<Value, Error> {
     let deadline = Timestamp::from_millis(event.context.deadline).minus(setup::MARGIN);
     let until = deadline.min(setup.rotator.now().plus(setup::PATIENCE));
-    if event.payload.get("Step").is_some() {
-        // The error names a field of the event, which holds no secret.
-        let request: Request = serde_json::from_value(event.payload)
-            .map_err(|error| format!("not a step of a rotation: {error}; Secrets Manager sends these"))?;
+    if let Some(request) = Request::read(&event.payload) {
+        let request =
+            request.map_err(|error| format!("not a step of a rotation: {error}; Secrets Manager sends these"))?;
         return carry_out(setup, request, until).await;
     }
     let cluster = event.payload.get("cluster").and_then(Value::as_str);

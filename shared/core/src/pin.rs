@@ -69,7 +69,7 @@ impl Pin {
     }
 }
 
-/// What is to be asked for now. None while anything is wrong, unless armed (invariant 9), once the name is settled,
+/// What is to be asked for now. None while anything is wrong, unless armed, once the name is settled,
 /// or when the same was asked for so lately that the answer is not known.
 ///
 /// The instance whose commit makes the rule that rests is the proved writer, whoever moved the role.

@@ -106,34 +106,61 @@ pub static TABLE: &[(&str, Reading)] = &[
 ];
 
 /// How the messages begin that mean something to us, for events that come without an id: those of
-/// `DescribeEvents`, and of EventBridge before it sent ids. Wording and final periods vary behind.
+/// `DescribeEvents`, and of EventBridge before it sent ids. A `*` stands for one word, such as a name.
 static BEGINNINGS: &[(&str, &str)] = &[
     ("Abandoning user requested failover", "RDS-EVENT-0034"),
+    ("Allocated storage has been exhausted", "RDS-EVENT-0007"),
+    ("Amazon RDS has been unable to access the KMS", "RDS-EVENT-0419"),
+    ("Amazon RDS is unable to access the KMS", "RDS-EVENT-0418"),
     ("Cluster failover failed", "RDS-EVENT-0069"),
+    ("Cluster operating system upgrade starting", "RDS-EVENT-0288"),
     ("Cluster topology is updated", "RDS-EVENT-0385"),
     ("Completed RDS initiated failover to DB instance", "RDS-EVENT-0071"),
     ("Completed failover to DB instance", "RDS-EVENT-0071"),
+    ("DB instance has reached the storage-full threshold", "RDS-EVENT-0221"),
+    ("DB instance put into", "RDS-EVENT-0031"),
     ("DB instance restarted", "RDS-EVENT-0006"),
     ("DB instance shutdown", "RDS-EVENT-0004"),
+    ("Database cluster engine version upgrade started", "RDS-EVENT-0417"),
+    ("Database cluster upgrade is in progress", "RDS-EVENT-0177"),
+    ("Database instance in", "RDS-EVENT-0036"),
+    ("Database instance put into", "RDS-EVENT-0035"),
+    ("Free storage capacity for DB instance", "RDS-EVENT-0222"),
+    ("Initiated pause for the DB instance", "RDS-EVENT-0370"),
+    ("Initiated resume for the DB instance", "RDS-EVENT-0373"),
     ("Multi-AZ failover to standby complete", "RDS-EVENT-0015"),
     ("Multi-AZ instance activation completed", "RDS-EVENT-0051"),
     ("Multi-AZ instance activation started", "RDS-EVENT-0050"),
     ("Multi-AZ instance failover completed", "RDS-EVENT-0049"),
     ("Multi-AZ instance failover started", "RDS-EVENT-0013"),
+    ("Multi-AZ instance recovery completed", "RDS-EVENT-0053"),
+    ("Multi-AZ instance recovery started", "RDS-EVENT-0052"),
+    ("Pause was canceled for the DB instance", "RDS-EVENT-0371"),
     ("Promoting previous primary again", "RDS-EVENT-0070"),
     ("Recovered from partial failover", "RDS-EVENT-0065"),
+    ("Recovery of the DB instance has started", "RDS-EVENT-0020"),
+    ("Recovery of the DB instance is complete", "RDS-EVENT-0021"),
     ("Started cross AZ failover to DB instance", "RDS-EVENT-0073"),
     ("Started same AZ failover to DB instance", "RDS-EVENT-0072"),
+    ("Starting offline patches to DB instances", "RDS-EVENT-0388"),
+    ("Successfully paused the DB instance", "RDS-EVENT-0372"),
+    ("Successfully resumed the DB instance", "RDS-EVENT-0374"),
+    ("Switchover from DB cluster * to * completed", "RDS-EVENT-0260"),
+    ("Switchover from DB cluster * to * started", "RDS-EVENT-0259"),
+    ("Switchover from DB cluster * to * was canceled", "RDS-EVENT-0261"),
+    ("The free storage capacity for DB instance", "RDS-EVENT-0089"),
+    ("Your Aurora cluster's storage is dangerously low", "RDS-EVENT-0227"),
 ];
 
 /// Reads an event by its id, or by its message when it has none.
 pub fn read_event(id: Option<&str>, message: &str) -> Reading {
-    read(id.or_else(|| {
-        let begins = BEGINNINGS.iter().find(|(beginning, _)| {
-            message.get(..beginning.len()).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
-        });
-        begins.map(|(_, id)| *id)
-    }))
+    read(id.or_else(|| BEGINNINGS.iter().find(|(beginning, _)| begins(message, beginning)).map(|(_, id)| *id)))
+}
+
+/// Compares word by word, since case, punctuation and what stands behind vary.
+fn begins(message: &str, beginning: &str) -> bool {
+    let mut said = message.split_whitespace().map(|word| word.trim_end_matches(|c: char| c.is_ascii_punctuation()));
+    beginning.split(' ').all(|word| said.next().is_some_and(|said| word == "*" || said.eq_ignore_ascii_case(word)))
 }
 
 /// Reads an event id. An unknown or missing one is [`Meaning::Other`].

@@ -111,12 +111,13 @@ fn is_foreign(event: &RdsHint, ours: &ClusterId, deployment: Deployment) -> bool
 
 /// Every word of a message that may be an identifier.
 fn names_in(message: &str) -> impl Iterator<Item = &str> {
-    message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+    message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| !word.is_empty())
 }
 
 fn rds_notice(event: &RdsHint, reading: Reading, severity: Severity) -> Notice {
     let id = clipped(event.id.as_deref().unwrap_or("RDS event without an id"));
-    let identifier = clipped(&event.identifier);
+    let named = Some(event.identifier.as_str()).filter(|name| !name.is_empty());
+    let identifier = clipped(named.unwrap_or("a source without a name"));
     Notice {
         severity,
         subject: format!("{identifier}: {id} {:?}", event.meaning),
@@ -216,6 +217,12 @@ mod tests {
         for foreign in ["billing", "orders-archive"] {
             assert_eq!(switchover(foreign), Route::dropped(Dropped::Foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_message_holds_no_empty_name() {
+        let names: Vec<&str> = names_in("Switchover from DB cluster `orders` to x-1.").collect();
+        assert_eq!(names, ["Switchover", "from", "DB", "cluster", "orders", "to", "x-1"]);
     }
 
     #[test]

@@ -35,20 +35,29 @@ struct Row {
     source_type: String,
     category: String,
     says: String,
+    message: String,
 }
 
 fn rows() -> Vec<Row> {
-    let rows: Vec<Row> = include_str!("events/ids.tsv")
+    let rows: Vec<Row> = include_str!("ids.tsv")
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
             let mut columns = line.split('\t').map(str::to_owned);
-            let mut next = || columns.next().unwrap_or_else(|| panic!("four columns in {line}"));
-            Row { id: next(), source_type: next(), category: next(), says: next() }
+            let mut next = || columns.next().unwrap_or_else(|| panic!("five columns in {line}"));
+            Row { id: next(), source_type: next(), category: next(), says: next(), message: filled(&next()) }
         })
         .collect();
     assert_eq!(rows.len(), 324, "the guides list that many");
     rows
+}
+
+/// A message that begins so, with every placeholder named `thing-1`.
+fn filled(beginning: &str) -> String {
+    let part = |(at, part): (usize, &str)| if at % 2 == 1 { "thing-1".to_owned() } else { part.to_owned() };
+    let beginning: String =
+        if beginning == "-" { "Said".to_owned() } else { beginning.split('`').enumerate().map(part).collect() };
+    format!("{beginning} of thing-1.")
 }
 
 #[test]
@@ -96,23 +105,94 @@ fn consequence(route: &Route) -> String {
     }
 }
 
+/// What `DescribeEvents` and event subscriptions call a source.
+fn described_source(source_type: &str) -> String {
+    match source_type {
+        "CLUSTER" | "SNAPSHOT" | "CLUSTER_SNAPSHOT" | "SECURITY_GROUP" => {
+            format!("db-{}", source_type.to_lowercase().replace('_', "-"))
+        }
+        "DB_PARAM" => "db-parameter-group".to_owned(),
+        "DB_INSTANCE" | "DB_PROXY" | "BLUE_GREEN_DEPLOYMENT" => source_type.to_lowercase().replace('_', "-"),
+        other => other.to_owned(),
+    }
+}
+
+impl Row {
+    const ARN: &str = "arn:aws:rds:eu-central-1:123456789012:any:thing-1";
+
+    fn bridged(&self) -> Value {
+        json!({ "id": "1", "source": "aws.rds", "detail-type": "RDS Event", "detail": {
+            "EventCategories": [self.category], "SourceType": self.source_type, "SourceArn": Self::ARN,
+            "Message": self.message, "Date": "2026-03-02T03:12:07.884Z", "SourceIdentifier": "thing-1",
+            "EventID": self.id } })
+    }
+
+    fn notified(&self) -> Value {
+        let id = format!("http://docs.amazonwebservices.com/AmazonRDS/latest/UserGuide/USER_Events.html#{}", self.id);
+        json!({ "Event Source": described_source(&self.source_type), "Event Time": "2026-03-02 03:12:07.884",
+            "Source ID": "thing-1", "Source ARN": Self::ARN, "Event Message": self.message, "Event ID": id })
+    }
+
+    fn described(&self) -> Value {
+        json!({ "Events": [{ "SourceIdentifier": "thing-1", "SourceType": described_source(&self.source_type),
+            "Message": self.message, "EventCategories": [self.category], "Date": "2026-03-02T03:12:07.884Z",
+            "SourceArn": Self::ARN }] })
+    }
+}
+
+fn without(mut event: Value, pointer: &str, field: &str) -> Value {
+    event.pointer_mut(pointer).and_then(Value::as_object_mut).expect("an object").remove(field).expect("is there");
+    event
+}
+
 #[test]
 fn every_event_id_is_read_in_every_form_it_comes_in() {
-    for Row { id, source_type, category, .. } in rows() {
-        let arn = "arn:aws:rds:eu-central-1:123456789012:any:thing-1";
-        let bridged = json!({ "id": "1", "source": "aws.rds", "detail-type": "RDS Event", "detail": {
-            "EventCategories": [category], "SourceType": source_type, "SourceArn": arn, "Message": "about thing-1",
-            "Date": "2026-03-02T03:12:07.884Z", "SourceIdentifier": "thing-1", "EventID": id } });
-        let notified = json!({ "Event Source": source_type, "Event Time": "2026-03-02 03:12:07.884",
-            "Source ID": "thing-1", "Source ARN": arn, "Event Message": "about thing-1",
-            "Event ID": format!("http://docs.amazonwebservices.com/AmazonRDS/latest/UserGuide/USER_Events.html#{id}") });
-        let read = rds(&bridged);
-        assert_eq!(read, rds(&notified), "{id}");
-        assert_eq!(read.id.as_deref(), Some(id.as_str()));
-        assert_eq!((read.source_type.as_str(), read.identifier.as_str()), (source_type.as_str(), "thing-1"), "{id}");
-        assert_eq!(read.meaning, rds_event::read(Some(&id)).meaning, "{id}");
-        let route = route::choose(&Hint::Rds(read), &ClusterId::new("thing-1"), Deployment::Cluster);
-        assert_eq!(route.dropped, None, "{id}");
+    for row in rows() {
+        let id = &row.id;
+        let read = rds(&row.bridged());
+        assert_eq!(read, rds(&row.notified()), "{id}");
+        assert_eq!(read.id.as_ref(), Some(id));
+        assert_eq!((&read.source_type, read.identifier.as_str()), (&row.source_type, "thing-1"), "{id}");
+        assert_eq!(read.meaning, rds_event::read(Some(id)).meaning, "{id}");
+        let nameless = RdsHint { id: None, ..read };
+        let forms =
+            [without(row.bridged(), "/detail", "EventID"), without(row.notified(), "", "Event ID"), row.described()];
+        for form in forms {
+            assert_eq!(rds(&form), nameless, "{id}: {form}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_from_an_event_is_the_same_without_its_id() {
+    for row in rows() {
+        let (id, message) = (&row.id, &row.message);
+        let reading = rds_event::read(Some(id));
+        assert_eq!(rds_event::read_event(None, message), reading, "{id}: {message}");
+        assert_eq!(rds_event::read_event(None, message.trim_end_matches('.')), reading, "{id}, without a period");
+        let route = |event: &Value| {
+            let route = route::choose(&hint::parse(event), &ClusterId::new("thing-1"), Deployment::Cluster);
+            (route.wakes, route.notice.map(|notice| notice.severity), route.dropped)
+        };
+        // A deployment's cluster stands in the message alone, and not in each: those that mean something name it.
+        let unnamed = row.source_type == "BLUE_GREEN_DEPLOYMENT" && !message.contains("thing-1");
+        let follows = (reading.wakes, reading.severity, unnamed.then_some(Dropped::Foreign));
+        for form in [row.bridged(), row.notified(), row.described()] {
+            assert_eq!(route(&form), follows, "{id}: {form}");
+        }
+    }
+}
+
+#[test]
+fn a_message_alone_is_an_event_if_it_means_something() {
+    for row in rows() {
+        let meaning = rds_event::read(Some(&row.id)).meaning;
+        let parsed = hint::parse(&json!({ "Event Message": row.message }));
+        if let Hint::Rds(read) = &parsed {
+            assert_eq!((read.meaning, read.identifier.as_str()), (meaning, ""), "{}", row.id);
+        } else {
+            assert!(meaning == Meaning::Other && matches!(parsed, Hint::Unknown { .. }), "{}", row.id);
+        }
     }
 }
 

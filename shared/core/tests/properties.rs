@@ -16,6 +16,8 @@ use steadfast_core::hint::{self, Hint, Order, RdsHint, Wake};
 use steadfast_core::mode::Mode;
 use steadfast_core::notice::{self, Notice, Severity};
 use steadfast_core::rds_event::{self, Meaning};
+use steadfast_core::rotation::Request;
+use steadfast_core::rotation::step::STEPS;
 use steadfast_core::route;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{Az, ClusterId, Deployment, InstanceId, Owner};
@@ -116,6 +118,22 @@ proptest! {
         let text = changed(payload, field.get::<Vec<String>>(&paths), &how);
         let payload: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}: {text}"));
         judge(&payload, now)?;
+    }
+
+    #[test]
+    fn a_step_with_one_field_changed_is_a_step_or_an_error((_, field, how) in change(), step in select(&STEPS[..])) {
+        let sent = json!({ "Step": step, "SecretId": "arn", "ClientRequestToken": "v2", "RotationToken": "r" });
+        let text = changed(&sent, field.get::<Vec<String>>(&paths(&sent)), &how);
+        let payload: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        match Request::read(&payload) {
+            None => prop_assert!(payload.get("Step").is_none(), "{}", text),
+            Some(Err(error)) => prop_assert!(!error.to_string().is_empty()),
+            Some(Ok(request)) => {
+                prop_assert_eq!(&payload["Step"], &json!(request.step));
+                prop_assert_eq!(&payload["SecretId"], &json!(request.secret_id));
+                prop_assert_eq!(&payload["ClientRequestToken"], &json!(request.client_request_token));
+            }
+        }
     }
 
     #[test]

@@ -40,15 +40,22 @@ fn citations(folders: &[&str]) -> BTreeMap<usize, Vec<String>> {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let comments: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("//")).collect();
         let comments = comments.join(" ").replace("/ ", " ");
-        let words: Vec<&str> = comments.split_whitespace().collect();
-        for pair in words.windows(2) {
-            let number = pair[1].trim_end_matches(['.', ',', ':', ';']).parse();
-            if let (true, Ok(number)) = (pair[0].eq_ignore_ascii_case("invariant"), number) {
-                found.entry(number).or_default().push(path.display().to_string());
-            }
+        for number in cited(&comments) {
+            found.entry(number).or_default().push(path.display().to_string());
         }
     }
     found
+}
+
+fn cited(comments: &str) -> Vec<usize> {
+    let bare = |word: &str| word.trim_matches(|c: char| c.is_ascii_punctuation()).to_ascii_lowercase();
+    let words: Vec<String> = comments.split_whitespace().map(bare).collect();
+    words.windows(2).filter(|pair| pair[0] == "invariant").filter_map(|pair| pair[1].parse().ok()).collect()
+}
+
+#[test]
+fn a_citation_counts_whatever_stands_around_it() {
+    assert_eq!(cited("keeps invariant 3: all, (invariant 9), `Invariant 12`. No invariant holds 4"), [3, 9, 12]);
 }
 
 fn each_is_cited_once(folders: &[&str]) {

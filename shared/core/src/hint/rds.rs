@@ -57,15 +57,15 @@ fn read(fields: &Value, names: &Names, detail_type: &str) -> Option<Hint> {
     let (kind_in_arn, identifier_in_arn) = arn.as_deref().and_then(resource).unzip();
     let id = word(names.id).as_deref().and_then(event_id);
     let identifier = word(names.identifier).or_else(|| identifier_in_arn.map(str::to_owned));
-    if id.is_none() && identifier.is_none() {
+    let message = word(names.message).unwrap_or_default();
+    let meaning = rds_event::read_event(id.as_deref(), &message).meaning;
+    if id.is_none() && identifier.is_none() && meaning == Meaning::Other {
         return None;
     }
     let source_type = match word(names.source_type) {
         Some(named) => known_source(&named).map(str::to_owned).unwrap_or(named),
         None => known_source(detail_type).or_else(|| known_source(kind_in_arn?)).unwrap_or_default().to_owned(),
     };
-    let message = word(names.message).unwrap_or_default();
-    let meaning = rds_event::read_event(id.as_deref(), &message).meaning;
     let target = matches!(meaning, Meaning::FailoverStarted | Meaning::FailoverCompleted | Meaning::FailoverReversed)
         .then(|| named_instance(&message))
         .flatten();

@@ -28,18 +28,8 @@ impl Router {
     fn one(&mut self, place: &Place, payload: &Value, event: &Event) -> String {
         let sent = event.envelope.time.as_deref().and_then(Timestamp::parse).unwrap_or_default();
         let named = payload.get("cluster").and_then(Value::as_str).map(str::to_owned);
-        let own = match &event.hint {
-            Hint::Rds(hint) if hint.source_type == "CLUSTER" => Some(hint.identifier.clone()),
-            Hint::Rds(_)
-            | Hint::Alarm { .. }
-            | Hint::Experiment { .. }
-            | Hint::Rotation { .. }
-            | Hint::Tick
-            | Hint::Suspicion { .. }
-            | Hint::Operator(_)
-            | Hint::Unknown { .. } => None,
-        };
-        let cluster = ClusterId::new(named.or_else(|| own.clone()).unwrap_or_default());
+        let own = own_cluster(&event.hint).map(str::to_owned);
+        let cluster = ClusterId::new(named.clone().or_else(|| own.clone()).unwrap_or_default());
         let said = said(&event.hint);
         if let Some(stale) = route::stale(&event.hint, &event.envelope, sent) {
             return format!("{said} -> {}", consequence(&Route::dropped(stale)));
@@ -52,9 +42,37 @@ impl Router {
         if let Some(id) = id.filter(|_| route.dropped.is_none()) {
             self.handled.insert(id.clone(), place.clone());
         }
-        let others = if own.is_some() { "; the router of another cluster drops it" } else { "" };
+        let others = match (route.dropped, own) {
+            (Some(Dropped::Foreign), None) => "; it names no cluster".to_owned(),
+            (None, Some(_)) => "; the router of another cluster drops it".to_owned(),
+            (_, _) => instances(&event.hint, named, &route),
+        };
         format!("{said} -> {}{others}{}", consequence(&route), aside(&event.hint))
     }
+}
+
+/// The cluster that an event is about, if it says so. A blue/green deployment's stands in its message alone.
+fn own_cluster(hint: &Hint) -> Option<&str> {
+    let Hint::Rds(hint) = hint else { return None };
+    match hint.source_type.as_str() {
+        "CLUSTER" => Some(&hint.identifier),
+        "BLUE_GREEN_DEPLOYMENT" => hint.message.split_once("DB cluster ")?.1.split([' ', '.']).next(),
+        _ => None,
+    }
+}
+
+/// What the routers of Multi-AZ DB instances make of an event that is about an instance.
+fn instances(hint: &Hint, named: Option<String>, of_cluster: &Route) -> String {
+    let Hint::Rds(event) = hint else { return String::new() };
+    if event.source_type != "DB_INSTANCE" {
+        return String::new();
+    }
+    let ours = ClusterId::new(named.unwrap_or_else(|| event.identifier.clone()));
+    let route = route::choose(hint, &ours, Deployment::Instance);
+    if route == *of_cluster {
+        return "; the router of another Multi-AZ DB instance drops it".to_owned();
+    }
+    format!("; if {} is a Multi-AZ DB instance: {}", shown(ours.as_str()), consequence(&route))
 }
 
 /// What the router wrote down about an event it met.

@@ -63,6 +63,29 @@ fn the_same_evidence_is_told_alike_in_whatever_form_it_is_exported() {
 }
 
 #[test]
+fn an_event_is_judged_for_whatever_it_names() {
+    let event = |source_type: &str, identifier: &str, message: &str| {
+        json!({ "source": "aws.rds", "detail": { "SourceType": source_type, "SourceIdentifier": identifier,
+            "Message": message } })
+    };
+    let switchover = "Switchover from DB cluster orders to orders-green-1 started";
+    for message in [switchover.to_owned(), format!("{switchover}.")] {
+        let text = told(&event("BLUE_GREEN_DEPLOYMENT", "bgd-1", &message).to_string());
+        assert!(text.ends_with("tells people (warning); the router of another cluster drops it"), "{text}");
+    }
+    let text = told(&event("BLUE_GREEN_DEPLOYMENT", "bgd-1", "Switchover completed.").to_string());
+    assert!(text.ends_with("dropped, it is of another cluster; it names no cluster"), "{text}");
+
+    let restarted = event("DB_INSTANCE", "orders-1", "DB instance restarted");
+    let text = told(&restarted.to_string());
+    assert!(text.ends_with("tells nobody; the router of another Multi-AZ DB instance drops it"), "{text}");
+    let mut wake = json!(steadfast_core::hint::parse(&restarted));
+    wake["cluster"] = json!("orders");
+    let text = told(&wake.to_string());
+    assert!(text.ends_with("; if orders is a Multi-AZ DB instance: dropped, it is of another cluster"), "{text}");
+}
+
+#[test]
 fn what_was_tampered_with_is_named() {
     let mut changed = entries();
     let at = changed.iter().position(|entry| entry.epoch == 3 && entry.seq == 3).expect("there");
