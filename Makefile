@@ -4,7 +4,7 @@ SHELL := /bin/bash
 FAULT ?= kill-host
 EXPERIMENT ?= failover
 PICTURED ?= kill-host writer-frozen-but-accepting planned-switchover
-SEEDS ?= 50000
+SEEDS ?= 8000
 SCENARIOS := $(sort $(patsubst tests/scenarios/%.txt,%,$(wildcard tests/scenarios/*.txt)))
 REPEAT ?= 1
 RUNS ?= 1
@@ -58,7 +58,7 @@ drill-rotation: build ## Rotate passwords under load, with failovers in the mids
 game-day: build ## Let the scheduler conduct a game day in the lab, and judge it: EXPERIMENT=failover, crash, zone-unreachable
 	@exec $(LAB) game-day --experiment '$(EXPERIMENT)'
 
-sim: simulator ## Simulate failovers in virtual time: SEEDS=50000 FROM=n, or one again: SEED=n or SCENARIO=kill-host
+sim: simulator ## Simulate failovers in virtual time: SEEDS=8000 FROM=n, or one again: SEED=n or SCENARIO=kill-host
 ifdef SEED
 	@exec $(SIM) replay '$(SEED)'
 else ifdef SCENARIO

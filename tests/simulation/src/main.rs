@@ -27,7 +27,7 @@ enum Command {
     /// Run many seeds on all cores; fails when one breaks a promise
     Run {
         /// How many
-        #[arg(long, default_value_t = 30_000, value_parser = at_least_one)]
+        #[arg(long, default_value_t = 8_000, value_parser = at_least_one)]
         seeds: u64,
         /// The first one; by default it follows from the time of day, so that every call tries others
         #[arg(long)]
