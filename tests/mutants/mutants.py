@@ -287,7 +287,7 @@ def copy_workspace(tree):
 
 
 def build(tree, target):
-    """Builds the test programs and returns their paths, quick ones first."""
+    """Builds the test programs and returns their names, paths and folders."""
     command = ["cargo", "test", "--locked", "--release", "--no-run", "--message-format=json"]
     for package in PACKAGES:
         command += ["--package", package]
@@ -300,7 +300,7 @@ def build(tree, target):
         message = json.loads(line)
         if message.get("executable") and message.get("profile", {}).get("test"):
             programs.append((message["target"]["name"], message["executable"], Path(message["manifest_path"]).parent))
-    return sorted(programs, key=lambda program: "promises" in program[0])
+    return programs
 
 
 def run(program, folder, number, limit_cpu_s=None):
@@ -318,22 +318,25 @@ def run(program, folder, number, limit_cpu_s=None):
     return None if done.returncode == -signal.SIGXCPU else done.returncode
 
 
-def limits(programs):
-    """How much of the processor's time each program may take. Fails where one fails without any mutant."""
-    found = {}
+def measured(programs):
+    """The programs with how much of the processor's time each may take, the quickest first.
+
+    Fails where one fails without any mutant.
+    """
+    found = []
     for name, program, folder in programs:
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         if run(program, folder, 0) != 0:
             sys.exit(f"the tests fail without any mutant: {name}")
         took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-        found[program] = max(LIMIT_CPU_S, int(LIMIT_CPU_TIMES * took) + 1)
-    return found
+        found.append((took, name, program, folder, max(LIMIT_CPU_S, int(LIMIT_CPU_TIMES * took) + 1)))
+    return [program for _, *program in sorted(found)]
 
 
-def killed_by(programs, limit_cpu_s, number):
+def killed_by(programs, number):
     """The first test program that fails with this mutant alive, or None."""
-    for name, program, folder in programs:
-        code = run(program, folder, number, limit_cpu_s[program])
+    for name, program, folder, limit_cpu_s in programs:
+        code = run(program, folder, number, limit_cpu_s)
         if code is None:
             return f"{name} (no end)"
         if code != 0:
@@ -361,14 +364,13 @@ def main():
     shutil.rmtree(tree, ignore_errors=True)
     copy_workspace(tree)
     mutants.write(tree)
-    programs = build(tree, home / "build")
-    limit_cpu_s = limits(programs)
+    programs = measured(build(tree, home / "build"))
     began, survivors, tried = time.monotonic(), [], 0
     for mutant in mutants.all:
         if arguments.only and mutant["number"] != arguments.only:
             continue
         tried += 1
-        killer = killed_by(programs, limit_cpu_s, mutant["number"])
+        killer = killed_by(programs, mutant["number"])
         print(f"{mutant['number']:>4} {'killed by ' + killer if killer else 'SURVIVED'}: {mutant['what']} -> {mutant['mutation']}", flush=True)
         if not killer:
             survivors.append(mutant)
