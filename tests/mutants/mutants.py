@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Deletes or weakens each rule and each check of lease, quorum and proof in turn, and sees whether a test notices.
 
-All mutants of the core are compiled at once, into a copy of the workspace: each mutated expression becomes a match
-on the number of the mutant in the environment, so that trying one costs a run of the tests and no compilation.
+All mutants are compiled at once, into a copy of the workspace: each mutated expression becomes a match on the number
+of the mutant in the environment, so that trying one costs a run of the tests and no compilation. Those of the core are
+tried by the tests of the core and the simulation, those of the state table's conditions on a real DynamoDB wire.
 A snippet in CHECKS that no longer stands in its file, or stands there twice, fails the script: the list is kept in
 step with the code.
 
@@ -24,7 +25,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = "target/sim/mutants.json"
 RULES = "shared/core/src/rules.rs"
+CORE = "shared/core"
+TABLE = "shared/aws"
 PACKAGES = ["steadfast-core", "steadfast-simulation"]
+# Its tests need the emulator that `make setup` installs.
+TABLE_TEST = "state_table"
 # A mutant that makes a test run for ever shows by the processor's time, which other work on the machine does not
 # spend: more than this many times what the program takes without a mutant, and at least so much. The other limit is for
 # one that waits.
@@ -153,6 +158,47 @@ CHECKS = [
      ["answer.is_ok()", "!known.is_some_and(|known| known.may_come_late(ask.asked_at))"], "when a name is settled"),
 ]
 
+STATE = "shared/aws/src/state/mod.rs"
+ROTATION = "shared/aws/src/state/rotation.rs"
+
+
+def weakened(condition, part):
+    """A condition of DynamoDB in which one part always holds. It still uses every name and value, as it must."""
+    left, _, right = part.split()
+    always = f"({left} <= {right} OR {left} > {right})"
+    return condition.replace(part, always)
+
+
+def every_part(condition):
+    return [weakened(condition, part) for part in condition.strip('"').split(" AND ")]
+
+
+EXACT = '"#owner = :owner AND #epoch = :epoch AND expires_at = :expires_at"'
+LASTING = '"#owner = :owner AND #epoch = :epoch AND expires_at >= :expires_at"'
+ABSENT = '"attribute_not_exists(pk)"'
+ANYTHING = '"attribute_not_exists(pk) OR attribute_exists(pk)"'
+VERSION = '"#version = :version"'
+REPORT = '"attribute_not_exists(pk) OR #run < :run OR (#run = :run AND #at <= :at)"'
+
+CHECKS += [
+    (STATE, f"None => put.condition_expression([[{ABSENT}]])@1", [ANYTHING], "a lease is taken where none stands"),
+    (STATE, f".condition_expression([[{EXACT}]])", every_part(EXACT), "a lease is written over the one that was seen"),
+    (STATE, LASTING, [*every_part(LASTING), EXACT], "whose lease a write needs, and that it may have been renewed"),
+    (STATE, f"lease, [[{EXACT}]]", every_part(EXACT), "a rotation is announced over the very lease that was seen"),
+    (STATE, "vec![checked(self.lease_check(cluster, lease)?)]", ["vec![]"], "a write is made under a lease"),
+    (STATE, "vec![checked(self.lease_check(cluster, lease)?), checked(self.armed_check(cluster)?)]",
+     ["vec![checked(self.lease_check(cluster, lease)?)]", "vec![checked(self.armed_check(cluster)?)]"], "an effect is intended under a lease and armed"),
+    (STATE, '"#mode = :armed"', ['"#mode <= :armed OR #mode > :armed"', '"attribute_not_exists(#mode) OR #mode = :armed"'], "which mode allows an effect"),
+    (STATE, "!next.settled", ["false", "true"], "a name is announced in armed mode alone"),
+    (STATE, f"None => put.condition_expression([[{ABSENT}]])@2", [ANYTHING], "a row is made where none stands"),
+    (STATE, VERSION, [weakened(VERSION, "#version = :version")], "a row is written over the version that was seen"),
+    (STATE, f".set_item(Some(item.build())) .condition_expression([[{ABSENT}]])", [ANYTHING], "no entry of evidence is written over"),
+    (STATE, REPORT, [REPORT.replace("#run < :run", "(#run <= :run OR #run > :run)"), REPORT.replace("#at <= :at", "(#at <= :at OR #at > :at)"),
+                     REPORT.replace("#at <= :at", "#at < :at"), REPORT.replace("#run < :run OR ", "")], "which report is the newest"),
+    (ROTATION, ABSENT, [ANYTHING], "a rotation begins where no lease and no episode stands"),
+    (ROTATION, VERSION, [weakened(VERSION, "#version = :version")], "a rotation is announced over the episode that was seen"),
+]
+
 
 def rule_expressions(text):
     """Yields (id, start, end) of the body of each rule's closure in TABLE."""
@@ -258,8 +304,9 @@ class Mutants:
                     continue
                 text = text[:start] + f"(match crate::mutant::active() {{ {arms} _ => {{ {original} }} }})" + text[end:]
             (tree / file).write_text(text)
-        lib = tree / "shared/core/src/lib.rs"
-        lib.write_text(lib.read_text() + SWITCH)
+        for crate in (CORE, TABLE):
+            lib = tree / crate / "src/lib.rs"
+            lib.write_text(lib.read_text() + SWITCH)
 
 
 SWITCH = '''
@@ -286,13 +333,24 @@ def copy_workspace(tree):
             shutil.copyfile(source, target)
 
 
-def build(tree, target):
-    """Builds the test programs and returns their names, paths and folders."""
-    command = ["cargo", "test", "--locked", "--release", "--no-run", "--message-format=json"]
-    for package in PACKAGES:
-        command += ["--package", package]
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "RUSTFLAGS": "-Awarnings"}
-    done = subprocess.run(command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True)
+def build_core(tree, target):
+    """The test programs of core and simulation: names, paths and folders."""
+    packages = [argument for package in PACKAGES for argument in ("--package", package)]
+    return build(tree, packages, {"CARGO_TARGET_DIR": str(target), "RUSTFLAGS": "-Awarnings"})
+
+
+def build_table(tree, target):
+    """The test program of the state table, with the options of every other build: the AWS SDK is not built again."""
+    (tree / ".venv").symlink_to(ROOT / ".venv")
+    host = re.search(r"^host: (.+)$", subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout, re.M)
+    options = ["--target", host.group(1), "--workspace", "--test", TABLE_TEST]
+    return build(tree, options, {"CARGO_TARGET_DIR": str(target)})
+
+
+def build(tree, options, variables):
+    """Builds test programs and returns their names, paths and folders."""
+    command = ["cargo", "test", "--locked", "--release", "--no-run", "--message-format=json-render-diagnostics", *options]
+    done = subprocess.run(command, cwd=tree, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit("the mutants do not compile; see above")
     programs = []
@@ -359,17 +417,19 @@ def main():
         for mutant in mutants.all:
             print(f"{mutant['number']:>4} {mutant['file']}: {mutant['what']} -> {mutant['mutation']}")
         return
-    home = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
+    home = target / "mutants"
     tree = home / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     copy_workspace(tree)
     mutants.write(tree)
-    programs = measured(build(tree, home / "build"))
+    tried_by = {CORE: measured(build_core(tree, home / "build")), TABLE: measured(build_table(tree, target))}
     began, survivors, tried = time.monotonic(), [], 0
     for mutant in mutants.all:
         if arguments.only and mutant["number"] != arguments.only:
             continue
         tried += 1
+        programs = next(programs for crate, programs in tried_by.items() if mutant["file"].startswith(crate))
         killer = killed_by(programs, mutant["number"])
         print(f"{mutant['number']:>4} {'killed by ' + killer if killer else 'SURVIVED'}: {mutant['what']} -> {mutant['mutation']}", flush=True)
         if not killer:

@@ -14,7 +14,9 @@ use steadfast_core::lease::Lease;
 use steadfast_core::mode::Mode;
 use steadfast_core::pin::{Aim, Pin, PinName};
 use steadfast_core::policy::Policy;
-use steadfast_core::ports::{StateError, Under};
+use steadfast_core::ports::{State, StateError, Under};
+use steadfast_core::rotation::row::{Announced, Writing};
+use steadfast_core::rotation::{Effect, Rotation};
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{Az, ClusterId, InstanceId, Owner};
 use steadfast_core::witness::{Canary, EndpointSighting, WitnessReport};
@@ -69,6 +71,7 @@ async fn what_may_not_be_written_is_not() {
     transactions(&table, &cluster).await;
     modes(&table, &cluster).await;
     reports(&table, &cluster).await;
+    rotations(&table, &ClusterId::new("ledger")).await;
     emulator.shutdown().await.expect("the emulator ends");
 }
 
@@ -150,6 +153,34 @@ async fn reports(table: &Table, cluster: &ClusterId) {
     table.report(cluster, &report(3, 12)).await.expect("the newer run");
     let reports = table.load(cluster).await.expect("loads").reports;
     assert_eq!(reports, [report(3, 12)]);
+}
+
+/// A rotation is announced only over the lease, the episode and the row that were seen.
+async fn rotations(table: &Table, cluster: &ClusterId) {
+    let announce = async |seen: &State| {
+        let next = Announced { secret: "s", token: "t", role: "app", old_role: "app_old", effect: Effect::SetPassword };
+        let by = Owner::new("rotator");
+        let (row, entry) = Rotation::announced(seen.rotations.first(), next, Writing { cluster, by: &by, now: NOW });
+        table.announce_rotation(cluster, seen, &row, &entry).await
+    };
+    let nothing = table.load(cluster).await.expect("loads");
+    table.write_lease(cluster, None, &lease("a", 1, 10)).await.expect("nothing stands there");
+    assert!(superseded(&announce(&nothing).await), "a lease was taken meanwhile");
+    let leased = table.load(cluster).await.expect("loads");
+    for wrong in [lease("b", 1, 10), lease("a", 2, 10), lease("a", 1, 9), lease("a", 1, 11)] {
+        let seen = State { lease: Some(wrong.clone()), ..leased.clone() };
+        assert!(superseded(&announce(&seen).await), "over {wrong:?}");
+    }
+    let held = lease("a", 1, 10);
+    table.commit(Under::Held(&held), &episode(cluster, 1), None, &[]).await.expect("opened");
+    assert!(superseded(&announce(&leased).await), "an episode was opened meanwhile");
+    let opened = table.load(cluster).await.expect("loads");
+    table.commit(Under::Held(&held), &episode(cluster, 2), Some(1), &[]).await.expect("written");
+    assert!(superseded(&announce(&opened).await), "the episode went on meanwhile");
+    let seen = table.load(cluster).await.expect("loads");
+    announce(&seen).await.expect("all is as it was seen");
+    assert!(superseded(&announce(&seen).await), "the rotation was announced meanwhile");
+    assert_eq!(table.load(cluster).await.expect("loads").rotations.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
