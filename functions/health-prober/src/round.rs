@@ -178,8 +178,8 @@ impl Run {
                 Some(topology) = topologies.recv() => self.follow(&topology),
             }
             heartbeat = Instant::now() + HEARTBEAT;
-            // A clock that is set back must not make the table refuse this run's own reports.
-            let now = clock::now().max(reported);
+            // Each report is newer than the one before, also by a clock that was set back: the table refuses others.
+            let now = clock::now().max(reported.plus(Duration::from_millis(1)));
             if self.board.probed() < self.watched.len() && now.since(self.began) < SILENT_START_MAX {
                 continue;
             }

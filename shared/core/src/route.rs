@@ -104,13 +104,15 @@ fn is_foreign(event: &RdsHint, ours: &ClusterId, deployment: Deployment) -> bool
     match event.source_type.as_str() {
         kind if kind == source => !event.identifier.is_empty() && !is_ours(&event.identifier),
         // Its name is the deployment's; the clusters stand in the message.
-        "BLUE_GREEN_DEPLOYMENT" => !names_in(&event.message).any(is_ours),
+        kind if kind == "BLUE_GREEN_DEPLOYMENT" || event.meaning == Meaning::Switchover => {
+            !names_in(&event.message).any(is_ours)
+        }
         _ => false,
     }
 }
 
 /// Every word of a message that may be an identifier.
-fn names_in(message: &str) -> impl Iterator<Item = &str> {
+pub fn names_in(message: &str) -> impl Iterator<Item = &str> {
     message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| !word.is_empty())
 }
 

@@ -1,6 +1,7 @@
 //! The checks of what coordinators do, made by somebody who sees the whole world.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use steadfast_core::diagnosis::WriterState;
@@ -337,11 +338,22 @@ impl World {
     }
 
     /// A coordinator has the gate opened. That harms nobody, so that it needs no lease; but it is written down.
-    pub(crate) fn check_resume(&mut self) {
-        let epoch = self.table.episode.as_ref().map_or(0, |episode| episode.epoch);
-        let mut entries = self.table.evidence.range((epoch, 0)..=(epoch, u64::MAX));
-        if !entries.any(|(_, entry)| is_intention(entry, "resume")) {
-            self.violate(Invariant::EvidenceFirst, "a gate is opened and no evidence says so");
+    pub(crate) fn check_resume(&mut self, me: &Owner, epoch: u64) {
+        self.check_own_intention(me, epoch..=epoch, "resume", "a gate is opened and no evidence says so");
+    }
+
+    /// A coordinator calls a person.
+    pub(crate) fn check_message(&mut self, me: &Owner) {
+        self.check_own_intention(me, 0..=u64::MAX, "call_human", "a person is called and no evidence says so");
+    }
+
+    /// The latest intention of this coordinator for this action stands there and was not carried out yet.
+    fn check_own_intention(&mut self, me: &Owner, epochs: RangeInclusive<u64>, action: &str, otherwise: &str) {
+        let mut entries = self.table.evidence.range((*epochs.start(), 0)..=(*epochs.end(), u64::MAX)).rev();
+        let latest =
+            entries.find(|(_, entry)| entry.by == *me && is_intention(entry, action)).map(|(number, _)| *number);
+        if !latest.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
+            self.violate(Invariant::EvidenceFirst, otherwise);
         }
     }
 
@@ -362,11 +374,6 @@ impl World {
                 .filter(|entry| is_intention(entry, "call_human"))
                 .filter_map(|entry| entry.data.get("rule")?.as_u64())
                 .collect();
-            // Each message has an intention of its own.
-            self.watch.messages = self.watch.messages.saturating_add(1);
-            if self.watch.messages > called.len() {
-                self.violate(Invariant::EvidenceFirst, "a person is called and no evidence says so");
-            }
             self.watch.people.extend(called.last().and_then(|rule| u16::try_from(*rule).ok()));
         }
     }

@@ -52,7 +52,7 @@ pub fn evidence(text: &str) -> Result<Vec<Vec<Entry>>, ExplainError> {
         match found {
             Ok(Found::Entry(entry)) => chains.add(*entry),
             Ok(Found::Event(_) | Found::Decision(_) | Found::Routed(_) | Found::Aside(_) | Found::Nothing(_)) => {}
-            Err(reason) => unread.push(format!("{place} was not read: {reason}")),
+            Ok(Found::Damaged(reason)) | Err(reason) => unread.push(format!("{place} was not read: {reason}")),
         }
     }
     let episodes = chains.into_entries();
@@ -69,7 +69,7 @@ pub fn evidence(text: &str) -> Result<Vec<Vec<Entry>>, ExplainError> {
 pub struct Explanation {
     /// What there is to say, line by line.
     pub lines: Vec<String>,
-    /// Whether all evidence in it verifies; also when there is none.
+    /// Whether all evidence in it can be read and verifies; also when there is none.
     pub verifies: bool,
 }
 
@@ -97,6 +97,8 @@ struct Told {
     lines: Vec<String>,
     router: Router,
     chains: Chains,
+    /// Whether something was evidence and is none any more.
+    damaged: bool,
     asides: BTreeMap<String, u64>,
     nothing: Vec<String>,
     unread: Vec<String>,
@@ -106,6 +108,10 @@ impl Told {
     fn add(&mut self, place: &Place, found: Result<Found, String>) {
         match found {
             Ok(Found::Entry(entry)) => self.chains.add(*entry),
+            Ok(Found::Damaged(reason)) => {
+                self.damaged = true;
+                self.unread(place, &reason);
+            }
             Ok(Found::Event(payload)) => self.lines.extend(self.router.explain(place, &payload)),
             Ok(Found::Decision(data)) => self.lines.extend(decision::logged(place, &data)),
             Ok(Found::Routed(data)) => match event::logged(&data) {
@@ -126,7 +132,7 @@ impl Told {
     }
 
     fn finish(mut self) -> Result<Explanation, ExplainError> {
-        let verifies = self.chains.verify();
+        let verifies = self.chains.verify() && !self.damaged;
         let mut lines = self.lines;
         lines.extend(self.chains.explain());
         if !self.asides.is_empty() {

@@ -179,7 +179,8 @@ fn scenario(path: &Path) -> Result<bool, String> {
 /// What to write instead of a scenario that is not there.
 fn misnamed(path: &Path) -> Option<String> {
     let name = path.file_stem()?.to_string_lossy();
-    match steadfast_scenario::find(path.parent()?, &name) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match steadfast_scenario::find(folder, &name) {
         Err(unknown @ LoadError::Unknown { .. }) => Some(unknown.to_string()),
         // The folder holds other things than scenarios, or the file is there after all.
         Ok(_) | Err(LoadError::Unreadable { .. } | LoadError::Stranger { .. } | LoadError::Wrong(_)) => None,

@@ -155,15 +155,16 @@ impl Port {
         }
     }
 
-    /// A transaction carries a token: its second attempt is answered as the first would have been.
+    /// A transaction carries a token: once it has succeeded a second attempt does nothing and succeeds. One that was
+    /// refused is judged anew.
     async fn transact(
         &self,
-        deed: impl FnOnce(&mut World) -> Result<(), StateError> + Send + 'static,
+        deed: impl Fn(&mut World) -> Result<(), StateError> + Clone + Send + 'static,
     ) -> Result<(), StateError> {
         let first: Arc<Mutex<Option<Result<(), StateError>>>> = Arc::default();
-        let kept = Arc::clone(&first);
+        let (kept, once) = (Arc::clone(&first), deed.clone());
         let written = self.request(Service::StateTable, "TransactWriteItems", move |world| {
-            let result = deed(world);
+            let result = once(world);
             if let Ok(mut kept) = kept.lock() {
                 *kept = Some(result.clone());
             }
@@ -171,9 +172,10 @@ impl Port {
         });
         match written.await {
             Ok(result) => result,
-            Err(Failure::Repeated) => {
-                first.lock().map_or(None, |mut kept| kept.take()).unwrap_or_else(|| Err(superseded()))
-            }
+            Err(Failure::Repeated) => match first.lock().map_or(None, |mut kept| kept.take()) {
+                Some(Ok(())) => Ok(()),
+                Some(Err(_)) | None => deed(&mut self.world()),
+            },
             Err(failure) => Err(state_error(&failure)),
         }
     }
@@ -231,7 +233,7 @@ impl StateTable for Port {
             Err(Failure::Repeated) => {
                 let state = self.world().table.load();
                 self.learn_state(&state);
-                Ok(state)
+                Ok(self.as_told(state))
             }
             Err(failure) => Err(state_error(&failure)),
         }
@@ -259,12 +261,13 @@ impl StateTable for Port {
     ) -> Result<(), StateError> {
         let condition = Condition::from(under);
         let (episode, entries) = (episode.clone(), entries.to_vec());
-        self.transact(move |world| world.commit_episode(&condition, episode, seen_version, entries)).await
+        self.transact(move |world| world.commit_episode(&condition, episode.clone(), seen_version, entries.clone()))
+            .await
     }
 
     async fn write_pin(&self, _: &ClusterId, seen: Option<u64>, next: &Pin) -> Result<(), StateError> {
         let next = next.clone();
-        self.transact(move |world| world.write_pin(seen, next)).await
+        self.transact(move |world| world.write_pin(seen, next.clone())).await
     }
 }
 
@@ -305,13 +308,19 @@ impl ControlPlane for Port {
     }
 
     async fn fail_over(&self, _: &ClusterId, target: &InstanceId) -> Result<(), CallError> {
+        if self.world().plan.flaw == Some(Flaw::CallsTwice) {
+            let _first = self.call(target).await;
+        }
+        self.call(target).await
+    }
+}
+
+impl Port {
+    async fn call(&self, target: &InstanceId) -> Result<(), CallError> {
         let known = self.known();
         let (me, name) = (self.me.clone(), target.clone());
         let now = self.now();
         let call = self.world().check_call(&me, now, &known, &name);
-        if self.world().plan.flaw == Some(Flaw::CallsTwice) {
-            self.world().check_call(&me, now, &known, &name);
-        }
         let deployment = self.deployment();
         let action = deployment.failover_action();
         let called = self
@@ -371,9 +380,9 @@ impl Drainer for Port {
         self.reply(reply).await
     }
 
-    async fn resume(&self, _: &ClusterId, _: u64, hold: &str) -> Result<(), CallError> {
+    async fn resume(&self, _: &ClusterId, epoch: u64, hold: &str) -> Result<(), CallError> {
         let hold = hold.to_owned();
-        self.world().check_resume();
+        self.world().check_resume(&self.me, epoch);
         self.request(Service::Invocations, "Invoke", move |world| world.start_resume(&hold))
             .await
             .map_err(|failure| call_error("Invoke", &failure))
@@ -427,6 +436,9 @@ impl Port {
 impl Notifier for Port {
     async fn notify(&self, notice: &Notice) -> Result<(), CallError> {
         let critical = notice.severity == Severity::Critical;
+        if critical {
+            self.world().check_message(&self.me);
+        }
         self.request(Service::Notifier, "Publish", move |world| world.people_are_told(critical))
             .await
             .map_err(|failure| call_error("Publish", &failure))

@@ -20,7 +20,11 @@ fn file(name: &str, text: &str) -> String {
 
 /// How it ended, and all that it said.
 fn sim(arguments: &[&str]) -> (Option<i32>, String) {
-    let done = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).current_dir(root()).output().expect("runs");
+    sim_in(&root(), arguments)
+}
+
+fn sim_in(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).current_dir(folder).output().expect("runs");
     let said = [done.stdout, done.stderr].concat();
     (done.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
@@ -30,6 +34,13 @@ fn evidence_that_was_changed_fails_whoever_explains_it() {
     assert_eq!(sim(&["explain", &file("whole.json", EVIDENCE)]).0, Some(0));
     let (code, said) = sim(&["explain", &file("changed.json", &EVIDENCE.replacen("orders-3", "orders-9", 1))]);
     assert!(code == Some(1) && said.contains("THE CHAIN DOES NOT VERIFY"), "{code:?} {said}");
+    // What is left verifies, but an entry at the end of a chain is none any more.
+    for (from, to) in [("\"kind\":\"closed\"", "\"kind\":\"clossed\""), ("\"seq\":13", "\"seq\":\"13\"")] {
+        let changed = EVIDENCE.replace(from, to);
+        assert_ne!(changed, EVIDENCE);
+        let (code, said) = sim(&["explain", &file("damaged.json", &changed)]);
+        assert!(code == Some(1) && said.contains("an evidence entry that is damaged"), "{code:?} {said}");
+    }
 }
 
 #[test]
@@ -58,6 +69,8 @@ fn a_scenario_that_is_not_there_is_told_with_the_nearest_or_all() {
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(&format!("{name:?} is no scenario")) && said.contains(remedy), "{said}");
     }
+    let (_, said_within) = sim_in(&root().join("tests/scenarios"), &["scenario", "kill-hots.txt"]);
+    assert!(said_within.contains("did you mean `kill-host`?"), "{said_within}");
     let (code, said) = sim(&["scenario", "nowhere/kill-host.txt"]);
     assert!(code == Some(2) && said.contains("name a file that can be read"), "{said}");
 }

@@ -98,13 +98,23 @@ fn broken_in(name: &str, flaw: Flaw) -> BTreeSet<Invariant> {
     report.violations.iter().map(|violation| violation.invariant).collect()
 }
 
-/// The chain of what is left does not verify either.
+/// Each effect is missed by itself, and the chain of what is left does not verify either.
 #[test]
 fn a_table_that_drops_intentions_is_found_out() {
-    for name in ["kill-host", "planned-switchover", "no-healthy-candidate"] {
-        let broken = broken_in(name, Flaw::ForgetsEvidence);
-        let found = broken.contains(&Invariant::EvidenceFirst) && broken.contains(&Invariant::NoError);
-        assert!(found, "{name}: {broken:?}");
+    for (name, effect) in [
+        ("kill-host", "orders-2 is promoted"),
+        ("kill-host", "an eviction is ordered"),
+        ("planned-switchover", "a gate is closed"),
+        ("switchover-is-refused", "a gate is opened"),
+        ("no-healthy-candidate", "a person is called"),
+    ] {
+        let report = run(Plan { flaw: Some(Flaw::ForgetsEvidence), ..Plan::of(scenario(name)) });
+        let told: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+        assert!(
+            told.iter().any(|told| told.contains(&format!("{effect} and no evidence says so"))),
+            "{name}: {told:?}"
+        );
+        assert!(report.violations.iter().any(|broken| broken.invariant == Invariant::NoError), "{name}: {told:?}");
     }
 }
 

@@ -95,3 +95,11 @@ fn a_fault_that_waits_for_what_never_comes_is_told() {
     let scenario = steadfast_scenario::parse("nobody-calls", text).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(run(Plan::of(scenario)).missed, [3]);
 }
+
+#[test]
+fn what_a_scenario_lasts_counts_from_its_first_fault() {
+    let text =
+        "# Long after the start.\nlasts 20s\nat 30s kill-postgres reader-1\nat 45s freeze reader-2\nexpect lost 0\n";
+    let scenario = steadfast_scenario::parse("late", text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(run(Plan::of(scenario)).missed.is_empty());
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize as _;
 use serde_json::Value;
 use steadfast_core::hint::{self, Event, Hint, Order, RdsHint};
+use steadfast_core::rds_event::Meaning;
 use steadfast_core::route::{self, Dropped, Route};
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::{ClusterId, Deployment};
@@ -55,8 +56,10 @@ impl Router {
 fn own_cluster(hint: &Hint) -> Option<&str> {
     let Hint::Rds(hint) = hint else { return None };
     match hint.source_type.as_str() {
-        "CLUSTER" => Some(&hint.identifier),
-        "BLUE_GREEN_DEPLOYMENT" => hint.message.split_once("DB cluster ")?.1.split([' ', '.']).next(),
+        "CLUSTER" => Some(hint.identifier.as_str()).filter(|name| !name.is_empty()),
+        kind if kind == "BLUE_GREEN_DEPLOYMENT" || hint.meaning == Meaning::Switchover => {
+            route::names_in(hint.message.split_once("DB cluster ")?.1).next()
+        }
         _ => None,
     }
 }
@@ -64,7 +67,7 @@ fn own_cluster(hint: &Hint) -> Option<&str> {
 /// What the routers of Multi-AZ DB instances make of an event that is about an instance.
 fn instances(hint: &Hint, named: Option<String>, of_cluster: &Route) -> String {
     let Hint::Rds(event) = hint else { return String::new() };
-    if event.source_type != "DB_INSTANCE" {
+    if event.source_type != "DB_INSTANCE" || event.identifier.is_empty() {
         return String::new();
     }
     let ours = ClusterId::new(named.unwrap_or_else(|| event.identifier.clone()));

@@ -32,6 +32,8 @@ impl fmt::Display for Place {
 pub(super) enum Found {
     /// A link of an episode's chain.
     Entry(Box<Entry>),
+    /// What was a link of a chain: why it is none.
+    Damaged(String),
     /// A decision in the coordinator's log.
     Decision(Value),
     /// An event in the router's log, with what the router made of it.
@@ -212,7 +214,7 @@ fn is_known((_, found): &Item) -> bool {
             !matches!(&event.hint, Hint::Unknown { source, detail_type } if source.is_empty() && detail_type.is_empty())
         }),
         Ok(Found::Nothing(_)) => false,
-        Ok(Found::Entry(_) | Found::Decision(_) | Found::Routed(_) | Found::Aside(_)) | Err(_) => true,
+        Ok(Found::Entry(_) | Found::Damaged(_) | Found::Decision(_) | Found::Routed(_) | Found::Aside(_)) | Err(_) => true,
     }
 }
 
@@ -299,7 +301,7 @@ fn classify(value: Value) -> Result<Found, String> {
 
 fn entry(value: Value) -> Result<Found, String> {
     let read = serde_json::from_value(value).map(|entry| Found::Entry(Box::new(entry)));
-    read.map_err(|error| format!("no evidence entry: {error}"))
+    Ok(read.unwrap_or_else(|error| Found::Damaged(format!("an evidence entry that is damaged: {error}"))))
 }
 
 /// An item of the state table: evidence, or something else about a cluster.
@@ -309,5 +311,8 @@ fn stored(item: &Value, body: &str) -> Result<Found, String> {
         let kind = item.pointer("/sk/S").and_then(Value::as_str).unwrap_or("without a key");
         return Ok(Found::Aside(format!("items {}", super::words::shown(kind))));
     }
-    entry(serde_json::from_str(body).map_err(|error| format!("its body is no JSON: {error}"))?)
+    match serde_json::from_str(body) {
+        Ok(value) => entry(value),
+        Err(error) => Ok(Found::Damaged(format!("an evidence entry whose body is no JSON: {error}"))),
+    }
 }

@@ -267,3 +267,17 @@ fn every_shape_the_core_knows_is_told() {
     }
     assert!(told > 50, "only {told} shapes");
 }
+
+#[test]
+fn a_message_alone_is_explained_for_the_cluster_that_it_names_and_for_no_other() {
+    let message = |text: &str| json!({ "Event Message": text }).to_string();
+    let own = told(&message("Switchover from DB cluster `orders` to `orders-green-1` started."));
+    assert!(own.contains("tells people (warning); the router of another cluster drops it"), "{own}");
+    let mut foreign = json!({ "Event Message": "Switchover from DB cluster billing to billing-green-1 completed." });
+    foreign["cluster"] = json!("orders");
+    assert!(told(&foreign.to_string()).contains("dropped, it is of another cluster"), "{foreign}");
+    for source in ["db-cluster", "db-instance"] {
+        let text = json!({ "Event Source": source, "Event Message": "Cluster failover failed, check." }).to_string();
+        assert!(!told(&text).contains("drops it"), "nobody drops what names nobody: {text}");
+    }
+}

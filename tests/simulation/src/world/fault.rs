@@ -40,6 +40,8 @@ pub(crate) struct Faults {
     pub(crate) to_come: usize,
     /// Lines of those that have begun.
     begun: BTreeSet<usize>,
+    /// When the first one is to begin: what the play lasts counts from here.
+    pub(crate) first_due: Micros,
     /// When the first one began.
     pub(crate) first: Option<Micros>,
     /// Whether the play is over: nothing begins any more.
@@ -76,6 +78,10 @@ impl Faults {
     pub(super) fn new(plan: &Plan) -> Self {
         let never_ending = |event: &&Event| event.end != End::Never;
         let ends = plan.scenario.timeline.iter().filter(never_ending).count();
+        let due = plan.scenario.timeline.iter().filter_map(|event| match event.at {
+            Moment::At(after) => Some(micros(after)),
+            Moment::After(..) => None,
+        });
         Self {
             ids: 0,
             active: Vec::new(),
@@ -83,6 +89,7 @@ impl Faults {
             ending: Vec::new(),
             to_come: plan.scenario.timeline.len().saturating_add(ends),
             begun: BTreeSet::new(),
+            first_due: WARM_UP.saturating_add(due.min().unwrap_or(0)),
             first: None,
             stopped: false,
         }

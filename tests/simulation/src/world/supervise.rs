@@ -78,7 +78,7 @@ impl World {
         let quiet = self.supervision.quiet_since.map_or(0, |since| now.saturating_sub(since));
         match self.supervision.phase {
             Phase::Play => {
-                let until = WARM_UP.saturating_add(micros(self.plan.scenario.lasts));
+                let until = self.faults.first_due.saturating_add(micros(self.plan.scenario.lasts));
                 let calm = !self.plan.scenario.exactly && self.faults.to_come == 0 && quiet >= micros(self.plan.calm);
                 if calm || now >= until {
                     self.end_play();

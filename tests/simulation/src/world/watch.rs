@@ -31,8 +31,6 @@ pub(crate) struct Watch {
     pub(crate) failovers: u64,
     /// Calls of ours that undid a failover that the platform had finished meanwhile.
     pub(crate) flips: u64,
-    /// Critical messages that have reached people.
-    pub(crate) messages: usize,
     /// Rules for which a person was called.
     pub(crate) people: Vec<u16>,
     /// The longest stretch after the first fault without an acknowledged commit of any client.

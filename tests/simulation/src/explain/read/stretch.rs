@@ -6,6 +6,8 @@ use super::super::words::shown;
 
 /// So many characters of it are shown.
 const EXCERPT: usize = 60;
+/// So many bytes are looked at for it: what cannot be read may be a line of many megabytes.
+const LOOKED_AT: usize = 4_096;
 
 /// Unreadable text between two values.
 #[derive(Debug)]
@@ -65,7 +67,9 @@ impl fmt::Display for Stretch {
 /// The first line, and those behind it up to one that is more than brackets.
 fn telling(text: &str) -> String {
     let mut head = String::new();
-    let lines = text.trim_start_matches(|c: char| c == ',' || c.is_whitespace()).lines();
+    let bound = (0..=text.len().min(LOOKED_AT)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let lines =
+        text.get(..bound).unwrap_or_default().trim_start_matches(|c: char| c == ',' || c.is_whitespace()).lines();
     for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
         if !head.is_empty() {
             head.push(' ');
