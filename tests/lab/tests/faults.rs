@@ -137,6 +137,8 @@ async fn platform(lab: &Lab) {
     })
     .await;
     assert_eq!(lab.cluster.writer(), WRITER);
+    // A reader that has not yet followed onto the new timeline cannot be promoted, and this one must succeed.
+    lab.until_healthy().await.expect("all nodes have followed");
     lab.rds.set_failovers(Failovers::Succeed);
     lab.rds.keep_endpoint(true);
     let target = lab.rds.fail_over_now().expect("accepted");
