@@ -229,10 +229,10 @@ impl World {
     }
 
     /// A coordinator has the gate closed: by order, under its lease, and with its intention written.
-    pub(crate) fn check_quiesce(&mut self, me: &Owner, known: &Knowledge, writer: &InstanceId) {
+    pub(crate) fn check_quiesce(&mut self, me: &Owner, known: &Knowledge, epoch: u64, writer: &InstanceId) {
         self.check_hands(known);
         self.check_lease(me);
-        let intention = self.last_intention("quiesce", "writer", writer.as_str());
+        let intention = self.last_intention(epoch, "quiesce", "writer", writer.as_str());
         if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
             self.violate(Invariant::EvidenceFirst, "a gate is closed and no evidence says so");
         }
@@ -267,7 +267,8 @@ impl World {
 
     fn check_intention(&mut self, target: &InstanceId) {
         let call = self.plan.scenario.deployment.failover_action();
-        let intention = self.last_intention(call, "target", target.as_str());
+        let epoch = self.table.episode.as_ref().map_or(0, |episode| episode.epoch);
+        let intention = self.last_intention(epoch, call, "target", target.as_str());
         let stands = self.table.episode.as_ref().and_then(|episode| episode.promotion.as_ref());
         let same = stands.is_some_and(|promotion| promotion.target == *target);
         // Each call has an intention of its own.
@@ -276,9 +277,8 @@ impl World {
         }
     }
 
-    /// The latest entry of the present episode that intends this action, if it is for this instance.
-    fn last_intention(&self, action: &str, key: &str, instance: &str) -> Option<(u64, u64)> {
-        let epoch = self.table.episode.as_ref()?.epoch;
+    /// The latest entry of this episode that intends this action, if it is for this instance.
+    fn last_intention(&self, epoch: u64, action: &str, key: &str, instance: &str) -> Option<(u64, u64)> {
         let mut entries = self.table.evidence.range((epoch, 0)..=(epoch, u64::MAX)).rev();
         let (number, entry) = entries.find(|(_, entry)| is_intention(entry, action))?;
         (entry.data.get(key).and_then(|name| name.as_str()) == Some(instance)).then_some(*number)
@@ -328,10 +328,10 @@ impl World {
     }
 
     /// A coordinator asks the drainer to evict.
-    pub(crate) fn check_eviction(&mut self, me: &Owner, known: &Knowledge, demoted: &InstanceId) {
+    pub(crate) fn check_eviction(&mut self, me: &Owner, known: &Knowledge, epoch: u64, demoted: &InstanceId) {
         self.check_hands(known);
         self.check_lease(me);
-        let intention = self.last_intention("evict", "demoted", demoted.as_str());
+        let intention = self.last_intention(epoch, "evict", "demoted", demoted.as_str());
         if !intention.is_some_and(|intention| self.watch.carried_out.insert(intention)) {
             self.violate(Invariant::EvidenceFirst, "an eviction is ordered and no evidence says so");
         }

@@ -355,7 +355,7 @@ impl Drainer for Port {
     async fn evict(&self, _: &ClusterId, epoch: u64, demoted: &InstanceId) -> Result<(), CallError> {
         let known = self.known();
         let name = demoted.clone();
-        self.world().check_eviction(&self.me, &known, &name);
+        self.world().check_eviction(&self.me, &known, epoch, &name);
         self.request(Service::Invocations, "Invoke", move |world| {
             if let Some(nth) = world.nth(&name) {
                 world.invoke_drainer(epoch, nth);
@@ -367,7 +367,7 @@ impl Drainer for Port {
 
     async fn quiesce(&self, _: &ClusterId, epoch: u64, writer: &InstanceId) -> Result<Quiesced, CallError> {
         let known = self.known();
-        self.world().check_quiesce(&self.me, &known, writer);
+        self.world().check_quiesce(&self.me, &known, epoch, writer);
         let (name, reply) = (writer.clone(), Reply::default());
         let sent = Arc::clone(&reply);
         self.request(Service::Invocations, "Invoke", move |world| {
