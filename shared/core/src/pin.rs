@@ -69,8 +69,8 @@ impl Pin {
     }
 }
 
-/// What is to be asked for now. None while anything is wrong, unless armed, once the name is settled,
-/// or when the same was asked for so lately that the answer is not known.
+/// What is to be asked for now. None while anything is wrong, unless armed, once the name is settled, or when the same
+/// was asked for so lately that the answer is not known.
 ///
 /// The instance whose commit makes the rule that rests is the proved writer, whoever moved the role.
 pub fn due(name: &PinName, snapshot: &Snapshot, decision: &Decision, known: Option<&Pin>) -> Option<Pin> {

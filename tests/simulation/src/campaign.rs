@@ -1,7 +1,7 @@
 //! Many runs, on all cores, until there are enough.
 
 use std::collections::BTreeMap;
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -95,10 +95,15 @@ impl Summary {
         self.broken.push(Broken { seed, violation, replay: format!("make sim SEED={seed}") });
     }
 
-    /// A run that panicked: the message has gone to standard error.
-    fn add_panic(&mut self, seed: u64) {
-        self.seeds += 1;
-        self.add_broken(seed, format!("{}: it panicked", Invariant::NoError));
+    /// Runs one and counts it, also when it panics: the message of that has gone to standard error.
+    fn try_one(&mut self, seed: u64, run: impl FnOnce() -> Report + UnwindSafe) {
+        match catch_unwind(run) {
+            Ok(report) => self.add(seed, &report),
+            Err(_) => {
+                self.seeds += 1;
+                self.add_broken(seed, format!("{}: it panicked", Invariant::NoError));
+            }
+        }
     }
 
     fn merge(&mut self, other: Self) {
@@ -135,10 +140,7 @@ pub fn campaign(plan: Campaign) -> Summary {
                         break;
                     }
                     let seed = plan.from.wrapping_add(nth);
-                    match catch_unwind(|| run(chaos::plan(seed))) {
-                        Ok(report) => mine.add(seed, &report),
-                        Err(_) => mine.add_panic(seed),
-                    }
+                    mine.try_one(seed, || run(chaos::plan(seed)));
                 }
                 if let Ok(mut total) = total.lock() {
                     total.merge(mine);
@@ -154,4 +156,18 @@ pub fn campaign(plan: Campaign) -> Summary {
     let failovers = f64::from(u32::try_from(summary.failovers).unwrap_or(u32::MAX));
     summary.failovers_per_second_per_core = failovers / summary.seconds / threads;
     summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_panics_is_told_with_its_seed() {
+        let mut summary = Summary::default();
+        summary.try_one(7, || std::panic::panic_any("on purpose"));
+        summary.try_one(8, || run(chaos::plan(8)));
+        assert_eq!((summary.seeds, summary.violations), (2, 1));
+        assert_eq!(summary.broken[0].replay, "make sim SEED=7");
+    }
 }

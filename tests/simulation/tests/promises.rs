@@ -93,9 +93,12 @@ fn anything_may_happen_to_a_coordinator_at_any_port_call() {
     assert!(broken.is_empty(), "{} of {tried}:\n{}", broken.len(), broken.join("\n"));
 }
 
+fn broken(plan: Plan) -> BTreeSet<Invariant> {
+    run(plan).violations.iter().map(|violation| violation.invariant).collect()
+}
+
 fn broken_in(name: &str, flaw: Flaw) -> BTreeSet<Invariant> {
-    let report = run(Plan { flaw: Some(flaw), ..Plan::of(scenario(name)) });
-    report.violations.iter().map(|violation| violation.invariant).collect()
+    broken(Plan { flaw: Some(flaw), ..Plan::of(scenario(name)) })
 }
 
 /// Each effect is missed by itself, and the chain of what is left does not verify either.
@@ -134,8 +137,7 @@ fn a_promotion_on_the_word_of_one_zone_is_found_out() {
 fn a_recovery_that_no_commit_proved_is_found_out() {
     let text = "# The new writer stalls.\nat 0s kill-host writer\nafter called stall-commits target\nexpect lost 0\n";
     let stalls = steadfast_scenario::parse("new-writer-stalls", text).unwrap_or_else(|errors| panic!("{errors}"));
-    let report = run(Plan { flaw: Some(Flaw::StallsAreCommits), ..Plan::of(stalls) });
-    let broken: BTreeSet<Invariant> = report.violations.iter().map(|violation| violation.invariant).collect();
+    let broken = broken(Plan { flaw: Some(Flaw::StallsAreCommits), ..Plan::of(stalls) });
     assert!(broken.contains(&Invariant::Proof), "{broken:?}");
 }
 
@@ -147,8 +149,7 @@ fn whoever_does_not_hear_of_the_mode_is_found_out() {
 
 #[test]
 fn a_cluster_that_nobody_cares_for_is_found_out() {
-    let plan = Plan { flaw: Some(Flaw::NobodyWakes), unmended: true, ..Plan::of(scenario("kill-host")) };
-    let broken: BTreeSet<Invariant> = run(plan).violations.iter().map(|violation| violation.invariant).collect();
+    let broken = broken(Plan { flaw: Some(Flaw::NobodyWakes), unmended: true, ..Plan::of(scenario("kill-host")) });
     assert!(broken.contains(&Invariant::Liveness), "{broken:?}");
 }
 
@@ -209,17 +210,13 @@ fn a_gate_that_sticks_is_found_out() {
 
 #[test]
 fn a_gate_that_is_closed_in_word_alone_is_found_out() {
-    let scenario = scenario("planned-switchover");
-    let report = run(Plan { flaw: Some(Flaw::HollowGate), ..Plan::of(scenario) });
-    let broken: BTreeSet<Invariant> = report.violations.iter().map(|violation| violation.invariant).collect();
+    let broken = broken_in("planned-switchover", Flaw::HollowGate);
     assert!(broken.contains(&Invariant::NobodyInside), "{broken:?}");
 }
 
 /// Tries invariant 12.
 #[test]
 fn a_drainer_that_asks_nobody_for_the_role_ends_sessions_on_the_writer() {
-    let scenario = scenario("roles-move-back-while-the-drainer-watches");
-    let report = run(Plan { flaw: Some(Flaw::DrainsBlindly), ..Plan::of(scenario) });
-    let broken: BTreeSet<Invariant> = report.violations.iter().map(|violation| violation.invariant).collect();
+    let broken = broken_in("roles-move-back-while-the-drainer-watches", Flaw::DrainsBlindly);
     assert!(broken.contains(&Invariant::ReadersAlone), "{broken:?}");
 }

@@ -125,7 +125,7 @@ impl World {
             dns: Dns::new(zones),
             stable: StableName::default(),
             passwords: Passwords::default(),
-            table: Table::new(&plan),
+            table: Table::new(plan.scenario.mode),
             services: Services::default(),
             probers: Probers::default(),
             router: Router::default(),

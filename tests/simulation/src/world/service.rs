@@ -95,10 +95,10 @@ impl World {
     }
 
     fn lasting_trouble_of(&self, service: Service, action: &str) -> Option<Trouble> {
-        let mut met = self.services.troubles.iter().filter(|(_, which, trouble, only)| {
+        let met = self.services.troubles.iter().find(|(_, which, trouble, only)| {
             *which == service && *trouble != Trouble::Stale && only.is_none_or(|only| only == action)
         });
-        met.next().map(|(_, _, trouble, _)| *trouble)
+        met.map(|(_, _, trouble, _)| *trouble)
     }
 
     fn passing_trouble_of(&mut self, service: Service) -> Option<Trouble> {

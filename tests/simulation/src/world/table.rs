@@ -15,13 +15,11 @@ use steadfast_scenario::Milestone;
 
 use super::World;
 use crate::invariant::Invariant;
-use crate::plan::{Flaw, Plan};
+use crate::plan::Flaw;
 
 /// What it holds.
 pub(crate) struct Table {
     pub(crate) mode: Mode,
-    /// Whether it checks everything but the mode, by a flaw.
-    forgets_mode: bool,
     pub(crate) lease: Option<Lease>,
     pub(crate) episode: Option<Episode>,
     pub(crate) reports: BTreeMap<Az, WitnessReport>,
@@ -61,10 +59,9 @@ pub(crate) fn unavailable(cause: &str) -> StateError {
 }
 
 impl Table {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(mode: Mode) -> Self {
         let (reports, evidence) = (BTreeMap::new(), BTreeMap::new());
-        let (mode, forgets_mode) = (plan.scenario.mode, plan.flaw == Some(Flaw::DeafToMode));
-        Self { mode, forgets_mode, lease: None, episode: None, reports, pin: None, evidence, opened: 0 }
+        Self { mode, lease: None, episode: None, reports, pin: None, evidence, opened: 0 }
     }
 
     /// All of it.
@@ -88,7 +85,7 @@ impl Table {
         !newer
     }
 
-    fn holds(&self, condition: &Condition) -> bool {
+    fn holds(&self, condition: &Condition, flaw: Option<Flaw>) -> bool {
         let stands = |lease: &Lease| {
             self.lease.as_ref().is_some_and(|stored| {
                 stored.owner == lease.owner && stored.epoch == lease.epoch && stored.expires_at >= lease.expires_at
@@ -96,7 +93,7 @@ impl Table {
         };
         match condition {
             Condition::Held(lease) => stands(lease),
-            Condition::Armed(lease) => stands(lease) && (self.mode == Mode::Armed || self.forgets_mode),
+            Condition::Armed(lease) => stands(lease) && (self.mode == Mode::Armed || flaw == Some(Flaw::DeafToMode)),
             Condition::Changing { seen, .. } => self.lease == *seen,
         }
     }
@@ -122,7 +119,7 @@ impl World {
     ) -> Result<(), StateError> {
         let version = self.table.episode.as_ref().map(|stored| stored.version);
         let taken = entries.iter().any(|entry| self.table.evidence.contains_key(&(entry.epoch, entry.seq)));
-        let holds = self.table.holds(condition) && version == seen_version && !taken;
+        let holds = self.table.holds(condition, self.plan.flaw) && version == seen_version && !taken;
         if !holds && self.plan.flaw != Some(Flaw::Unconditional) {
             return Err(superseded());
         }
