@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls, Row};
 
 use super::error::ClusterError;
@@ -72,6 +73,20 @@ impl Admin {
     pub(super) async fn query_one(&self, sql: &str) -> Result<Row, ClusterError> {
         let client = self.client().await?;
         self.in_time(client.query_one(sql, &[])).await
+    }
+
+    /// Whether every session has this value of a setting from its next statement on. The postmaster tells all its
+    /// children of a reload before it accepts another connection, while the kept one may be told before the others.
+    pub(super) async fn is_set_for_all(&self, setting: &str, value: &str) -> Result<bool, ClusterError> {
+        let client = match self.connect().await {
+            Err(ClusterError::Query { source, .. }) if source.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+                return Ok(false);
+            }
+            connected => connected?,
+        };
+        let row = self.in_time(client.query_one("SELECT current_setting($1)", &[&setting])).await?;
+        let current: String = row.try_get(0).map_err(|source| self.error(source))?;
+        Ok(current == value)
     }
 
     pub(super) async fn execute(&self, sql: &str) -> Result<(), ClusterError> {

@@ -111,9 +111,7 @@ impl Cluster {
         let wanted = node.injected().mark();
         let applied = async {
             loop {
-                let row = node.admin.query_one("SELECT current_setting('lab.faults')").await?;
-                let value: String = row.try_get(0).map_err(|source| node.admin.error(source))?;
-                if value == wanted {
+                if node.admin.is_set_for_all("lab.faults", &wanted).await? {
                     return Ok(());
                 }
                 tokio::time::sleep(POLL).await;

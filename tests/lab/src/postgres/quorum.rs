@@ -147,9 +147,7 @@ impl Cluster {
         let wanted = self.quorum_value(writer, members);
         let applied = async {
             loop {
-                let row = writer.admin.query_one("SHOW synchronous_standby_names").await?;
-                let value: String = row.try_get(0).map_err(|source| writer.admin.error(source))?;
-                if value == wanted {
+                if writer.admin.is_set_for_all("synchronous_standby_names", &wanted).await? {
                     return Ok(());
                 }
                 tokio::time::sleep(POLL).await;

@@ -239,7 +239,7 @@ fn switch(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
-/// The standbys of which any one must acknowledge a commit, as `SHOW synchronous_standby_names`
+/// The standbys of which any one must acknowledge a commit, as `synchronous_standby_names`
 /// reports them; none means the writer alone.
 pub(super) fn quorum_value(ids: &[&str]) -> String {
     if ids.is_empty() {
