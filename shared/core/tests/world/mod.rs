@@ -60,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) point_fails: Option<CallError>,
     /// What happens while the name is being set.
     pub(crate) meanwhile: Option<fn(&mut Inner)>,
+    pub(crate) describe_fails: bool,
     /// Since when the target of an accepted call has written.
     pub(crate) moved_at: Option<Timestamp>,
 }
@@ -183,7 +184,12 @@ impl Names for W {
 }
 impl ControlPlane for W {
     async fn describe(&self, _: &ClusterId) -> Result<Topology, CallError> {
-        self.i.lock().unwrap().now += self.describe_ms;
+        let mut i = self.i.lock().unwrap();
+        i.now += self.describe_ms;
+        if i.describe_fails {
+            return Err(CallError::Unanswered { action: "DescribeDBClusters", cause: "timeout".into() });
+        }
+        drop(i);
         let mut topo = self.topo.clone();
         let target = self.after_move.and(self.i.lock().unwrap().fail_overs.last().cloned());
         for member in topo.members.iter_mut().filter(|_| target.is_some() && self.i.lock().unwrap().moved_at.is_some())
