@@ -58,11 +58,11 @@ drill-rotation: build ## Rotate passwords under load, with failovers in the mids
 game-day: build ## Let the scheduler conduct a game day in the lab, and judge it: EXPERIMENT=failover, crash, zone-unreachable
 	@exec $(LAB) game-day --experiment '$(EXPERIMENT)'
 
-sim: simulator ## Simulate failovers in virtual time: SEEDS=8000 FROM=n, or one again: SEED=n or SCENARIO=kill-host
+sim: simulator ## Simulate failovers in virtual time: SEEDS=8000 FROM=n, or one again: SEED=n or SCENARIO=kill-host DISTURB=17:lost
 ifdef SEED
 	@exec $(SIM) replay '$(SEED)'
 else ifdef SCENARIO
-	@exec $(SIM) scenario 'tests/scenarios/$(SCENARIO).txt'
+	@exec $(SIM) scenario 'tests/scenarios/$(SCENARIO).txt' $(if $(DISTURB),--disturb '$(DISTURB)')
 else
 	@exec $(SIM) run --seeds '$(SEEDS)' $(if $(FROM),--from '$(FROM)')
 endif

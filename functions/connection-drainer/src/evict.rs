@@ -8,8 +8,8 @@ use serde_json::json;
 use steadfast_aws::postgres::{ConnectLimits, Session, Target};
 use steadfast_aws::{clock, log, secret};
 use steadfast_core::debris::Holder;
+use steadfast_core::drain;
 use steadfast_core::metric;
-use steadfast_core::mode::Mode;
 use steadfast_core::time::Timestamp;
 use steadfast_core::topology::InstanceId;
 
@@ -78,7 +78,7 @@ pub(crate) async fn evict(setup: &Setup, epoch: u64, demoted: &InstanceId, until
     let mut known: Option<Target> = None;
     let mut told = false;
     while clock::now() < until {
-        if let Some(because) = outdated(setup, epoch).await? {
+        if let Some(because) = outdated(setup, epoch, demoted).await? {
             report.because = because;
             return Ok(report);
         }
@@ -110,14 +110,11 @@ pub(crate) async fn evict(setup: &Setup, epoch: u64, demoted: &InstanceId, until
     Ok(report)
 }
 
-/// A newer episode has its own eviction, and may have made this instance the writer again.
-async fn outdated(setup: &Setup, epoch: u64) -> Result<Option<String>, Error> {
+/// Why nobody is to be evicted any more.
+async fn outdated(setup: &Setup, epoch: u64, demoted: &InstanceId) -> Result<Option<String>, Error> {
     let state = setup.table.load(&setup.cluster).await?;
-    if state.mode != Mode::Armed {
-        return Ok(Some("Steadfast is not armed".to_owned()));
-    }
-    let latest = state.episode.map(|episode| episode.epoch);
-    Ok((latest != Some(epoch)).then(|| format!("episode {epoch} is not the latest: {latest:?}")))
+    let void = drain::may_evict(state.mode, state.episode.as_ref(), epoch, demoted).err();
+    Ok(void.map(|because| because.to_string()))
 }
 
 async fn target(setup: &Setup, demoted: &InstanceId) -> Result<Target, String> {

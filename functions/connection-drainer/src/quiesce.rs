@@ -9,6 +9,7 @@ use std::time::Duration;
 use steadfast_aws::clock;
 use steadfast_aws::postgres::{ConnectLimits, Session, Target};
 use steadfast_aws::{log, secret};
+use steadfast_core::drain;
 use steadfast_core::gate::{self, Escalation, Limits, Phase};
 use steadfast_core::ports::CallError;
 use steadfast_core::switchover::Quiesced;
@@ -44,7 +45,7 @@ pub(crate) async fn quiesce(setup: &Setup, epoch: u64, writer: &InstanceId, unti
 
 async fn close(setup: &Setup, epoch: u64, writer: &InstanceId, until: Timestamp) -> Result<Quiesced, String> {
     let data = setup.data.as_ref().ok_or("STEADFAST_CLUSTER_ARN is not set, so there is no Data API to hold a gate")?;
-    is_asked_for(setup, epoch).await?;
+    is_asked_for(setup, epoch, writer).await?;
     let session = watch(setup, writer).await?;
     let mut stragglers = Stragglers::new(&session, &setup.roles, begun(&session, LOOK).await?);
     let transaction = data.begin().await.map_err(|error| error.to_string())?;
@@ -120,14 +121,9 @@ fn is_over(limits: &Limits, asked: Timestamp) -> bool {
     limits.escalation(clock::now().since(asked)) == Escalation::GiveUp
 }
 
-/// Only the latest episode may close the gate, and only once it has said so.
-async fn is_asked_for(setup: &Setup, epoch: u64) -> Result<(), String> {
+async fn is_asked_for(setup: &Setup, epoch: u64, writer: &InstanceId) -> Result<(), String> {
     let state = setup.table.load(&setup.cluster).await.map_err(|error| error.to_string())?;
-    let plan = state.episode.filter(|episode| episode.epoch == epoch && episode.is_open()).and_then(|open| open.plan);
-    match plan {
-        Some(plan) if plan.asked => Ok(()),
-        Some(_) | None => Err(format!("episode {epoch} does not ask for the gate")),
-    }
+    drain::may_close_gate(state.episode.as_ref(), epoch, writer).map_err(|because| because.to_string())
 }
 
 async fn watch(setup: &Setup, writer: &InstanceId) -> Result<Session, String> {

@@ -8,7 +8,7 @@
 //! 4. [`diagnosis`], [`candidate`]: what the facts mean, who could take over.
 //! 5. [`decision`]: **what we do**: [`decision::decide`] over the numbered rules of [`rules`].
 //! 6. [`step`], [`episode`], [`lease`], [`executor`] over [`ports`]: how it is done, and by whom; [`switchover`]
-//!    behind the [`gate`]: the same on purpose.
+//!    behind the [`gate`]: the same on purpose; [`drain`]: until when the drainer's orders count.
 //! 7. [`pin`]: a stable name for the writer, when nothing is wrong.
 //! 8. [`rotation`]: passwords that change while nobody notices, and never in an episode; [`verification`]: backups that were
 //!    opened; [`game_day`]: what is broken on purpose, once a week, and whether it went as expected; [`application`]: what
@@ -22,6 +22,7 @@ pub mod classify;
 pub mod debris;
 pub mod decision;
 pub mod diagnosis;
+pub mod drain;
 pub mod episode;
 pub mod evidence;
 pub mod executor;

@@ -66,6 +66,7 @@ async fn what_a_switchover_leaves_behind_is_told_with_whose_it_is() {
         .await
         .expect("begun");
     forgotten(&lab, new).await;
+    lab.until_healthy().await.expect("nothing stands against a switchover");
     let order = json!({ "cluster": names::CLUSTER, "hint": "operator", "order": "switchover", "target": new,
         "reason": "to see what is left" });
     let answer = lab.invoke(names::COORDINATOR, &order).await.expect("the coordinator answers");

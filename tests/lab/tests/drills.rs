@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use steadfast_core::episode::RecoveredBy;
-use steadfast_lab::assembly::names;
+use steadfast_lab::assembly::{LabConfig, names};
 use steadfast_lab::drill::{AllPlan, DrillError, DrillPlan, DrillResult, Progress, drill, drill_all, render_all};
 use steadfast_scenario::{find, parse};
 
@@ -22,8 +22,11 @@ impl Progress for Quiet {
 
 /// Drills a scenario that ships, and checks all that it expects.
 async fn drilled(name: &str, folder: &str, change: impl FnOnce(&mut DrillPlan)) -> DrillResult {
+    drilled_in(support::shipped(folder), name, change).await
+}
+
+async fn drilled_in(config: LabConfig, name: &str, change: impl FnOnce(&mut DrillPlan)) -> DrillResult {
     let _alone = support::alone().await;
-    let config = support::config(folder);
     let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let scenario = find(&scenarios, name).unwrap_or_else(|error| panic!("{error}"));
     let mut plan = DrillPlan::new(scenario, &config.logs.join("drill"));
@@ -84,7 +87,7 @@ async fn a_multi_az_instance_that_its_platform_fails_over_is_left_to_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_blind_zone_opens_nothing() {
-    let result = drilled("one-zone-is-blind", "blind", |_| {}).await;
+    let result = drilled_in(support::config("blind"), "one-zone-is-blind", |_| {}).await;
     assert!(all_held(&result), "{result:#?}");
     assert_eq!((result.runs[0].detected_s, result.runs[0].rules.len()), (None, 0));
 }

@@ -385,6 +385,8 @@ impl World {
         let chance = self.plan.noise.kills;
         if let Some(when) = planned {
             self.count(|| format!("crash {when:?}"));
+            let call = self.watch.port_calls;
+            self.note(|| format!("port call {call} is disturbed: {}", when.as_str()));
         }
         planned.or_else(|| {
             if !self.dice.happens(chance) {

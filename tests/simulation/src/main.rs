@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use steadfast_core::time::Timestamp;
-use steadfast_scenario::{Interpreter, LoadError};
+use steadfast_scenario::{Interpreter, LoadError, Scenario};
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
 use steadfast_simulation::judge::judge;
-use steadfast_simulation::plan::Plan;
+use steadfast_simulation::plan::{Crash, Plan};
+use steadfast_simulation::run::Report;
 use steadfast_simulation::{chaos, explain, report, run, year};
 
 /// The decision core and its executor in a simulated world, in virtual time.
@@ -44,6 +45,9 @@ enum Command {
         /// Files of scenarios
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Disturb the coordinator at this port call, as 17:lost; then only the promises count
+        #[arg(long)]
+        disturb: Option<Crash>,
     },
     /// Explain an evidence file or events line by line: what came in, which rule it met, what follows; fails when
     /// evidence does not verify
@@ -72,7 +76,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { seeds, from, seconds, output } => many(seeds, from, seconds, &output),
         Command::Replay { seed } => Ok(one(chaos::plan(seed))),
-        Command::Scenario { files } => files.iter().try_fold(true, |held, file| Ok(scenario(file)? && held)),
+        Command::Scenario { files, disturb } => {
+            files.iter().try_fold(true, |held, file| Ok(scenario(file, disturb)? && held))
+        }
         Command::Explain { file } => explained(&file),
         Command::Year => {
             say(year::year().table().trim_end());
@@ -142,7 +148,7 @@ fn seed_of_the_day() -> u64 {
 fn one(mut plan: Plan) -> bool {
     plan.trace = true;
     say(&format!("{}\nnoise: {:#?}\n", plan.scenario, plan.noise));
-    let scenario = plan.scenario.clone();
+    let (scenario, disturbed) = (plan.scenario.clone(), plan.crash);
     let report = run::run(plan);
     for line in &report.trace {
         say(line);
@@ -150,8 +156,33 @@ fn one(mut plan: Plan) -> bool {
     for violation in &report.violations {
         say(&format!("BROKEN {violation}"));
     }
+    let held = match disturbed {
+        Some(crash) => nothing_lost(crash, &report),
+        None => as_expected(&scenario, &report),
+    };
+    say(&format!("evidence hash {}, {} violations", report.hash, report.violations.len()));
+    held && report.violations.is_empty()
+}
+
+/// What holds whatever happens to a coordinator.
+fn nothing_lost(crash: Crash, report: &Report) -> bool {
+    if crash.call > report.port_calls {
+        say(&format!("FAILED: there is no port call {} to disturb, only {}", crash.call, report.port_calls));
+        return false;
+    }
+    say(&format!(
+        "{} port calls, {} writes lost, {} promotions accepted, the episode is {}",
+        report.port_calls,
+        report.lost,
+        report.accepted,
+        if report.open { "open" } else { "closed" }
+    ));
+    report.lost == 0 && report.accepted <= 1
+}
+
+fn as_expected(scenario: &Scenario, report: &Report) -> bool {
     let mut held = true;
-    for judgement in judge(&scenario, &report) {
+    for judgement in judge(scenario, report) {
         held &= judgement.instead.is_none();
         let seen = judgement.instead.map_or_else(|| "held".to_owned(), |seen| format!("FAILED: {seen}"));
         say(&format!("{}: {seen}", judgement.expectation));
@@ -161,17 +192,16 @@ fn one(mut plan: Plan) -> bool {
             "line {line}: FAILED: its fault never began; name a milestone that is reached, or an instance there"
         ));
     }
-    held &= report.missed.is_empty();
-    say(&format!("evidence hash {}, {} violations", report.hash, report.violations.len()));
-    held && report.violations.is_empty()
+    held && report.missed.is_empty()
 }
 
-fn scenario(path: &Path) -> Result<bool, String> {
+fn scenario(path: &Path, disturb: Option<Crash>) -> Result<bool, String> {
     let text = read(path).map_err(|error| misnamed(path).unwrap_or(error))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let scenario = steadfast_scenario::parse(&name, &text).map_err(|errors| errors.to_string())?;
     match scenario.keeps_out(Interpreter::Simulation) {
         Some(because) => Err(format!("{name} does not run in the simulation: {because}")),
+        None if disturb.is_some() => Ok(one(Plan::disturbed(scenario, disturb))),
         None => Ok(one(Plan::of(scenario))),
     }
 }

@@ -1,5 +1,6 @@
 //! What one run is made of.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use steadfast_core::policy::Policy;
@@ -46,6 +47,11 @@ impl Plan {
             pins: false,
             trace: false,
         }
+    }
+
+    /// The same with the coordinator disturbed, in an installation that has all ports to disturb.
+    pub fn disturbed(scenario: Scenario, crash: Option<Crash>) -> Self {
+        Self { crash, pins: true, ..Self::of(scenario) }
     }
 
     /// Whether every decision is kept for its line: not in the many runs of a campaign.
@@ -170,6 +176,39 @@ impl When {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Before, Self::After, Self::Meanwhile, Self::Lost, Self::Stalled, Self::LostAndStalled, Self::Paused];
+
+    /// Its word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Meanwhile => "meanwhile",
+            Self::Lost => "lost",
+            Self::Stalled => "stalled",
+            Self::LostAndStalled => "lost-and-stalled",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// As [`Crash::from_str`] reads it: `17:lost`.
+impl std::fmt::Display for Crash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.call, self.when.as_str())
+    }
+}
+
+impl FromStr for Crash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words = When::ALL.map(When::as_str).join(", ");
+        let wrong = || format!("`{text}` is no disturbance; write a port call from 1 and one of {words}: 17:lost");
+        let (call, when) = text.split_once(':').ok_or_else(wrong)?;
+        let call = call.parse().ok().filter(|call| *call > 0).ok_or_else(wrong)?;
+        let when = When::ALL.into_iter().find(|known| known.as_str() == when).ok_or_else(wrong)?;
+        Ok(Self { call, when })
+    }
 }
 
 /// A promise that the simulated world breaks on purpose.

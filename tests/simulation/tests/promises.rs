@@ -74,17 +74,18 @@ fn anything_may_happen_to_a_coordinator_at_any_port_call() {
         let scenario = scenario(name);
         // Whoever calls a person leaves the episode to that person.
         let ends = !name.contains("candidate");
-        let plan = Plan { pins: true, ..Plan::of(scenario) };
+        let plan = Plan::disturbed(scenario, None);
         let calls = run(plan.clone()).port_calls.min(200);
         for call in 1..=calls {
             for when in When::ALL {
-                let report = run(Plan { crash: Some(Crash { call, when }), ..plan.clone() });
+                let crash = Crash { call, when };
+                let report = run(Plan { crash: Some(crash), ..plan.clone() });
                 tried += 1;
-                broken.extend(report.violations.iter().map(|v| format!("{name}, call {call}, {when:?}: {v}")));
+                let again = format!("make sim SCENARIO={name} DISTURB={crash}");
+                broken.extend(report.violations.iter().map(|violation| format!("{again}: {violation}")));
                 if report.lost > 0 || report.accepted > 1 || (report.open && ends) {
                     let Report { lost, accepted, open, .. } = report;
-                    broken
-                        .push(format!("{name}, call {call}, {when:?}: lost {lost}, accepted {accepted}, open {open}"));
+                    broken.push(format!("{again}: lost {lost}, accepted {accepted}, open {open}"));
                 }
             }
         }

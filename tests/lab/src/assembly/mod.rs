@@ -106,6 +106,15 @@ impl LabConfig {
             invoke: ANY_PORT,
         }
     }
+
+    /// Settings of a coordinator that a machine under load does not drive to failovers of its own: those of a test or
+    /// drill are the ones that count.
+    #[must_use]
+    pub fn patient() -> BTreeMap<&'static str, String> {
+        [("STEADFAST_SILENT_AFTER", "10s"), ("STEADFAST_STALLED_AFTER", "20s")]
+            .map(|(name, value)| (name, value.to_owned()))
+            .into()
+    }
 }
 
 /// A running lab. Dropping it ends every process in it.

@@ -116,7 +116,7 @@ pub async fn drill_backup(
     let lab = Lab::start(&LabConfig {
         logs,
         restorable_lag: Some(RESTORABLE_LAG),
-        coordinator: super::patient(),
+        coordinator: LabConfig::patient(),
         ..config.clone()
     })
     .await?;

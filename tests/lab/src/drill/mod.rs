@@ -21,7 +21,6 @@ mod table;
 mod timeline;
 mod witnesses;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -143,14 +142,6 @@ async fn one_run(
     let run = run::run(&lab, &logs, plan, number, progress, course).await;
     lab.shutdown().await;
     run
-}
-
-/// Settings of a coordinator that a machine under load does not drive to failovers of its own: those of the drill are
-/// the ones that count.
-fn patient() -> BTreeMap<&'static str, String> {
-    [("STEADFAST_SILENT_AFTER", "10s"), ("STEADFAST_STALLED_AFTER", "20s")]
-        .map(|(name, value)| (name, value.to_owned()))
-        .into()
 }
 
 /// An empty folder: a log holds one run.

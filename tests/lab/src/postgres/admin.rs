@@ -14,6 +14,8 @@ use crate::network::POSTGRES_PORT;
 
 /// A healthy node answers within a millisecond; a frozen one never does.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// A node that freezes meanwhile is killed by the promotion of another, which ends the wait.
+const CHECKPOINT_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Admin {
@@ -94,6 +96,12 @@ impl Admin {
         self.in_time(client.batch_execute(sql)).await
     }
 
+    /// Writes all that is dirty to the disk, which may be slow or busy with another checkpoint.
+    pub(super) async fn checkpoint(&self) -> Result<(), ClusterError> {
+        let client = self.client().await?;
+        self.in_limit(CHECKPOINT_LIMIT, client.batch_execute("CHECKPOINT")).await
+    }
+
     /// The same in another database, on a connection that ends with it.
     pub(super) async fn execute_in(&self, database: &str, sql: &str) -> Result<(), ClusterError> {
         let client = self.connect_to(database).await?;
@@ -109,12 +117,20 @@ impl Admin {
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, ClusterError> {
-        match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+        self.in_limit(ANSWER_LIMIT, answer).await
+    }
+
+    async fn in_limit<T>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, ClusterError> {
+        match tokio::time::timeout(limit, answer).await {
             Ok(result) => result.map_err(|source| self.error(source)),
             Err(_) => Err(ClusterError::Timeout {
                 id: self.id.clone(),
                 what: "an answer to an admin query",
-                limit: ANSWER_LIMIT,
+                limit,
                 log: self.log.clone(),
             }),
         }

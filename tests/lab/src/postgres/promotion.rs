@@ -256,7 +256,7 @@ async fn fence_off(old: &Node, fence: Fence) -> Result<(), ClusterError> {
     match (fence, old.state()) {
         (Fence::Orderly, NodeState::Running) => {
             // While commits still flow, so that the shutdown has little left to write.
-            old.admin.execute("CHECKPOINT").await?;
+            old.admin.checkpoint().await?;
             old.shut_down(SHUTDOWN_LIMIT).await
         }
         (Fence::Kill | Fence::Orderly, _) => old.kill().await,

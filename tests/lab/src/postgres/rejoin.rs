@@ -47,7 +47,10 @@ impl Cluster {
         require_stopped(node)?;
         writer.require_running()?;
         // pg_rewind reads the writer's timeline from its last checkpoint.
-        writer.admin.execute("CHECKPOINT").await?;
+        tokio::select! {
+            done = writer.admin.checkpoint() => done?,
+            error = ended(writer) => return Err(error),
+        }
         let lineage = roles.lineage.get(index).copied().unwrap_or(Lineage::Unknown);
         let method = self.prepare_data(&mut roles, index, lineage).await?;
         self.follow(node, writer, writer)?;

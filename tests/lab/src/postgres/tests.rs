@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -20,6 +20,8 @@ use crate::proxy::Link;
 const GENEROUS: Duration = Duration::from_secs(60);
 /// Long enough to tell a hang from an answer on loopback.
 const SILENCE: Duration = Duration::from_millis(500);
+/// Between two looks at what is awaited.
+const POLL: Duration = Duration::from_millis(20);
 const ROUNDS: i64 = 4;
 const IDS: [&str; 3] = ["orders-1", "orders-2", "orders-3"];
 
@@ -61,6 +63,15 @@ async fn lab() -> Lab {
         CREATE TABLE entry (id bigint PRIMARY KEY);
         GRANT ALL ON entry TO app";
     admin.batch_execute(schema).await.unwrap();
+    // One reader has it, as the acknowledgement says; the tests log in to any.
+    let lsn: String = admin.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
+    let replayed = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= $1::text::pg_lsn";
+    let everywhere = async {
+        while admin.query_one(replayed, &[&lsn]).await.unwrap().get::<_, i64>(0) < 2 {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    timeout(GENEROUS, everywhere).await.unwrap();
     Lab { cluster, logs }
 }
 
@@ -103,9 +114,10 @@ async fn count(client: &Client) -> i64 {
     client.query_one("SELECT count(*) FROM entry", &[]).await.unwrap().get(0)
 }
 
-/// Sessions that insert increasing ids until told to stop; each keeps what was acknowledged.
+/// Sessions that insert increasing ids until told to stop, also while an answer is outstanding; each keeps what was
+/// acknowledged.
 struct Load {
-    stop: Arc<AtomicBool>,
+    stop: tokio::sync::watch::Sender<bool>,
     acknowledged: Arc<AtomicI64>,
     sessions: Vec<tokio::task::JoinHandle<Vec<i64>>>,
 }
@@ -115,24 +127,27 @@ async fn load(cluster: &Cluster, writer: &str) -> Load {
 }
 
 async fn load_from(cluster: &Cluster, writer: &str, first: i64) -> Load {
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = tokio::sync::watch::Sender::new(false);
     let acknowledged = Arc::new(AtomicI64::new(0));
     let next = Arc::new(AtomicI64::new(first));
     let mut sessions = Vec::new();
     for _ in 0..4 {
         let client = connect(cluster, writer).await.unwrap();
-        let (stop, next, total) = (Arc::clone(&stop), Arc::clone(&next), Arc::clone(&acknowledged));
+        let (mut stopped, next, total) = (stop.subscribe(), Arc::clone(&next), Arc::clone(&acknowledged));
         sessions.push(tokio::spawn(async move {
             let mut mine = Vec::new();
-            while !stop.load(Ordering::SeqCst) {
+            loop {
                 let id = next.fetch_add(1, Ordering::SeqCst);
-                match timeout(SILENCE, insert(&client, id)).await {
-                    Ok(Ok(_)) => mine.push(id),
-                    Ok(Err(_)) | Err(_) => break,
+                tokio::select! {
+                    biased;
+                    _ = stopped.wait_for(|stopped| *stopped) => return mine,
+                    answer = insert(&client, id) => match answer {
+                        Ok(_) => mine.push(id),
+                        Err(_) => return mine,
+                    },
                 }
                 total.fetch_add(1, Ordering::SeqCst);
             }
-            mine
         }));
     }
     Load { stop, acknowledged, sessions }
@@ -149,7 +164,7 @@ impl Load {
     }
 
     async fn end(self) -> Vec<i64> {
-        self.stop.store(true, Ordering::SeqCst);
+        self.stop.send_replace(true);
         let mut all = Vec::new();
         for session in self.sessions {
             all.extend(session.await.unwrap());

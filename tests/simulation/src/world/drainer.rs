@@ -1,7 +1,7 @@
 //! The drainer: watches a demoted instance, and ends the sessions that stayed there. It comes late, twice, or again
 //! after a failure, and may find that the roles have moved back.
 
-use steadfast_core::mode::Mode;
+use steadfast_core::drain::{self, Void};
 use steadfast_scenario::Service;
 
 use super::fault::Reach;
@@ -85,12 +85,13 @@ impl World {
             if dies || !matches!(meeting.told, Told::Answer | Told::SecondAnswer) {
                 return world.drainer_fails(drainer);
             }
-            let latest = world.table.episode.as_ref().map(|episode| episode.epoch);
-            if world.table.mode != Mode::Armed || latest != Some(drainer.epoch) {
-                world.count_if(latest > Some(drainer.epoch), "drainer of an earlier episode leaves");
-                return world.drainer_ends(drainer);
+            let (mode, latest) = (world.table.mode, world.table.episode.as_ref());
+            let may = world.id(drainer.demoted).map(|demoted| drain::may_evict(mode, latest, drainer.epoch, demoted));
+            if matches!(may, Some(Ok(()))) {
+                return world.connect_as_drainer(drainer);
             }
-            world.connect_as_drainer(drainer);
+            world.count_if(matches!(may, Some(Err(Void::NotLatest { .. }))), "drainer of an earlier episode leaves");
+            world.drainer_ends(drainer);
         });
     }
 

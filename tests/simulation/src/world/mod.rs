@@ -181,6 +181,11 @@ impl World {
         self.is_multi_az() && nth != self.platform.writer
     }
 
+    /// The name of this instance.
+    pub(crate) fn id(&self, nth: Nth) -> Option<&InstanceId> {
+        self.names.instances.get(nth)
+    }
+
     /// The instance of this name.
     pub(crate) fn nth(&self, id: &InstanceId) -> Option<Nth> {
         self.names.instances.iter().position(|name| name == id)

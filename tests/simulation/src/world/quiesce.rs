@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use steadfast_core::drain;
 use steadfast_core::gate::{Event, Limits, Phase};
 use steadfast_core::switchover::Quiesced;
 
@@ -46,9 +47,9 @@ impl World {
         if self.dice.happens(self.plan.noise.kills) {
             return;
         }
-        let plan = self.table.episode.as_ref().filter(|open| open.closed.is_none() && open.epoch == closing.epoch);
-        if !plan.and_then(|open| open.plan.as_ref()).is_some_and(|plan| plan.asked) {
-            return answer(&closing.reply, refused("the episode does not ask for the gate"));
+        let (latest, writer) = (self.table.episode.as_ref(), self.id(closing.writer));
+        if let Some(Err(because)) = writer.map(|writer| drain::may_close_gate(latest, closing.epoch, writer)) {
+            return answer(&closing.reply, refused(&because.to_string()));
         }
         if self.life_of_answering(closing.writer).is_none() || !self.is_true_writer(closing.writer) {
             return answer(&closing.reply, refused("the writer does not answer"));

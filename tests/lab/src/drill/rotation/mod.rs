@@ -101,7 +101,8 @@ pub async fn drill_rotation(
     let logs = fresh_folder(&config.logs.join("rotation"))?;
     let rotator = BTreeMap::from([("STEADFAST_DRAIN_AFTER", "1s".to_owned())]);
     let lab =
-        Lab::start(&LabConfig { logs: logs.clone(), rotator, coordinator: super::patient(), ..config.clone() }).await?;
+        Lab::start(&LabConfig { logs: logs.clone(), rotator, coordinator: LabConfig::patient(), ..config.clone() })
+            .await?;
     workload::create(&lab).await?;
     let mut drill = Drill {
         lab: &lab,

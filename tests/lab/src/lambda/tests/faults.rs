@@ -7,7 +7,7 @@ use super::{Fixture, LIMIT, until};
 use crate::lambda::{Outcome, Settings};
 
 /// Far longer than an invocation of the echo function takes.
-const DELAY: Duration = Duration::from_millis(800);
+const DELAY: Duration = Duration::from_secs(5);
 
 async fn runs(fixture: &Fixture, request_id: &str) -> usize {
     fixture.lambda.records().await.iter().filter(|record| record.request_id == request_id).count()

@@ -48,12 +48,12 @@ async fn an_error_is_reported_and_the_environment_used_again() {
 #[tokio::test]
 async fn a_timeout_kills_the_process_and_says_so() {
     let fixture = Fixture::with_echo(Settings::default(), |spec| {
-        spec.timeout = Duration::from_secs(1);
+        spec.timeout = Duration::from_secs(5);
     })
     .await;
     let failed = fixture.invoke(json!({ "sleep_ms": 600_000, "print": "waiting" })).await;
     assert_eq!(failed.function_error.as_deref(), Some("Unhandled"));
-    let expected = format!("RequestId: {} Error: Task timed out after 1.00 seconds", failed.request_id);
+    let expected = format!("RequestId: {} Error: Task timed out after 5.00 seconds", failed.request_id);
     let document = json!({ "errorType": "Sandbox.Timedout", "errorMessage": expected });
     assert_eq!(parse(&failed.payload), document);
     assert!(failed.log_tail.contains("waiting"), "{}", failed.log_tail);

@@ -8,7 +8,7 @@ use super::{Lab, passive, until, writer_of};
 #[tokio::test]
 async fn a_failover_that_fails_is_accepted_and_leaves_the_writer() {
     let mut lab = Lab::start(passive()).await;
-    lab.rds.set_failovers(Failovers::Fail(Duration::from_millis(100)));
+    lab.rds.set_failovers(Failovers::Fail(Duration::from_secs(3)));
     lab.fail_over(Some("orders-2")).await.unwrap();
     until("failing-over", async || lab.cluster().await.status() == Some("failing-over")).await;
     lab.wait_for_writer("orders-1").await;

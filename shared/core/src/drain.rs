@@ -1,0 +1,65 @@
+//! What the drainer may still do for an episode. Its orders come late, twice, or once more after minutes, when roles
+//! and episodes have changed: an order counts only while the record of the latest episode asks for the same.
+
+use crate::episode::Episode;
+use crate::mode::Mode;
+use crate::topology::InstanceId;
+
+/// Why an order is not carried out, or no longer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Void {
+    /// Somebody paused us, or lets us only watch.
+    #[error("Steadfast is {}, not armed", .0.as_str())]
+    NotArmed(Mode),
+    /// A newer episode has its own orders, and may have made the instance the writer again.
+    #[error("episode {ordered} is not the latest, which is {latest}")]
+    NotLatest {
+        /// The episode that the order names.
+        ordered: u64,
+        /// The latest one.
+        latest: u64,
+    },
+    /// The order is of another cluster's table, or the table was emptied.
+    #[error("episode {0} is unknown: the state table holds none")]
+    NoEpisode(u64),
+    /// No coordinator has written this down as what it intends.
+    #[error("episode {0} asks for no eviction on {1}")]
+    NoEviction(u64, InstanceId),
+    /// The episode is over, plans no switchover, or has not come to the gate.
+    #[error("episode {0} does not ask for the gate")]
+    NoGate(u64),
+}
+
+/// Whether sessions on `demoted` may be ended for the episode of this epoch, given the mode and the latest episode.
+/// Asked before each look: an eviction goes on after its episode is closed, until the instance is back and clean.
+///
+/// # Errors
+///
+/// [`Void`] when they may not, or not any more.
+pub fn may_evict(mode: Mode, latest: Option<&Episode>, epoch: u64, demoted: &InstanceId) -> Result<(), Void> {
+    if mode != Mode::Armed {
+        return Err(Void::NotArmed(mode));
+    }
+    let episode = of_epoch(latest, epoch)?;
+    if episode.evicted && episode.old_writer == *demoted {
+        Ok(())
+    } else {
+        Err(Void::NoEviction(epoch, demoted.clone()))
+    }
+}
+
+/// Whether the gate may be closed on `writer` for the episode of this epoch.
+///
+/// # Errors
+///
+/// [`Void`] when it may not.
+pub fn may_close_gate(latest: Option<&Episode>, epoch: u64, writer: &InstanceId) -> Result<(), Void> {
+    let episode = of_epoch(latest, epoch)?;
+    let asked = episode.plan.as_ref().is_some_and(|plan| plan.asked);
+    if asked && episode.is_open() && episode.old_writer == *writer { Ok(()) } else { Err(Void::NoGate(epoch)) }
+}
+
+fn of_epoch(latest: Option<&Episode>, ordered: u64) -> Result<&Episode, Void> {
+    let latest = latest.ok_or(Void::NoEpisode(ordered))?;
+    if latest.epoch == ordered { Ok(latest) } else { Err(Void::NotLatest { ordered, latest: latest.epoch }) }
+}
