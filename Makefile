@@ -58,7 +58,9 @@ drill-rotation: build ## Rotate passwords under load, with failovers in the mids
 game-day: build ## Let the scheduler conduct a game day in the lab, and judge it: EXPERIMENT=failover, crash, zone-unreachable
 	@exec $(LAB) game-day --experiment '$(EXPERIMENT)'
 
-sim: simulator ## Simulate failovers in virtual time: SEEDS=8000 FROM=n, or one again: SEED=n or SCENARIO=kill-host DISTURB=17:lost
+sim: simulator ## Simulate failovers in virtual time: SEEDS=8000 FROM=n, or one again: SEED=n or SCENARIO=kill-host [DISTURB=17:lost]
+	@if [ -n '$(DISTURB)' ] && [ -z '$(SCENARIO)' -o -n '$(SEED)' ]; then \
+	  echo "DISTURB=$(DISTURB) disturbs a scenario: add SCENARIO=kill-host, and leave SEED out" >&2; exit 2; fi
 ifdef SEED
 	@exec $(SIM) replay '$(SEED)'
 else ifdef SCENARIO

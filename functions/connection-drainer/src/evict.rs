@@ -1,4 +1,4 @@
-//! Eviction: watch the demoted instance until it is back and clean, or time is up.
+//! Eviction: watch the demoted instance for a while, and end what stayed there whenever it is back.
 
 use std::time::Duration;
 

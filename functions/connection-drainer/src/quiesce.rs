@@ -123,7 +123,7 @@ fn is_over(limits: &Limits, asked: Timestamp) -> bool {
 
 async fn is_asked_for(setup: &Setup, epoch: u64, writer: &InstanceId) -> Result<(), String> {
     let state = setup.table.load(&setup.cluster).await.map_err(|error| error.to_string())?;
-    drain::may_close_gate(state.episode.as_ref(), epoch, writer).map_err(|because| because.to_string())
+    drain::may_close_gate(state.mode, state.episode.as_ref(), epoch, writer).map_err(|because| because.to_string())
 }
 
 async fn watch(setup: &Setup, writer: &InstanceId) -> Result<Session, String> {

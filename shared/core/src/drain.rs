@@ -3,6 +3,7 @@
 
 use crate::episode::Episode;
 use crate::mode::Mode;
+use crate::switchover::Plan;
 use crate::topology::InstanceId;
 
 /// Why an order is not carried out, or no longer.
@@ -25,13 +26,13 @@ pub enum Void {
     /// No coordinator has written this down as what it intends.
     #[error("episode {0} asks for no eviction on {1}")]
     NoEviction(u64, InstanceId),
-    /// The episode is over, plans no switchover, or has not come to the gate.
-    #[error("episode {0} does not ask for the gate")]
-    NoGate(u64),
+    /// The episode is over, plans no switchover, has not come to the gate or is past it, or is about another writer.
+    #[error("episode {0} does not ask for the gate on {1}")]
+    NoGate(u64, InstanceId),
 }
 
 /// Whether sessions on `demoted` may be ended for the episode of this epoch, given the mode and the latest episode.
-/// Asked before each look: an eviction goes on after its episode is closed, until the instance is back and clean.
+/// Asked before each look: an eviction goes on after its episode is closed, for as long as the drainer watches.
 ///
 /// # Errors
 ///
@@ -48,15 +49,27 @@ pub fn may_evict(mode: Mode, latest: Option<&Episode>, epoch: u64, demoted: &Ins
     }
 }
 
-/// Whether the gate may be closed on `writer` for the episode of this epoch.
+/// Whether the gate may be closed on `writer` for the episode of this epoch, given the mode and the latest episode.
 ///
 /// # Errors
 ///
 /// [`Void`] when it may not.
-pub fn may_close_gate(latest: Option<&Episode>, epoch: u64, writer: &InstanceId) -> Result<(), Void> {
+pub fn may_close_gate(mode: Mode, latest: Option<&Episode>, epoch: u64, writer: &InstanceId) -> Result<(), Void> {
+    if mode != Mode::Armed {
+        return Err(Void::NotArmed(mode));
+    }
     let episode = of_epoch(latest, epoch)?;
-    let asked = episode.plan.as_ref().is_some_and(|plan| plan.asked);
-    if asked && episode.is_open() && episode.old_writer == *writer { Ok(()) } else { Err(Void::NoGate(epoch)) }
+    if asks_for_gate(episode) && episode.old_writer == *writer {
+        Ok(())
+    } else {
+        Err(Void::NoGate(epoch, writer.clone()))
+    }
+}
+
+/// A gate that is closed once the plan is off, or the call made, keeps everybody out for nothing.
+fn asks_for_gate(episode: &Episode) -> bool {
+    let waits = |plan: &Plan| plan.asked && !plan.resumed && plan.called_off.is_none();
+    episode.is_open() && episode.promotion.is_none() && episode.plan.as_ref().is_some_and(waits)
 }
 
 fn of_epoch(latest: Option<&Episode>, ordered: u64) -> Result<&Episode, Void> {

@@ -65,18 +65,31 @@ fn an_eviction_ends_with_a_newer_episode_another_mode_or_an_order_that_nobody_wr
 
 #[test]
 fn the_gate_closes_only_for_the_open_episode_that_asks_for_it_on_its_writer() {
-    let asked = |latest: Option<&Episode>, writer: &str| may_close_gate(latest, EPOCH, &id(writer));
+    let asked = |latest: Option<&Episode>, writer: &str| may_close_gate(Mode::Armed, latest, EPOCH, &id(writer));
     let episode = quiescing();
+    for mode in [Mode::Shadow, Mode::Paused] {
+        assert_eq!(may_close_gate(mode, Some(&episode), EPOCH, &id(WRITER)), Err(Void::NotArmed(mode)));
+    }
     assert_eq!(asked(Some(&episode), WRITER), Ok(()));
     assert_eq!(asked(None, WRITER), Err(Void::NoEpisode(EPOCH)));
     let newer = Episode { epoch: EPOCH + 1, ..episode.clone() };
     assert_eq!(asked(Some(&newer), WRITER), Err(Void::NotLatest { ordered: EPOCH, latest: EPOCH + 1 }));
-    assert_eq!(asked(Some(&episode), "r1"), Err(Void::NoGate(EPOCH)));
-    let mut not_yet = episode.clone();
-    if let Some(plan) = &mut not_yet.plan {
-        plan.asked = false;
-    }
-    for other in [not_yet, closed(episode), evicting()] {
-        assert_eq!(asked(Some(&other), WRITER), Err(Void::NoGate(EPOCH)));
+    assert_eq!(asked(Some(&episode), "r1"), Err(Void::NoGate(EPOCH, id("r1"))));
+    let planned = |change: fn(&mut Plan)| {
+        let mut other = episode.clone();
+        other.plan.iter_mut().for_each(change);
+        other
+    };
+    let called = Episode { promotion: Some(episode.next_promotion(id("r1"), EPOCH, ago(10))), ..episode.clone() };
+    let others = [
+        planned(|plan| plan.asked = false),
+        planned(|plan| plan.resumed = true),
+        planned(|plan| plan.called_off = Some("a session did not leave".to_owned())),
+        called,
+        evicting(),
+        closed(episode),
+    ];
+    for other in others {
+        assert_eq!(asked(Some(&other), WRITER), Err(Void::NoGate(EPOCH, id(WRITER))));
     }
 }

@@ -297,7 +297,7 @@ fn effects(w: &W, before: &Snapshot) -> Vec<&'static str> {
         ("resume", !i.resumes.is_empty()),
         ("promote", !i.fail_overs.is_empty()),
         ("record_proof", is_new(|episode| episode.proved_at.is_some())),
-        ("evict", i.evicts > 0),
+        ("evict", !i.evicts.is_empty()),
         ("close", is_new(|episode| episode.closed.is_some())),
         ("call_human", i.notices.iter().any(|notice| notice.subject.contains("you are needed"))),
     ];
@@ -307,35 +307,46 @@ fn effects(w: &W, before: &Snapshot) -> Vec<&'static str> {
 /// That what was done is what was due, once, to the right instance, and written down.
 fn judge(name: &str, w: &W, before: &Snapshot, decision: &Decision, due: Option<&Action>) -> &'static str {
     let done = effects(w, before);
+    let i = w.i.lock().unwrap();
     let Some(action) = due else {
         assert!(done.is_empty(), "{name}: rule {} asks for nothing, and {done:?} was done", decision.rule);
+        assert!(i.evidence.values().all(|entry| entry.kind == Kind::Decided), "{name}: {:?}", i.evidence);
         return "nothing";
     };
-    let i = w.i.lock().unwrap();
     let episode = i.state.episode.as_ref().unwrap();
     let lease = i.state.lease.as_ref().unwrap();
-    let is_written = |kind: Kind| i.evidence.values().any(|entry| entry.kind == kind);
+    let written = |kind: Kind| i.evidence.values().filter(move |entry| entry.kind == kind);
+    let open = before.open_episode();
     assert_eq!(lease.owner.as_str(), "me", "{name}");
     let (did, as_due) = match action {
         Action::TakeLease => {
-            ("take_lease", episode.is_open() && (is_written(Kind::Opened) || is_written(Kind::Adopted)))
+            let begun = if open.is_some() { Kind::Adopted } else { Kind::Opened };
+            let kept = open.is_none_or(|open| (open.epoch, &open.promotion) == (episode.epoch, &episode.promotion));
+            let about = open.map(|open| &open.old_writer).or(decision.diagnosis.presumed.as_ref());
+            let is_right = kept && about == Some(&episode.old_writer) && episode.is_open();
+            ("take_lease", written(begun).count() == 1 && is_right)
         }
         Action::Quiesce { writer } => {
             ("quiesce", i.quiesces == [writer.to_string()] && episode.plan.as_ref().unwrap().asked)
         }
-        Action::Resume { hold } => ("resume", i.resumes == [hold.clone()]),
+        Action::Resume { hold } => ("resume", i.resumes == [hold.clone()] && episode.plan.as_ref().unwrap().resumed),
         Action::Promote { target } => {
             let intended = episode.promotion.as_ref().unwrap();
             ("promote", i.fail_overs == [target.to_string()] && intended.epoch == lease.epoch)
         }
-        Action::RecordProof { .. } => ("record_proof", is_written(Kind::Proved)),
-        Action::Evict { demoted } => ("evict", i.evicts == 1 && episode.evicted && *demoted == episode.old_writer),
+        Action::RecordProof { writer } => {
+            ("record_proof", written(Kind::Proved).all(|entry| entry.data["writer"] == writer.as_str()))
+        }
+        Action::Evict { demoted } => {
+            ("evict", i.evicts == [demoted.to_string()] && *demoted == episode.old_writer && episode.evicted)
+        }
         Action::Close { writer } => ("close", episode.closed.as_ref().unwrap().writer == *writer),
-        Action::CallHuman => ("call_human", episode.human_called.contains(&decision.rule)),
+        Action::CallHuman => ("call_human", i.notices.len() == 1 && episode.human_called.contains(&decision.rule)),
     };
     assert_eq!(done, [did], "{name}: rule {} asks for {action:?}", decision.rule);
     let outside = ["quiesce", "resume", "promote", "evict", "call_human"].contains(&did);
-    assert!(as_due && (!outside || is_written(Kind::Intended)), "{name}: {action:?} left {episode:?}");
+    assert_eq!(written(Kind::Intended).count(), usize::from(outside), "{name}: {action:?}");
+    assert!(as_due, "{name}: {action:?} left {episode:?}");
     did
 }
 

@@ -68,3 +68,19 @@ fn is_writer(who: Who, writer: Option<usize>) -> bool {
         Who::Reader(nth) => writer == Some(usize::from(nth)),
     }
 }
+
+/// What a disturbance of the coordinator made worse, beside broken promises: it may cost time, and nothing else.
+pub fn worse(disturbed: &Report, undisturbed: &Report) -> Vec<String> {
+    let mut worse = Vec::new();
+    if disturbed.lost > 0 {
+        worse.push(format!("{} acknowledged writes are lost", disturbed.lost));
+    }
+    // Of two calls one may find the work done, but a second that is accepted moves the role once more.
+    if disturbed.accepted > undisturbed.accepted.max(1) {
+        worse.push(format!("{} promotions are accepted, {} without it", disturbed.accepted, undisturbed.accepted));
+    }
+    if disturbed.open && !undisturbed.open {
+        worse.push("the episode is left open".to_owned());
+    }
+    worse
+}

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use steadfast_core::time::Timestamp;
 use steadfast_scenario::{Interpreter, LoadError, Scenario};
 use steadfast_simulation::campaign::{Campaign, Summary, campaign};
-use steadfast_simulation::judge::judge;
+use steadfast_simulation::judge::{judge, worse};
 use steadfast_simulation::plan::{Crash, Plan};
 use steadfast_simulation::run::Report;
 use steadfast_simulation::{chaos, explain, report, run, year};
@@ -157,27 +157,24 @@ fn one(mut plan: Plan) -> bool {
         say(&format!("BROKEN {violation}"));
     }
     let held = match disturbed {
-        Some(crash) => nothing_lost(crash, &report),
+        Some(crash) => unharmed(crash, &report, &run::run(Plan::disturbed(scenario, None))),
         None => as_expected(&scenario, &report),
     };
     say(&format!("evidence hash {}, {} violations", report.hash, report.violations.len()));
     held && report.violations.is_empty()
 }
 
-/// What holds whatever happens to a coordinator.
-fn nothing_lost(crash: Crash, report: &Report) -> bool {
+/// Whether the coordinator was disturbed, and nothing became worse by it.
+fn unharmed(crash: Crash, report: &Report, undisturbed: &Report) -> bool {
     if crash.call > report.port_calls {
         say(&format!("FAILED: there is no port call {} to disturb, only {}", crash.call, report.port_calls));
         return false;
     }
-    say(&format!(
-        "{} port calls, {} writes lost, {} promotions accepted, the episode is {}",
-        report.port_calls,
-        report.lost,
-        report.accepted,
-        if report.open { "open" } else { "closed" }
-    ));
-    report.lost == 0 && report.accepted <= 1
+    let worse = worse(report, undisturbed);
+    for worse in &worse {
+        say(&format!("FAILED: {worse}"));
+    }
+    worse.is_empty()
 }
 
 fn as_expected(scenario: &Scenario, report: &Report) -> bool {

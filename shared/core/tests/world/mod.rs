@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use steadfast_core::episode::Episode;
-use steadfast_core::evidence::Entry;
+use steadfast_core::evidence::{Entry, Kind};
 use steadfast_core::gate::{Event, Limits, Phase};
 use steadfast_core::lease::Lease;
 use steadfast_core::metric::Metric;
@@ -29,7 +29,7 @@ pub(crate) struct Inner {
     pub(crate) evidence: BTreeMap<(u64, u64), Entry>,
     pub(crate) fail_overs: Vec<String>,
     pub(crate) notices: Vec<Notice>,
-    pub(crate) evicts: u64,
+    pub(crate) evicts: Vec<String>,
     pub(crate) sns_fails: bool,
     pub(crate) renewed_by_another: bool,
     pub(crate) lose_answer_of_intention: bool,
@@ -64,6 +64,25 @@ pub(crate) struct Inner {
     /// Since when the target of an accepted call has written.
     pub(crate) moved_at: Option<Timestamp>,
 }
+impl Inner {
+    /// Tries invariants 3 and 4 at every effect: its intention is the latest, and the lease it stands under lasts.
+    fn is_intended(&self, actions: &[&str]) {
+        let intended = self.evidence.values().rfind(|entry| entry.kind == Kind::Intended);
+        let intended = intended.unwrap_or_else(|| panic!("{actions:?} without an intention"));
+        let named = intended.data["action"].as_str().unwrap_or_default();
+        assert!(actions.contains(&named), "{actions:?} is done, and {named} intended");
+        let lease = self.state.lease.as_ref().unwrap();
+        assert_eq!(lease.owner, intended.by, "{actions:?} under another's lease");
+        assert!(lease.expires_at.as_millis() > self.now, "{actions:?} under a lease that has ended");
+    }
+
+    /// The same, and that it names the open episode.
+    fn is_ordered(&self, action: &str, epoch: u64) {
+        self.is_intended(&[action]);
+        assert_eq!(epoch, self.state.episode.as_ref().unwrap().epoch, "{action} for another episode");
+    }
+}
+
 pub(crate) struct W {
     pub(crate) i: Mutex<Inner>,
     pub(crate) topo: Topology,
@@ -200,6 +219,7 @@ impl ControlPlane for W {
     }
     async fn fail_over(&self, _: &ClusterId, t: &InstanceId) -> Result<(), CallError> {
         let mut i = self.i.lock().unwrap();
+        i.is_intended(&["FailoverDBCluster", "RebootDBInstance"]);
         let now = Timestamp::from_millis(i.now);
         let lease = i.state.lease.clone().unwrap();
         let intended = i.state.episode.as_ref().unwrap().promotion.clone().unwrap();
@@ -216,12 +236,15 @@ impl ControlPlane for W {
     }
 }
 impl Drainer for W {
-    async fn evict(&self, _: &ClusterId, _: u64, _: &InstanceId) -> Result<(), CallError> {
-        self.i.lock().unwrap().evicts += 1;
+    async fn evict(&self, _: &ClusterId, epoch: u64, demoted: &InstanceId) -> Result<(), CallError> {
+        let mut i = self.i.lock().unwrap();
+        i.is_ordered("evict", epoch);
+        i.evicts.push(demoted.to_string());
         Ok(())
     }
-    async fn quiesce(&self, _: &ClusterId, _: u64, writer: &InstanceId) -> Result<Quiesced, CallError> {
+    async fn quiesce(&self, _: &ClusterId, epoch: u64, writer: &InstanceId) -> Result<Quiesced, CallError> {
         let mut i = self.i.lock().unwrap();
+        i.is_ordered("quiesce", epoch);
         i.quiesces.push(writer.to_string());
         let asked = Phase::Open.after(Event::Asked { at: Timestamp::from_millis(i.now) }, &Limits::default());
         i.now += i.quiesce_takes_ms;
@@ -233,14 +256,19 @@ impl Drainer for W {
             }
         }
     }
-    async fn resume(&self, _: &ClusterId, _: u64, hold: &str) -> Result<(), CallError> {
-        self.i.lock().unwrap().resumes.push(hold.to_owned());
+    async fn resume(&self, _: &ClusterId, epoch: u64, hold: &str) -> Result<(), CallError> {
+        let mut i = self.i.lock().unwrap();
+        i.is_ordered("resume", epoch);
+        i.resumes.push(hold.to_owned());
         Ok(())
     }
 }
 impl Notifier for W {
     async fn notify(&self, n: &Notice) -> Result<(), CallError> {
         let mut i = self.i.lock().unwrap();
+        if n.subject.contains("you are needed") {
+            i.is_intended(&["call_human"]);
+        }
         if i.sns_fails {
             return Err(CallError::Unanswered { action: "Publish", cause: "x".into() });
         }

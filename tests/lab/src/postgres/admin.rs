@@ -14,7 +14,7 @@ use crate::network::POSTGRES_PORT;
 
 /// A healthy node answers within a millisecond; a frozen one never does.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// A node that freezes meanwhile is killed by the promotion of another, which ends the wait.
+/// Whoever waits for the roles meanwhile waits as long, unless it is a promotion that kills a node that has frozen.
 const CHECKPOINT_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]

@@ -140,11 +140,11 @@ async fn load_from(cluster: &Cluster, writer: &str, first: i64) -> Load {
                 let id = next.fetch_add(1, Ordering::SeqCst);
                 tokio::select! {
                     biased;
-                    _ = stopped.wait_for(|stopped| *stopped) => return mine,
                     answer = insert(&client, id) => match answer {
                         Ok(_) => mine.push(id),
                         Err(_) => return mine,
                     },
+                    _ = stopped.wait_for(|stopped| *stopped) => return mine,
                 }
                 total.fetch_add(1, Ordering::SeqCst);
             }

@@ -47,8 +47,8 @@ impl World {
         if self.dice.happens(self.plan.noise.kills) {
             return;
         }
-        let (latest, writer) = (self.table.episode.as_ref(), self.id(closing.writer));
-        if let Some(Err(because)) = writer.map(|writer| drain::may_close_gate(latest, closing.epoch, writer)) {
+        let (mode, latest, writer) = (self.table.mode, self.table.episode.as_ref(), self.id(closing.writer));
+        if let Some(Err(because)) = writer.map(|writer| drain::may_close_gate(mode, latest, closing.epoch, writer)) {
             return answer(&closing.reply, refused(&because.to_string()));
         }
         if self.life_of_answering(closing.writer).is_none() || !self.is_true_writer(closing.writer) {
