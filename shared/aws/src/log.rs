@@ -8,17 +8,25 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 use steadfast_core::metric::{self, Metric};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::clock;
 
 /// Sends `tracing` to standard error as JSON, at the level of `AWS_LAMBDA_LOG_LEVEL` (default info).
 pub fn start() {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(level.to_lowercase())
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let level = level(&std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default());
+    let started = tracing_subscriber::fmt().json().with_max_level(level).with_writer(std::io::stderr).try_init();
     if started.is_err() {
         tracing::debug!("a tracing subscriber is already in place");
+    }
+}
+
+/// Lambda's words for levels are those of `tracing`, and FATAL, which it has none for.
+fn level(word: &str) -> LevelFilter {
+    match word.to_ascii_lowercase().as_str() {
+        "" => LevelFilter::INFO,
+        "fatal" => LevelFilter::ERROR,
+        known => known.parse().unwrap_or(LevelFilter::INFO),
     }
 }
 
@@ -48,5 +56,26 @@ fn line(value: &Value) {
     let mut out = std::io::stdout().lock();
     if let Err(error) = writeln!(out, "{value}").and_then(|()| out.flush()) {
         tracing::warn!(%error, "standard output does not take the line");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_of_lambda_is_known_and_any_other_word_is_info() {
+        let words = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "", "verbose"];
+        let expected = [
+            LevelFilter::TRACE,
+            LevelFilter::DEBUG,
+            LevelFilter::INFO,
+            LevelFilter::WARN,
+            LevelFilter::ERROR,
+            LevelFilter::ERROR,
+            LevelFilter::INFO,
+            LevelFilter::INFO,
+        ];
+        assert_eq!(words.map(level), expected);
     }
 }

@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand};
 use steadfast_lab::assembly::{Lab, LabConfig, names};
 use steadfast_lab::drill::{self, AllPlan, BackupPlan, DrillPlan, DrillResult, Progress, RotationPlan};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Below the root of the checkout.
 const SCENARIOS: &str = "tests/scenarios";
@@ -99,9 +101,10 @@ impl Progress for Console {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LAB_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter: Option<Targets> = std::env::var("LAB_LOG").ok().and_then(|text| text.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
     let arguments = Arguments::parse();
     let interrupted = match Interrupts::listen() {
         Ok(interrupts) => interrupts,
