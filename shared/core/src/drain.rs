@@ -10,7 +10,7 @@ use crate::topology::InstanceId;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Void {
     /// Somebody paused us, or lets us only watch.
-    #[error("Steadfast is {}, not armed", .0.as_str())]
+    #[error("the mode is {}, and only an armed Steadfast ends sessions or closes the gate", .0.as_str())]
     NotArmed(Mode),
     /// A newer episode has its own orders, and may have made the instance the writer again.
     #[error("episode {ordered} is not the latest, which is {latest}")]
@@ -24,7 +24,7 @@ pub enum Void {
     #[error("episode {0} is unknown: the state table holds none")]
     NoEpisode(u64),
     /// No coordinator has written this down as what it intends.
-    #[error("episode {0} asks for no eviction on {1}")]
+    #[error("episode {0} asks for no eviction on {1}; only what a coordinator has ordered can be repeated")]
     NoEviction(u64, InstanceId),
     /// The episode is over, plans no switchover, has not come to the gate or is past it, or is about another writer.
     #[error("episode {0} does not ask for the gate on {1}")]

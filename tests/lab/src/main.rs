@@ -99,12 +99,26 @@ impl Progress for Console {
     }
 }
 
+/// What goes into the log, as `LAB_LOG` says; warnings where it is not set.
+fn logged(wanted: Option<String>) -> Result<Targets, String> {
+    let Some(text) = wanted else {
+        return Ok(Targets::new().with_default(LevelFilter::WARN));
+    };
+    text.parse().map_err(|error| format!("LAB_LOG is `{text}`: {error}; write `info`, or `steadfast_lab=debug`"))
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter: Option<Targets> = std::env::var("LAB_LOG").ok().and_then(|text| text.parse().ok());
-    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
-    tracing_subscriber::registry().with(lines).init();
+    match logged(std::env::var("LAB_LOG").ok()) {
+        Ok(logged) => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(logged);
+            tracing_subscriber::registry().with(lines).init();
+        }
+        Err(error) => {
+            Console.say(&format!("error: {error}"));
+            return ExitCode::FAILURE;
+        }
+    }
     let arguments = Arguments::parse();
     let interrupted = match Interrupts::listen() {
         Ok(interrupts) => interrupts,
